@@ -1,0 +1,175 @@
+"""The state machine of a request, as data: states, transitions, who may, what is mandatory (spec 1, A.3)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from civicpulse.rules.outcome import Reason, Refusal
+
+StateCategory = Literal["open", "waiting", "resolved", "closed"]
+
+# These two act for the platform and the tenant's owner: role lists do not bind them, mandatory fields do.
+UNBOUND_ROLES = frozenset({"system", "admin"})
+
+# How far a refused edge got; of several edges between two states the refusal that is nearest to a "yes" is reported.
+_PROGRESS = ("role_not_allowed", "missing_fields", "condition_not_met")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state; `timestamp` is the request's column that is set on entry, such as "triaged_at"."""
+
+    name: str
+    category: StateCategory
+    timestamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An edge. `requires`: names that must be present ("a|b": one suffices). `when`: facts that must hold."""
+
+    source: str
+    target: str
+    roles: frozenset[str]
+    requires: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One immutable version of a tenant's workflow. `states` maps each name to its state."""
+
+    version: str
+    initial: str
+    states: Mapping[str, State]
+    transitions: tuple[Transition, ...]
+
+    def state(self, name: str) -> State:
+        """The state of that name; KeyError when the workflow has none."""
+        return self.states[name]
+
+    def next_states(self, state: str) -> tuple[str, ...]:
+        """Names of the states that an edge from `state` leads to, in pack order; empty for an unknown state."""
+        return tuple(dict.fromkeys(edge.target for edge in self.transitions if edge.source == state))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A permitted transition."""
+
+    source: State
+    target: State
+
+
+def decide_transition(
+    workflow: Workflow,
+    *,
+    current: str,
+    to: str,
+    role: str,
+    present: frozenset[str],
+    facts: frozenset[str] = frozenset(),
+) -> Decision | Refusal:
+    """May a caller of `role` move a request from `current` to `to` (spec 1, A.3)?
+
+    `present` holds the names that the request or the call satisfies, `facts` the conditions that hold. Refusal codes:
+    unknown_state, transition_not_allowed, role_not_allowed, missing_fields, condition_not_met.
+    """
+    allowed = workflow.next_states(current)
+    for name in (current, to):
+        if name not in workflow.states:
+            detail = f"Workflow {workflow.version} has no state {name!r}."
+            return Refusal("unknown_state", detail, (Reason("unknown_state", detail),), allowed)
+    edges = [edge for edge in workflow.transitions if edge.source == current and edge.target == to]
+    if not edges:
+        return Refusal("transition_not_allowed", f"A request in {current} cannot move to {to}.", (), allowed)
+    refusals = []
+    for edge in edges:
+        refusal = _refuse(edge, role, present, facts, allowed)
+        if refusal is None:
+            return Decision(workflow.states[current], workflow.states[to])
+        refusals.append(refusal)
+    return max(refusals, key=lambda refusal: _PROGRESS.index(refusal.code))
+
+
+def _refuse(
+    edge: Transition, role: str, present: frozenset[str], facts: frozenset[str], allowed: tuple[str, ...]
+) -> Refusal | None:
+    step = f"{edge.source} to {edge.target}"
+    if role not in edge.roles and role not in UNBOUND_ROLES:
+        who = ", ".join(sorted(edge.roles | UNBOUND_ROLES))
+        reason = Reason("role_not_allowed", f"Role {role} may not do this; these may: {who}.")
+        return Refusal("role_not_allowed", f"Role {role} may not move a request from {step}.", (reason,), allowed)
+    missing = tuple(_missing(item, edge.target) for item in edge.requires if present.isdisjoint(item.split("|")))
+    if missing:
+        names = ", ".join(reason.field or "" for reason in missing)
+        return Refusal("missing_fields", f"Moving from {step} needs: {names}.", missing, allowed)
+    unmet = tuple(
+        Reason("condition_not_met", f"{fact} must hold first.", fact) for fact in edge.when if fact not in facts
+    )
+    if unmet:
+        names = ", ".join(reason.field or "" for reason in unmet)
+        return Refusal("condition_not_met", f"Moving from {step} is possible only when: {names}.", unmet, allowed)
+    return None
+
+
+def _missing(item: str, target: str) -> Reason:
+    names = " or ".join(item.split("|"))
+    return Reason("missing", f"Set {names} on the request, or send it with this call, to reach {target}.", item)
+
+
+def check_workflow(workflow: Workflow) -> list[str]:
+    """Every fault of a workflow in words people can act on; an empty list when it is sound (design, section 5)."""
+    return [
+        *_naming_problems(workflow),
+        *_reach_problems(workflow),
+        *_ending_problems(workflow),
+    ]
+
+
+def _naming_problems(workflow: Workflow) -> Iterator[str]:
+    for key, state in workflow.states.items():
+        if key != state.name:
+            yield f"state {key!r} is defined under another name, {state.name!r}"
+    if workflow.initial not in workflow.states:
+        yield f"the initial state {workflow.initial!r} is not among the states"
+    for edge in workflow.transitions:
+        for name in dict.fromkeys((edge.source, edge.target)):
+            if name not in workflow.states:
+                yield f"transition {edge.source} -> {edge.target} names the unknown state {name!r}"
+
+
+def _reach_problems(workflow: Workflow) -> Iterator[str]:
+    if workflow.initial not in workflow.states:
+        return
+    reached = _closure([workflow.initial], ((edge.source, edge.target) for edge in workflow.transitions))
+    for name in workflow.states:
+        if name not in reached:
+            yield f"state {name!r} cannot be reached from the initial state {workflow.initial!r}"
+
+
+def _ending_problems(workflow: Workflow) -> Iterator[str]:
+    final = [name for name, state in workflow.states.items() if state.category == "closed"]
+    if not final:
+        yield "no state has the category closed, so a request can never end"
+    ends = _closure(final, ((edge.target, edge.source) for edge in workflow.transitions))
+    for name, state in workflow.states.items():
+        if state.category == "closed":
+            continue
+        if not workflow.next_states(name):
+            yield f"state {name!r} is not closed and has no way out"
+        elif final and name not in ends:
+            yield f"no path leads from state {name!r} to a closed state"
+
+
+def _closure(seeds: Iterable[str], edges: Iterable[tuple[str, str]]) -> set[str]:
+    follows: dict[str, list[str]] = {}
+    for source, target in edges:
+        follows.setdefault(source, []).append(target)
+    seen = set(seeds)
+    todo = list(seen)
+    while todo:
+        new = [name for name in follows.get(todo.pop(), ()) if name not in seen]
+        seen.update(new)
+        todo.extend(new)
+    return seen
