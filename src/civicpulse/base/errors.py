@@ -1,0 +1,116 @@
+"""Expected failures: named errors with a status and a stable code, answered as RFC 9457 problem documents.
+
+    Problem
+    ├── NotFound            404   absent, or another tenant's: the two look the same
+    ├── Forbidden           403   the caller's role does not allow it
+    ├── Unauthenticated     401   a token was sent and is not valid, or one is needed
+    ├── Conflict            409   the state of things does not allow it
+    ├── Invalid             422   the input cannot be used
+    └── TooMany             429   come back later
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from civicpulse.rules.outcome import Refusal
+
+
+class Problem(Exception):
+    """Base of every expected failure. `extra` joins the problem document."""
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+
+    def __init__(self, detail: str, *, code: str | None = None, extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or type(self).code
+        self.extra = dict(extra or {})
+        self.headers: dict[str, str] = {}
+
+    def document(self, instance: str) -> dict[str, Any]:
+        """The problem document (RFC 9457) for this failure of the request at path `instance`."""
+        return {
+            "type": f"urn:civicpulse:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "instance": instance,
+            **self.extra,
+        }
+
+
+class NotFound(Problem):
+    """There is no such thing in this tenant."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class Forbidden(Problem):
+    """The caller is known and may not."""
+
+    status, code, title = 403, "forbidden", "Forbidden"
+
+
+class Unauthenticated(Problem):
+    """A token is needed, or the one sent is not valid."""
+
+    status, code, title = 401, "unauthenticated", "Unauthenticated"
+
+    def __init__(self, detail: str, **more: Any) -> None:
+        super().__init__(detail, **more)
+        self.headers = {"WWW-Authenticate": "Bearer"}
+
+
+class Conflict(Problem):
+    """The state of things does not allow it."""
+
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class PreconditionFailed(Problem):
+    """If-Match names a version that is no longer the current one."""
+
+    status, code, title = 412, "version_mismatch", "Precondition failed"
+
+
+class Invalid(Problem):
+    """The input is well-formed and cannot be used; `errors` names fields."""
+
+    status, code, title = 422, "invalid", "Invalid input"
+
+    def __init__(self, detail: str, *, field: str | None = None, errors: Sequence[Mapping[str, Any]] = (), **more: Any) -> None:
+        listed = list(errors) or ([{"field": field, "detail": detail}] if field else [])
+        super().__init__(detail, extra={**more.pop("extra", {}), **({"errors": listed} if listed else {})}, **more)
+
+
+class TooMany(Problem):
+    """Rate limited."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class RuleRefused(Conflict):
+    """A rule said no; its reasons are in the document."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(
+            refusal.detail,
+            code=refusal.code,
+            extra={
+                "reasons": [
+                    {"code": reason.code, "detail": reason.detail, **({"field": reason.field} if reason.field else {})}
+                    for reason in refusal.reasons
+                ],
+                "missing": [reason.field for reason in refusal.reasons if reason.field and reason.code.startswith("missing")],
+                "allowed_next": list(refusal.allowed_next),
+            },
+        )
+        if refusal.code == "role_not_allowed":
+            self.status, self.title = 403, Forbidden.title

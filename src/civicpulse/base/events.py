@@ -1,0 +1,74 @@
+"""The event trail: append-only, hash-chained by the database, written in the transaction of the change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from civicpulse.base.db import Tx
+from civicpulse.rules.access import ACTOR_TYPES, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a role, and the id of the person, agent or token behind it (None for an anonymous caller)."""
+
+    role: Role
+    id: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The kind of actor as the trail names it (spec 1, D): citizen, dispatcher, agent or system."""
+        return ACTOR_TYPES[self.role]
+
+    @property
+    def key(self) -> str:
+        """One word that tells two actors apart, for `created_by` and the scope of an idempotency key."""
+        return f"{self.type}:{self.id}" if self.id else self.role.value
+
+
+SYSTEM = Actor(Role.SYSTEM, "civicpulse")
+
+RECORD_EVENT = """
+WITH recorded AS (
+    INSERT INTO events (tenant_id, subject_id, seq, subject_type, type, actor_type, actor_id, at, meta)
+    VALUES (%(tenant_id)s, %(subject_id)s, %(seq)s, %(subject_type)s, %(type)s, %(actor_type)s, %(actor_id)s, %(at)s, %(meta)s)
+    RETURNING tenant_id, subject_id, seq, type
+)
+INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM recorded
+"""
+
+RECORD_NEXT_EVENT = """
+WITH recorded AS (
+    INSERT INTO events (tenant_id, subject_id, seq, subject_type, type, actor_type, actor_id, at, meta)
+    SELECT %(tenant_id)s, %(subject_id)s, coalesce(max(seq), 0) + 1, %(subject_type)s, %(type)s, %(actor_type)s, %(actor_id)s,
+           %(at)s, %(meta)s
+    FROM events WHERE tenant_id = %(tenant_id)s AND subject_id = %(subject_id)s
+    RETURNING tenant_id, subject_id, seq, type
+)
+INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM recorded
+"""
+
+
+async def record(
+    tx: Tx, actor: Actor, *, subject_id: UUID, seq: int | None, type: str, at: datetime, meta: dict[str, Any], subject_type: str = "request"
+) -> None:
+    """Appends one event and its outbox row.
+
+    `seq` is the subject's next number when the caller holds its row lock (requests); None lets the database take the
+    next one (citizens, agents, tenants, whose changes are rare). `meta` must not hold text a person may have erased.
+    """
+    params = {
+        "tenant_id": tx.tenant_id,
+        "subject_id": subject_id,
+        "seq": seq,
+        "subject_type": subject_type,
+        "type": type,
+        "actor_type": actor.type,
+        "actor_id": actor.id,
+        "at": at,
+        "meta": Jsonb(meta),
+    }
+    await tx.run(RECORD_NEXT_EVENT if seq is None else RECORD_EVENT, params)

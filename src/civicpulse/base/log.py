@@ -1,0 +1,54 @@
+"""JSON logs on stderr, each line with the request's and the tenant's id where there is one."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def configure_logging(level: str) -> None:
+    """Sends our own and every library's log lines to stderr as JSON from `level` up."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("uvicorn.access", "procrastinate", "alembic"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def get_logger(name: str) -> Any:
+    """A structlog logger called `name`."""
+    return structlog.stdlib.get_logger(name)
+
+
+def bind(**values: Any) -> None:
+    """Adds `values` to every further log line of this request or job."""
+    structlog.contextvars.bind_contextvars(**values)
+
+
+def unbind_all() -> None:
+    """Forgets what was bound; at the start of each request and job."""
+    structlog.contextvars.clear_contextvars()

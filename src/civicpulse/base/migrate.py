@@ -1,0 +1,36 @@
+"""Brings a database to the newest revision."""
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "civicpulse:migrations")
+    return config
+
+
+def _engine_url(url: str) -> str:
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    raise ValueError("the database URL must start with postgresql://")
+
+
+def migrate(url: str) -> bool:
+    """Applies what is missing, as the owner `url` connects as. True when something was applied; safe to run at once twice."""
+    engine = create_engine(_engine_url(url), poolclass=NullPool)
+    config = _config()
+    head = ScriptDirectory.from_config(config).get_current_head()
+    try:
+        with engine.connect() as connection:
+            before = MigrationContext.configure(connection).get_current_revision()
+            connection.rollback()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return before != head
+    finally:
+        engine.dispose()

@@ -1,0 +1,195 @@
+"""How HTTP is spoken here: one transaction per request committed before the answer leaves, problem documents, JSON by orjson."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from psycopg import DataError, OperationalError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from civicpulse.base.errors import Problem
+from civicpulse.base.log import get_logger
+from civicpulse.base.services import Services
+
+log = get_logger(__name__)
+
+# Checks that an id in a path exists for the caller, so that a caller of another tenant learns "not found" before
+# anything about the body. Rooms register theirs by the path parameter's name.
+ID_GUARDS: dict[str, Callable[[Request], Awaitable[None]]] = {}
+
+
+class Json(Response):
+    """A JSON answer serialised by orjson; what comes out of our own tables is not validated again."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Serialises `content`; datetimes become RFC 3339 UTC with Z."""
+        return orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+class ProblemJson(Json):
+    """An RFC 9457 answer."""
+
+    media_type = "application/problem+json"
+
+
+class TransactionRoute(APIRoute):
+    """Ends the caller's transaction after the handler and before the answer leaves.
+
+    FastAPI runs the exit of a `yield` dependency after the response; a failing commit would then have answered 200.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler wrapped in its transaction."""
+        handle = super().get_route_handler()
+
+        async def in_transaction(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except RequestValidationError:
+                try:
+                    for name, guard in ID_GUARDS.items():
+                        if name in request.path_params:
+                            await guard(request)
+                finally:
+                    await _finish(request, commit=False)
+                raise
+            except BaseException:
+                await _finish(request, commit=False)
+                raise
+            await _finish(request, commit=response.status_code < 400)
+            return response
+
+        return in_transaction
+
+
+async def _finish(request: Request, *, commit: bool) -> None:
+    tx = getattr(request.state, "tx", None)
+    if tx is not None:
+        request.state.tx = None
+        await services_of(request).db.finish(tx, commit=commit)
+
+
+def services_of(request: Request) -> Services:
+    """The process's services."""
+    services: Services = request.app.state.services
+    return services
+
+
+def _problem(request: Request, problem: Problem) -> Response:
+    return ProblemJson(problem.document(request.url.path), status_code=problem.status, headers=problem.headers)
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    return ".".join(parts) or str(location[0])
+
+
+def _safe(value: str) -> str:
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problem = Problem("The input is not valid: see errors.", code="invalid")
+    problem.status, problem.title = 422, "Invalid input"
+    errors = error.errors()
+    if any(item["type"] == "json_invalid" for item in errors):
+        problem.status, problem.code, problem.title = 400, "malformed_json", "Malformed JSON"
+        problem.detail = "The body is not valid JSON: " + "; ".join(_safe(str(item.get("ctx", {}).get("error", item["msg"]))) for item in errors)
+    else:
+        problem.extra["errors"] = [{"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} for item in errors]
+    return _problem(request, problem)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _problem(request, error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 400: "bad_request"}
+    problem = Problem(str(error.detail), code=codes.get(error.status_code, f"http_{error.status_code}"))
+    problem.status, problem.title = error.status_code, str(error.detail)
+    problem.headers = dict(error.headers or {})
+    return _problem(request, problem)
+
+
+async def _on_data(request: Request, error: Exception) -> Response:
+    """The last net for text that PostgreSQL cannot hold, such as a NUL byte in a path or query."""
+    log.info("unusable_value", error=str(error))
+    problem = Problem("A value cannot be stored: it holds a NUL byte, a broken character or a number out of range.", code="invalid")
+    problem.status, problem.title = 422, "Invalid input"
+    return _problem(request, problem)
+
+
+async def _on_no_database(request: Request, error: Exception) -> Response:
+    log.error("database_unavailable", error=str(error))
+    problem = Problem("The database cannot be reached or is overloaded; nothing was changed. Try again.", code="unavailable")
+    problem.status, problem.title, problem.headers = 503, "Unavailable", {"Retry-After": "1"}
+    return _problem(request, problem)
+
+
+async def _on_anything(request: Request, error: Exception) -> Response:
+    log.error("unexpected_error", exc_info=error)
+    return _problem(request, Problem("Something failed on our side; nothing was changed. The log has the details."))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Every failure leaves as a problem document."""
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(DataError, _on_data)
+    app.add_exception_handler(UnicodeError, _on_data)
+    app.add_exception_handler(OperationalError, _on_no_database)
+    app.add_exception_handler(PoolTimeout, _on_no_database)
+    app.add_exception_handler(Exception, _on_anything)
+
+
+class Doorway:
+    """The outermost layer: `/api/x` and `/x/` are `/x`; a body over the limit is refused before it is held in memory."""
+
+    def __init__(self, app: ASGIApp, *, body_limit_bytes: int) -> None:
+        self.app = app
+        self.body_limit_bytes = body_limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["path"] = _plain(scope["path"])
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > self.body_limit_bytes:
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.body_limit_bytes:
+                raise HTTPException(413, f"The body is larger than {self.body_limit_bytes} bytes.")
+            return message
+
+        await self.app(scope, counted, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = Problem(f"The body is larger than {self.body_limit_bytes} bytes.", code="too_large")
+        problem.status, problem.title = 413, "Too large"
+        await ProblemJson(problem.document(scope["path"]), status_code=413)(scope, receive, send)
+
+
+def _plain(path: str) -> str:
+    if path == "/api" or path.startswith("/api/"):
+        path = path[4:] or "/"
+    return path.rstrip("/") or "/"

@@ -1,0 +1,96 @@
+"""API tokens: 256 random bits, shown once, stored as their SHA-256."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from civicpulse.base import clock
+from civicpulse.base.db import Database, Tx
+from civicpulse.base.ids import new_id
+from civicpulse.rules.access import Role
+
+PREFIX = "cpt_"
+REMEMBERED_SECONDS = 3.0  # so long a revoked token may still work in a process that has just seen it
+REMEMBERED_TOKENS = 10_000
+
+ADD_TOKEN = """
+INSERT INTO tokens (tenant_id, token_id, token_hash, role, actor_id, label, created_at, expires_at)
+VALUES (%(tenant_id)s, %(token_id)s, %(token_hash)s, %(role)s, %(actor_id)s, %(label)s, %(created_at)s, %(expires_at)s)
+"""
+
+REVOKE_TOKEN = "UPDATE tokens SET revoked_at = %(at)s WHERE tenant_id = %(tenant_id)s AND token_id = %(token_id)s AND revoked_at IS NULL"
+
+FIND_TOKEN = "SELECT tenant_id, token_id, role, actor_id, label, expires_at FROM gate_token(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Whom a token stands for."""
+
+    tenant_id: UUID
+    token_id: UUID
+    role: str
+    actor_id: UUID | None
+    label: str
+    expires_at: datetime | None
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a token. A plain hash is enough for 256 random bits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+async def create_token(tx: Tx, *, role: Role, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None) -> str:
+    """Makes a token for `role` in the transaction's tenant; the only moment its text is known."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    now = clock.now()
+    values = {
+        "tenant_id": tx.tenant_id,
+        "token_id": new_id(),
+        "token_hash": token_hash(token),
+        "role": role.value,
+        "actor_id": actor_id,
+        "label": label,
+        "created_at": now,
+        "expires_at": now + lifetime if lifetime else None,
+    }
+    await tx.run(ADD_TOKEN, values)
+    return token
+
+
+async def revoke_token(tx: Tx, token_id: UUID) -> bool:
+    """Ends a token; False when there is none such or it had ended."""
+    return await tx.run(REVOKE_TOKEN, {"tenant_id": tx.tenant_id, "token_id": token_id, "at": clock.now()}) == 1
+
+
+class TokenBook:
+    """Looks tokens up and remembers the answer for REMEMBERED_SECONDS."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._seen: dict[bytes, tuple[float, TokenOwner | None]] = {}
+
+    async def owner(self, token: str) -> TokenOwner | None:
+        """Whom `token` stands for; None when it is unknown, revoked or past its time."""
+        key = token_hash(token)
+        remembered = self._seen.get(key)
+        if remembered is None or time.monotonic() - remembered[0] > REMEMBERED_SECONDS:
+            remembered = (time.monotonic(), await self._find(key))
+            if len(self._seen) >= REMEMBERED_TOKENS:
+                self._seen.clear()
+            self._seen[key] = remembered
+        owner = remembered[1]
+        if owner is not None and owner.expires_at is not None and owner.expires_at <= clock.now():
+            return None
+        return owner
+
+    async def _find(self, key: bytes) -> TokenOwner | None:
+        async with self._db.gate() as conn:
+            cursor = conn.cursor(row_factory=class_row(TokenOwner))
+            await cursor.execute(FIND_TOKEN, [key])
+            return await cursor.fetchone()

@@ -1,0 +1,75 @@
+"""One frozen Settings; the only reader of the environment."""
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """A variable holds something that cannot be used; the message names it and says what is expected."""
+
+
+def _number(name: str, default: float, *, minimum: float = 0) -> float:
+    raw = os.environ.get(name, "").strip()
+    try:
+        value = float(raw) if raw else default
+    except ValueError:
+        raise SettingsError(f"{name} must be a number, not {raw!r}") from None
+    if value < minimum:
+        raise SettingsError(f"{name} must be at least {minimum:g}, not {value:g}")
+    return value
+
+
+def _text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside; docs in README, section Configuration."""
+
+    database_url: str = ""
+    migration_url: str = ""
+    pool_size: int = 16
+    default_tenant: str = ""
+    anonymous_writes_per_minute: int = 120
+    anonymous_reads_per_minute: int = 1200
+    body_limit_bytes: int = 2 * 1024 * 1024
+    secret: str = field(default="", repr=False)
+    log_level: str = "INFO"
+    senders: tuple[str, ...] = ()
+    public_url: str = ""
+    tile_url: str = ""
+    parent_pid: int = 0
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Reads CIVICPULSE_* variables; raises SettingsError naming the one that is wrong."""
+        url = _text("CIVICPULSE_DATABASE_URL")
+        return cls(
+            database_url=url,
+            migration_url=_text("CIVICPULSE_MIGRATION_URL", url),
+            pool_size=int(_number("CIVICPULSE_POOL_SIZE", 16, minimum=1)),
+            default_tenant=_text("CIVICPULSE_DEFAULT_TENANT"),
+            anonymous_writes_per_minute=int(_number("CIVICPULSE_ANONYMOUS_WRITES_PER_MINUTE", 120)),
+            anonymous_reads_per_minute=int(_number("CIVICPULSE_ANONYMOUS_READS_PER_MINUTE", 1200)),
+            body_limit_bytes=int(_number("CIVICPULSE_BODY_LIMIT_BYTES", 2 * 1024 * 1024, minimum=1024)),
+            secret=_text("CIVICPULSE_SECRET"),
+            log_level=_text("CIVICPULSE_LOG_LEVEL", "INFO").upper(),
+            senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
+            public_url=_text("CIVICPULSE_PUBLIC_URL"),
+            tile_url=_text("CIVICPULSE_TILE_URL"),
+            parent_pid=int(_number("CIVICPULSE_PARENT_PID", 0)),
+        )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings.from_environment()
+
+
+def default_data_dir() -> Path:
+    """Where `civicpulse up` keeps its database when no --data is given: ./data."""
+    return Path("data")

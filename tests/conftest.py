@@ -1,0 +1,139 @@
+"""A real PostgreSQL for every test: one server a run, one database a worker, one tenant a test."""
+
+import fcntl
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg import sql
+
+from civicpulse.app import create_app
+from civicpulse.base.db import Tx
+from civicpulse.base.embedded import embedded_server
+from civicpulse.base.migrate import migrate
+from civicpulse.base.services import Services
+from civicpulse.base.tenancy import Tenant
+from civicpulse.packs.loader import read_pack
+from civicpulse.people.tenants import create_tenant
+from civicpulse.people.tokens import create_token
+from civicpulse.rules.access import Role
+from civicpulse.settings import Settings
+
+# Tests need the real engine, not its durability: that has tests of its own on servers of their own.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+TEMPLATE = "civicpulse_template"
+SECRET = "a secret for tests only"
+_numbers = itertools.count(1)
+
+
+def with_database(url: str, name: str) -> str:
+    """`url` for another database of the same server."""
+    return url.replace("@/civicpulse?", f"@/{name}?")
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The run's server; its template database is migrated once, whatever the number of workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    with embedded_server(shared / "server", extra=QUICK) as url:
+        with (shared / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with psycopg.connect(url, autocommit=True) as owner:
+                if owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone() is None:
+                    owner.execute("CREATE DATABASE making_template")
+                    migrate(with_database(url, "making_template"))
+                    owner.execute(sql.SQL("ALTER DATABASE making_template RENAME TO {}").format(sql.Identifier(TEMPLATE)))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, worker_id: str) -> str:
+    """This worker's own migrated database, as its owner (a superuser)."""
+    name = f"test_{worker_id}"
+    with psycopg.connect(server_url, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+    return with_database(server_url, name)
+
+
+@pytest.fixture(scope="session")
+async def app(database_url: str) -> AsyncIterator[FastAPI]:
+    """The web app, started."""
+    built = create_app(
+        Settings(database_url=database_url, migration_url=database_url, pool_size=40, secret=SECRET, anonymous_writes_per_minute=0, anonymous_reads_per_minute=0)
+    )
+    async with built.router.lifespan_context(built):
+        yield built
+
+
+@dataclass(frozen=True)
+class City:
+    """A fresh tenant and ways to talk to it."""
+
+    app: FastAPI
+    tenant: Tenant
+
+    @property
+    def services(self) -> Services:
+        """The app's services."""
+        services: Services = self.app.state.services
+        return services
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """A committed transaction of this tenant."""
+        async with self.services.db.transaction(self.tenant) as tx:
+            yield tx
+
+    async def token(self, role: str, actor_id: object = None) -> str:
+        """A new token for `role`."""
+        async with self.transaction() as tx:
+            return await create_token(tx, role=Role(role), actor_id=actor_id, label=role)
+
+    async def client(self, role: str | None = None, actor_id: object = None, **headers: str) -> httpx.AsyncClient:
+        """An HTTP client for a caller of `role` (None: anonymous)."""
+        sent = {"X-Tenant": self.tenant.slug, **headers}
+        if role is not None:
+            sent["Authorization"] = f"Bearer {await self.token(role, actor_id)}"
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://city.test", headers=sent, timeout=30)
+
+
+async def make_city(app: FastAPI, database_url: str, pack: str = "civic", **changes: object) -> City:
+    """A new tenant with its own copy of `pack`; `changes` replace top-level keys of the pack document."""
+    document = read_pack(pack).model_dump(mode="json") | changes
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
+        slug = f"city-{Path(database_url.split('?')[0]).name.replace('_', '-')}-{next(_numbers)}"
+        tenant = await create_tenant(owner, slug=slug, name="A test city", kind="city", pack_document=document)
+    return City(app, tenant)
+
+
+@pytest.fixture
+async def city(app: FastAPI, database_url: str) -> City:
+    """A tenant with the civic pack, no zones, no agents."""
+    return await make_city(app, database_url)
+
+
+@pytest.fixture
+async def other_city(app: FastAPI, database_url: str) -> City:
+    """A second tenant, to try to cross the wall from."""
+    return await make_city(app, database_url)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data beside the project; its absence is a failure under CI and a skip that says so elsewhere."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not path.is_dir():
+        message = f"real data not found at {path}: this test was not run"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
