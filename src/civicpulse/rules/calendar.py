@@ -39,7 +39,7 @@ class Calendar:
     def __post_init__(self) -> None:
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, OSError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"unknown time zone {self.timezone!r}") from error
         for weekday, windows in self.windows.items():
             if not 0 <= weekday <= 6:
