@@ -1,0 +1,207 @@
+"""Duplicates by place, time and words: is this report about a request that we already have? (design, section 5)"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from rapidfuzz import fuzz, utils
+
+from civicpulse.rules.addresses import address_key
+
+__all__ = [
+    "Candidate",
+    "DuplicatePolicy",
+    "Judgement",
+    "Match",
+    "Report",
+    "Score",
+    "address_key",
+    "distance_m",
+    "judge",
+    "text_similarity",
+]
+
+EARTH_RADIUS_M = 6_371_008.8
+DISTANCE_DECAY_M = 30.0
+TIME_DECAY_HOURS = 48.0
+TEXT_WEIGHT = 0.5
+ADDRESS_BONUS = 0.5
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePolicy:
+    """Radii in metres, windows in hours: who is looked at, who is attached at once, how many are proposed."""
+
+    radius_m: float = 100
+    window_hours: float = 168
+    attach_radius_m: float = 20
+    attach_hours: float = 72
+    reopen_hours: float = 24
+    max_proposals: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came in: degrees, an aware time, `address_key` as `address_key()` made it; the text may be empty."""
+
+    lon: float
+    lat: float
+    at: datetime
+    category: str
+    address_key: str | None
+    asset_id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A master request of the same or a declared compatible category; the caller has filtered by category."""
+
+    id: UUID
+    request_id: str
+    lon: float
+    lat: float
+    created_at: datetime
+    category: str
+    address_key: str | None
+    asset_id: str | None
+    text: str
+    is_open: bool
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How alike, by part; `total = distance * time + text + address`, between 0 and 2."""
+
+    total: float
+    distance: float
+    time: float
+    address: float
+    text: float
+    distance_m: float
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One candidate with its score; `why` is a sentence for people."""
+
+    candidate: Candidate
+    score: Score
+    attachable: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`attached`: `master` is set; `proposed`: `proposed` is not empty, best first; `new`: neither."""
+
+    outcome: Literal["attached", "proposed", "new"]
+    master: Match | None
+    proposed: tuple[Match, ...]
+
+
+def judge(
+    report: Report,
+    candidates: Iterable[Candidate],
+    policy: DuplicatePolicy,
+    *,
+    rejected: frozenset[UUID] = frozenset(),
+) -> Judgement:
+    """Attach to the oldest certain master, else propose the best few, else say that the report is new.
+
+    Candidates beyond radius and window, closed for longer than `reopen_hours`, or in `rejected` (pairs that staff
+    turned down) do not count. The order of `candidates` does not matter.
+    """
+    matches = [
+        match
+        for candidate in candidates
+        if candidate.id not in rejected and (match := _match(report, candidate, policy)) is not None
+    ]
+    certain = [match for match in matches if match.attachable]
+    if certain:
+        return Judgement("attached", min(certain, key=_age_order), ())
+    best = sorted(matches, key=lambda match: (-match.score.total, *_age_order(match)))[: policy.max_proposals]
+    return Judgement("proposed", None, tuple(best)) if best else Judgement("new", None, ())
+
+
+def distance_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+    """Great-circle distance in metres between two points in degrees."""
+    phi1, phi2 = math.radians(lat1), math.radians(lat2)
+    half_lat = math.sin((phi2 - phi1) / 2) ** 2
+    half_lon = math.sin(math.radians(lon2 - lon1) / 2) ** 2
+    root = math.sqrt(min(1.0, half_lat + math.cos(phi1) * math.cos(phi2) * half_lon))
+    return 2 * EARTH_RADIUS_M * math.asin(root)
+
+
+def text_similarity(a: str, b: str) -> float:
+    """Share of common words, 0..1, blind to case, punctuation and word order; 0 where either text is empty."""
+    first, second = sorted((utils.default_process(a.casefold()), utils.default_process(b.casefold())))
+    if not first or not second:
+        return 0.0
+    return fuzz.token_set_ratio(first, second) / 100
+
+
+def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Match | None:
+    metres = distance_m(report.lon, report.lat, candidate.lon, candidate.lat)
+    hours = abs((report.at - candidate.created_at).total_seconds()) / SECONDS_PER_HOUR
+    if metres > policy.radius_m or hours > policy.window_hours or not _is_current(report, candidate, policy):
+        return None
+    score = _score(report, candidate, metres=metres, hours=hours)
+    attachable = candidate.is_open and _is_certain(report, candidate, score, policy)
+    return Match(candidate, score, attachable, _why(report, candidate, score))
+
+
+def _is_current(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> bool:
+    if candidate.is_open:
+        return True
+    if candidate.closed_at is None:
+        return False
+    return (report.at - candidate.closed_at).total_seconds() <= policy.reopen_hours * SECONDS_PER_HOUR
+
+
+def _score(report: Report, candidate: Candidate, *, metres: float, hours: float) -> Score:
+    distance = math.exp(-metres / DISTANCE_DECAY_M)
+    time = math.exp(-hours / TIME_DECAY_HOURS)
+    text = TEXT_WEIGHT * text_similarity(report.text, candidate.text)
+    address = ADDRESS_BONUS if _same_address(report, candidate) or _same_asset(report, candidate) else 0.0
+    return Score(distance * time + text + address, distance, time, address, text, metres, hours)
+
+
+def _is_certain(report: Report, candidate: Candidate, score: Score, policy: DuplicatePolicy) -> bool:
+    if _same_asset(report, candidate):
+        return True
+    if report.asset_id and candidate.asset_id:
+        return False  # two lamp posts may stand 15 m apart: known, different assets are different faults
+    near = score.distance_m <= policy.attach_radius_m and score.hours <= policy.attach_hours
+    return near or _same_address(report, candidate)
+
+
+def _same_address(report: Report, candidate: Candidate) -> bool:
+    return bool(report.address_key) and report.address_key == candidate.address_key
+
+
+def _same_asset(report: Report, candidate: Candidate) -> bool:
+    return bool(report.asset_id) and report.asset_id == candidate.asset_id
+
+
+def _why(report: Report, candidate: Candidate, score: Score) -> str:
+    facts = [f"{score.distance_m:.0f} m away", f"{score.hours:.1f} h apart"]
+    if _same_asset(report, candidate):
+        facts.append(f"the same asset {candidate.asset_id}")
+    if _same_address(report, candidate):
+        facts.append(f"the same address {candidate.address_key}")
+    if score.text:
+        facts.append(f"words {score.text / TEXT_WEIGHT:.0%} alike")
+    if not candidate.is_open:
+        facts.append("already closed")
+    return f"{candidate.request_id}: {', '.join(facts)}"
+
+
+def _age_order(match: Match) -> tuple[datetime, str, UUID]:
+    return match.candidate.created_at, match.candidate.request_id, match.candidate.id
