@@ -1,0 +1,59 @@
+"""Idempotency-Key: the same call twice is answered the same and done once (design, section 4)."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from civicpulse.base.db import Tx
+from civicpulse.base.errors import Invalid
+from civicpulse.base.ids import lock_number
+
+LOCK_KEY = "SELECT pg_advisory_xact_lock(%(number)s)"
+
+FIND_ANSWER = """
+SELECT fingerprint, answer FROM idempotency_keys WHERE tenant_id = %(tenant_id)s AND scope = %(scope)s AND key = %(key)s
+"""
+
+KEEP_ANSWER = """
+INSERT INTO idempotency_keys (tenant_id, scope, key, fingerprint, answer)
+VALUES (%(tenant_id)s, %(scope)s, %(key)s, %(fingerprint)s, %(answer)s)
+"""
+
+
+async def once(
+    tx: Tx, *, scope: str, key: str | None, body: Any, create: Callable[[], Awaitable[dict[str, Any]]]
+) -> tuple[dict[str, Any], bool]:
+    """Runs `create` once per (tenant, scope, key); answers (what it answered, whether this is a replay).
+
+    `scope` names the operation and the caller, such as "agents:dispatcher:0197…". `body` is the raw body or anything
+    that orjson can write. Simultaneous calls queue behind the first. Without a key `create` simply runs. Raises Invalid
+    (422, code "idempotency_key_reused") when the key came with another body before. A failing `create` keeps nothing.
+    """
+    if key is None:
+        return await create(), False
+    row = {"tenant_id": tx.tenant_id, "scope": scope, "key": key}
+    fingerprint = _fingerprint(body)
+    await tx.run(LOCK_KEY, {"number": lock_number("idempotency", tx.tenant_id, scope, key)})
+    kept = await tx.row(FIND_ANSWER, row)
+    if kept is None:
+        answer = orjson.dumps(await create(), option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        await tx.run(KEEP_ANSWER, row | {"fingerprint": fingerprint, "answer": answer.decode()})
+        return orjson.loads(answer), False
+    if bytes(kept["fingerprint"]) != fingerprint:
+        raise Invalid(
+            "This Idempotency-Key came with another body before: use a new key.",
+            field="Idempotency-Key",
+            code="idempotency_key_reused",
+        )
+    return orjson.loads(kept["answer"]), True
+
+
+def _fingerprint(body: Any) -> bytes:
+    raw = (
+        body
+        if isinstance(body, bytes)
+        else orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    )
+    return hashlib.sha256(raw).digest()
