@@ -21,6 +21,7 @@ class Problem(Exception):
     status = 500
     code = "internal_error"
     title = "Internal error"
+    keeps_changes = False  # True: what was written before the refusal is committed, such as a counted wrong guess
 
     def __init__(self, detail: str, *, code: str | None = None, extra: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)

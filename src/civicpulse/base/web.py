@@ -60,8 +60,8 @@ class TransactionRoute(APIRoute):
                 finally:
                     await _finish(request, commit=False)
                 raise
-            except BaseException:
-                await _finish(request, commit=False)
+            except BaseException as error:
+                await _finish(request, commit=isinstance(error, Problem) and error.keeps_changes)
                 raise
             await _finish(request, commit=response.status_code < 400)
             return response
