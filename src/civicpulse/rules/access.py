@@ -24,7 +24,9 @@ class Permission(StrEnum):
     ANALYTICS_STAFF = "analytics:staff"
     CITIZEN_CONTACT = "citizen:contact"
     CITIZEN_CREATE = "citizen:create"
+    CITIZEN_ERASE = "citizen:erase"
     CITIZEN_READ = "citizen:read"
+    NOTIFICATION_READ = "notification:read"
     PLACE_READ = "place:read"
     REQUEST_ASSIGN = "request:assign"
     REQUEST_COMMENT = "request:comment"
@@ -42,7 +44,7 @@ class Permission(StrEnum):
 
 P = Permission
 _ANYBODY = frozenset({P.ANALYTICS_READ, P.CITIZEN_CREATE, P.PLACE_READ, P.REQUEST_CREATE, P.REQUEST_RATE, P.REQUEST_READ})
-_CITIZEN = _ANYBODY | {P.CITIZEN_READ, P.REQUEST_COMMENT}
+_CITIZEN = _ANYBODY | {P.CITIZEN_READ, P.NOTIFICATION_READ, P.REQUEST_COMMENT}
 _AGENT = _CITIZEN | {
     P.AGENT_READ,
     P.REQUEST_COMMENT_INTERNAL,
@@ -53,7 +55,7 @@ _AGENT = _CITIZEN | {
     P.REQUEST_TRANSITION,
 }
 _DISPATCHER = _AGENT | {P.ANALYTICS_STAFF, P.CITIZEN_CONTACT, P.REQUEST_ASSIGN, P.REQUEST_MERGE}
-_ADMIN = _DISPATCHER | {P.AGENT_WRITE}
+_ADMIN = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMOUS: _ANYBODY,
