@@ -1,0 +1,211 @@
+"""A tenant's rules as data: the pack document, and the pack compiled for use by the rules (design, section 1)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from civicpulse.packs.checks import Problem, inconsistencies
+from civicpulse.packs.shapes import (
+    DAYS,
+    AssignmentShape,
+    CalendarShape,
+    Category,
+    Dashboard,
+    DuplicatesShape,
+    Label,
+    Language,
+    Message,
+    Milestone,
+    Name,
+    Priority,
+    ScoreShape,
+    Shape,
+    SlaShape,
+    Timezone,
+    WorkflowShape,
+    window_minutes,
+)
+from civicpulse.rules.assignment import AssignmentPolicy
+from civicpulse.rules.calendar import ALWAYS, Calendar
+from civicpulse.rules.duplicates import DuplicatePolicy
+from civicpulse.rules.sla import Policy, PolicyRule, Step
+from civicpulse.rules.workflow import State, Transition, Workflow
+
+__all__ = ["Category", "Message", "Milestone", "Pack", "PackDocument", "Problem", "compile_pack"]
+
+INCONSISTENT = "pack_inconsistent"
+_DEFAULT_WEIGHTS: dict[Priority, float] = {"P1": 8, "P2": 4, "P3": 2, "P4": 1}
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PackDocument(Shape):
+    """The whole pack. Fields are checked one by one, then against each other; every fault is reported, not only the
+    first. `model_dump(mode="json")` validates back to an equal document."""
+
+    name: Name
+    version: Label
+    title: Label
+    request_id_prefix: str = Field(pattern=r"^[A-Z][A-Z0-9]{1,9}$")
+    timezone: Timezone = "UTC"
+    language: Language = "en"
+    outside_zones: Literal["reject", "unzoned"] = "unzoned"
+    categories: tuple[Category, ...] = Field(min_length=1)
+    tag_priorities: dict[Label, Priority] = Field(default={})
+    hazard_words: dict[Label, Priority] = Field(default={})
+    workflow: WorkflowShape
+    calendars: dict[Label, CalendarShape] = Field(default={})
+    sla: tuple[SlaShape, ...] = ()
+    duplicates: DuplicatesShape = DuplicatesShape()
+    assignment: AssignmentShape
+    rating_reason_codes: tuple[Name, ...] = ()
+    milestones: dict[Name, Milestone] = Field(default={})
+    score: ScoreShape = ScoreShape()
+    priority_weights: dict[Priority, Weight] = _DEFAULT_WEIGHTS
+    messages: dict[Name, dict[Language, Message]] = Field(default={})
+    dashboard: Dashboard = Dashboard()
+    linked_entity_types: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        problems = tuple(inconsistencies(self))
+        if problems:
+            summary = "; ".join(str(problem) for problem in problems)
+            details = [{"path": list(problem.path), "message": problem.message} for problem in problems]
+            raise PydanticCustomError(INCONSISTENT, "{summary}", {"summary": summary, "problems": details})
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack compiled into the values that the rules take. Immutable; share it freely."""
+
+    document: PackDocument
+    workflow: Workflow
+    sla_rules: tuple[PolicyRule, ...]
+    policies: Mapping[str, Policy]
+    calendars: Mapping[str, Calendar]
+    categories: Mapping[str, Category]
+    assignment: AssignmentPolicy
+    milestones: Mapping[str, Milestone]
+    priority_weights: Mapping[str, float]
+    open_states: tuple[str, ...]
+    """States whose clock may run or wait: everything but resolved and closed."""
+    _duplicates: DuplicatePolicy
+    _compatible: Mapping[str, tuple[str, ...]]
+
+    @property
+    def version(self) -> str:
+        """The pack's version, such as "civic-1.0"."""
+        return self.document.version
+
+    def states_of(self, category: str) -> tuple[str, ...]:
+        """Names of the states of a category (open, waiting, resolved, closed), in pack order."""
+        return tuple(name for name, state in self.workflow.states.items() if state.category == category)
+
+    def calendar_of(self, policy: Policy) -> Calendar:
+        """The working hours that a policy counts in: 24x7 unless it names a calendar."""
+        return ALWAYS if policy.calendar is None else self.calendars[policy.calendar]
+
+    def duplicate_policy(self, category: str) -> DuplicatePolicy:
+        """The tenant's duplicate rule, with the category's own radius and window where it has them."""
+        own = self.categories.get(category)
+        if own is None:
+            return self._duplicates
+        return replace(
+            self._duplicates,
+            radius_m=own.radius_m or self._duplicates.radius_m,
+            window_hours=own.window_hours or self._duplicates.window_hours,
+        )
+
+    def compatible(self, category: str) -> tuple[str, ...]:
+        """The categories in which to look for duplicates, itself first; empty where `dedupe` is off."""
+        return self._compatible.get(category, ())
+
+    def required_skills(self, category: str, sub_category: str | None = None) -> frozenset[str]:
+        """Skills that the work takes (spec 1, C). A category that a later version dropped needs none."""
+        own = self.categories.get(category)
+        if own is None:
+            return frozenset()
+        sub = own.sub_category(sub_category)
+        return frozenset(own.skills if sub is None or sub.skills is None else sub.skills)
+
+    def message(self, event: str, language: str) -> Message | None:
+        """The template for an event: in that language, else in its base language, else in the pack's own."""
+        templates = self.document.messages.get(event, {})
+        wanted = (language, language.split("-")[0], self.document.language)
+        return next((templates[code] for code in wanted if code in templates), None)
+
+    def state_title(self, state: str, language: str) -> str:
+        """A state's name for people."""
+        shape = self.document.workflow.states.get(state)
+        return state if shape is None else shape.titles.get(language, shape.title)
+
+
+def compile_pack(document: PackDocument) -> Pack:
+    """Turn a valid document into what the rules take; a fraction of a millisecond, so cache it per stored version."""
+    workflow = _workflow(document.workflow)
+    rules = tuple(PolicyRule(_policy(entry), entry.category, entry.zone, entry.priority) for entry in document.sla)
+    assignment = document.assignment
+    return Pack(
+        document=document,
+        workflow=workflow,
+        sla_rules=rules,
+        policies=MappingProxyType({rule.policy.policy_id: rule.policy for rule in rules}),
+        calendars=MappingProxyType(
+            {name: _calendar(shape, document.timezone) for name, shape in document.calendars.items()}
+        ),
+        categories=MappingProxyType({category.id: category for category in document.categories}),
+        assignment=AssignmentPolicy(assignment.name, assignment.steps, assignment.match_all_skills),
+        milestones=MappingProxyType(document.milestones),
+        priority_weights=MappingProxyType({str(key): value for key, value in document.priority_weights.items()}),
+        open_states=tuple(name for name, state in workflow.states.items() if state.category in ("open", "waiting")),
+        _duplicates=DuplicatePolicy(**document.duplicates.model_dump()),
+        _compatible=MappingProxyType(dict(_compatibilities(document.categories))),
+    )
+
+
+def _workflow(shape: WorkflowShape) -> Workflow:
+    states = {name: State(name, state.category, state.timestamp) for name, state in shape.states.items()}
+    edges = (
+        Transition(edge.source, edge.target, frozenset(edge.roles), edge.requires, edge.when)
+        for edge in shape.transitions
+    )
+    return Workflow(shape.version, shape.initial, MappingProxyType(states), tuple(edges))
+
+
+def _policy(entry: SlaShape) -> Policy:
+    steps = (Step(step.after_hours, step.action, step.role) for step in entry.escalation_steps)
+    return Policy(
+        policy_id=entry.policy_id,
+        target_hours=entry.target_hours,
+        breach_threshold_hours=entry.breach_threshold_hours,
+        response_hours=entry.response_hours,
+        at_risk_ratio=entry.at_risk_ratio,
+        steps=tuple(sorted(steps, key=lambda step: step.after_hours)),
+        calendar=entry.calendar,
+    )
+
+
+def _calendar(shape: CalendarShape, timezone: str) -> Calendar:
+    windows = {
+        weekday: tuple(window_minutes(window) for window in shape.windows[day])
+        for weekday, day in enumerate(DAYS)
+        if day in shape.windows
+    }
+    return Calendar(shape.timezone or timezone, MappingProxyType(windows), frozenset(shape.holidays), shape.always)
+
+
+def _compatibilities(categories: tuple[Category, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Declared once, meant both ways; not passed on from friend to friend."""
+    named = [category for category in categories if category.dedupe]
+    for one in named:
+        others = [
+            other.id
+            for other in named
+            if other is not one and (other.id in one.compatible_with or one.id in other.compatible_with)
+        ]
+        yield one.id, (one.id, *others)
