@@ -1,0 +1,95 @@
+"""Normalised addresses: one key for the ways in which people write one place, none for a mere street."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from civicpulse.rules.duplicates import address_key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("39 Lorraine St  Roslindale  MA  02131", "39 lorraine st"),
+        ("39 Lorraine Street, Roslindale MA", "39 lorraine st"),
+        ("50 John St Newport, RI 02840, USA", "50 john st"),
+        ("1155 EAST   35 STREET", "1155 e 35 st"),
+        ("1155 E. 35th St., Brooklyn", "1155 e 35 st"),
+        ("45 BEACH   20 STREET", "45 beach 20 st"),
+        ("123 AVENUE   J", "123 ave j"),
+        ("39 Broadway  Boston  MA  02109", "39 broadway"),
+        ("7016 West Archer Avenue", "7016 w archer ave"),
+        ("12 N.W. 5th Ave", "12 nw 5 ave"),
+        ("12 O’Brien Rd", "12 obrien rd"),
+        ("12 E St James Pl", "12 e st james pl"),
+        ("20 Court St Boston", "20 ct st"),
+        ("1500-1502 Tremont St", "1500-1502 tremont st"),
+        ("44hf Mather St", "44hf mather st"),
+        ("12½ Main St", "12 1/2 main st"),
+        ("12 Main St Apt 3", "12 main st apt 3"),
+        ("12 Main St, Apt. 3, Springfield", "12 main st apt 3"),
+        ("12 Main St #3", "12 main st unit 3"),
+        ("Main St, 15", "15 main st"),
+        ("12345 Main St", "12345 main st"),
+        ("opposite the park, 12 Elm Street, Boston", "12 elm st"),
+        ("INTERSECTION of Groveland St & River St  Mattapan  MA  ", "intersection groveland st & river st"),
+        ("River Street and Groveland Street", "intersection groveland st & river st"),
+        ("corner of River St / Groveland St, Mattapan", "intersection groveland st & river st"),
+        ("35 Street & 5 Avenue", "intersection 35 st & 5 ave"),
+        ("Berkeley St & Public Alley No. 420  Boston", "intersection berkeley st & public aly no 420"),
+        ("ул. Абая, 15", "15 ул абая"),
+        ("г. Алматы, улица Абая, д. 15, кв. 3", "15 ул абая кв 3"),
+        ("улица Абая 15", "15 ул абая"),
+        ("пр-т Назарбаева, дом 12/3", "12/3 пр назарбаева"),
+        ("Абая көшесі 15", "15 абая көш"),
+        ("мкр Самал 2, 58", "58 мкр самал 2"),
+        ("شارع الملك ١٥", "15 شارع الملك"),
+        ("Calle Mayor 15, Madrid", "15 calle mayor"),
+    ],
+)
+def test_an_address_has_one_key_however_it_is_written(text: str, key: str) -> None:
+    assert address_key(text) == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "  ",
+        "Main St",
+        "MAIN STREET, Springfield",
+        "5 Ave",
+        "35th Street",
+        "3rd Street Extended Newport, RI",
+        "02131",
+        "02131 Boston",
+        "12",
+        "Calle 50",
+        "ул. Абая",
+        "мкр 5",
+        "potholes and trash",
+        "Union Ave & UNION Avenue",
+    ],
+)
+def test_a_text_without_house_number_or_second_street_is_no_address(text: str | None) -> None:
+    assert address_key(text) is None
+
+
+SCRAPS = """
+12 35 5 35th e w north n.w. st street ave avenue j broadway main of corner intersection and at & @ / , ; # apt unit no.
+ул. Абая д. дом кв calle шоссе пр-т 12-a 1/2 saint the O'Brien ² ß İ ﷺ 12345 ١٥ 44hf court мкр
+"""
+scraps = st.sampled_from([*SCRAPS.split(), "  ", " ", "\n", "-"])
+
+
+@given(
+    st.one_of(
+        st.text(max_size=30),
+        st.lists(scraps, max_size=10).map(" ".join),
+        st.lists(st.one_of(scraps, st.text(max_size=3)), max_size=10).map("".join),
+    )
+)
+def test_a_key_is_its_own_key(text: str) -> None:
+    key = address_key(text)
+    assert key is None or address_key(key) == key

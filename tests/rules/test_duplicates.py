@@ -1,0 +1,228 @@
+"""Duplicates: distance, time, address and words, and what is attached, proposed or new."""
+
+import csv
+import gzip
+import os
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from civicpulse.rules.duplicates import (
+    Candidate,
+    DuplicatePolicy,
+    Report,
+    address_key,
+    distance_m,
+    judge,
+    text_similarity,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+POLICY = DuplicatePolicy()
+LON, LAT = -71.06, 42.36
+METRE = 1 / 111_195  # degrees of latitude
+
+
+def a_report(**changes: object) -> Report:
+    return replace(Report(LON, LAT, NOON, "pothole", None, None, "a deep pothole"), **changes)
+
+
+def a_candidate(number: int = 1, *, metres: float = 0, hours: float = 1, **changes: object) -> Candidate:
+    made = Candidate(
+        id=UUID(int=number),
+        request_id=f"CST-2026-{number:06}",
+        lon=LON,
+        lat=LAT + metres * METRE,
+        created_at=NOON - timedelta(hours=hours),
+        category="pothole",
+        address_key=None,
+        asset_id=None,
+        text="pothole",
+        is_open=True,
+        closed_at=None,
+    )
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome"),
+    [
+        (a_candidate(metres=19, hours=71), "attached"),
+        (a_candidate(metres=21, hours=71), "proposed"),
+        (a_candidate(metres=19, hours=73), "proposed"),
+        (a_candidate(metres=99, hours=167), "proposed"),
+        (a_candidate(metres=101), "new"),
+        (a_candidate(hours=169), "new"),
+        (a_candidate(metres=95, hours=160, address_key="12 elm st"), "attached"),
+        (a_candidate(metres=95, hours=160, asset_id="POLE-7"), "attached"),
+        (a_candidate(metres=101, address_key="12 elm st"), "new"),
+        (a_candidate(metres=10, asset_id="POLE-8"), "proposed"),
+        (a_candidate(hours=-5), "attached"),  # an import may bring the older report later
+        (a_candidate(is_open=False, closed_at=NOON - timedelta(hours=23)), "proposed"),
+        (a_candidate(is_open=False, closed_at=NOON - timedelta(hours=25)), "new"),
+        (a_candidate(is_open=False), "new"),
+        (a_candidate(text=""), "attached"),
+        (a_candidate(text="something else entirely"), "attached"),
+    ],
+)
+def test_distance_time_address_and_state_decide_the_outcome(candidate: Candidate, outcome: str) -> None:
+    report = a_report(address_key="12 elm st", asset_id="POLE-7")
+    assert judge(report, [candidate], POLICY).outcome == outcome
+
+
+def test_the_oldest_of_several_certain_masters_wins() -> None:
+    near, old = a_candidate(1, metres=0, hours=1), a_candidate(2, metres=15, hours=50)
+    judgement = judge(a_report(), [near, old], POLICY)
+    assert judgement.master is not None
+    assert judgement.master.candidate == old
+
+
+def test_the_best_three_are_proposed_best_first() -> None:
+    candidates = [a_candidate(number, metres=20 + number * 10) for number in range(1, 6)]
+    judgement = judge(a_report(), candidates, POLICY)
+    assert [match.candidate.id.int for match in judgement.proposed] == [1, 2, 3]
+
+
+def test_words_rank_but_do_not_decide() -> None:
+    alike, other = a_candidate(1, metres=60, text="deep pothole"), a_candidate(2, metres=60, text="blue car")
+    proposed = judge(a_report(), [other, alike], POLICY).proposed
+    assert [match.candidate for match in proposed] == [alike, other]
+
+
+def test_a_pair_that_staff_rejected_stays_rejected() -> None:
+    assert judge(a_report(), [a_candidate(1)], POLICY, rejected=frozenset({UUID(int=1)})).outcome == "new"
+
+
+def test_a_match_says_why() -> None:
+    master = judge(a_report(address_key="12 elm st"), [a_candidate(address_key="12 elm st")], POLICY).master
+    assert master is not None
+    assert master.why == "CST-2026-000001: 0 m away, 1.0 h apart, the same address 12 elm st, words 100% alike"
+
+
+def test_distance_is_in_metres() -> None:
+    assert distance_m(-71.0587, 42.3594, -71.0587, 42.3594) == 0
+    assert distance_m(0, 0, 0, 1) == pytest.approx(111_195, abs=1)
+    assert distance_m(179.9999, 0, -179.9999, 0) == pytest.approx(22.2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "least", "most"),
+    [
+        ("Deep POTHOLE!", "pothole, deep", 1, 1),
+        ("ЯМА на дороге", "яма на дороге", 1, 1),
+        ("", "pothole", 0, 0),
+        ("...", "...", 0, 0),
+        ("broken swing", "water leak", 0, 0.5),
+    ],
+)
+def test_texts_are_compared_by_their_words(one: str, other: str, least: float, most: float) -> None:
+    assert least <= text_similarity(one, other) <= most
+
+
+degrees = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
+words = st.text(max_size=30)
+offsets = st.tuples(st.floats(-150, 150), st.floats(-200, 200), st.sampled_from(["", "pothole", "яма"]), st.booleans())
+
+
+@given(degrees, degrees)
+def test_distance_is_symmetric(one: tuple[float, float], other: tuple[float, float]) -> None:
+    assert distance_m(*one, *other) == distance_m(*other, *one)
+
+
+@given(words, words)
+def test_text_similarity_is_symmetric_and_bounded(one: str, other: str) -> None:
+    assert 0 <= text_similarity(one, other) == text_similarity(other, one) <= 1
+
+
+@given(st.floats(0, 90), st.floats(-160, 160), words, words)
+def test_a_pair_scores_the_same_from_both_sides(metres: float, hours: float, text: str, other: str) -> None:
+    here, there = a_report(text=text), a_candidate(metres=metres, hours=hours, text=other)
+    swapped_report = a_report(lat=there.lat, at=there.created_at, text=other)
+    swapped = a_candidate(metres=0, hours=0, text=text)
+    one, two = judge(here, [there], POLICY), judge(swapped_report, [swapped], POLICY)
+    scores = [next(match.score for match in (found.master, *found.proposed) if match) for found in (one, two)]
+    assert scores[0] == scores[1]
+
+
+@given(st.lists(offsets, max_size=6), st.randoms())
+def test_the_order_of_candidates_does_not_matter(made: list[tuple[float, float, str, bool]], random: Random) -> None:
+    candidates = [
+        a_candidate(number, metres=metres, hours=hours, text=text, is_open=is_open, closed_at=None if is_open else NOON)
+        for number, (metres, hours, text, is_open) in enumerate(made)
+    ]
+    shuffled = candidates.copy()
+    random.shuffle(shuffled)
+    judgement = judge(a_report(), candidates, POLICY)
+    assert judge(a_report(), shuffled, POLICY) == judgement
+    assert (judgement.outcome == "attached") == (judgement.master is not None)
+    assert (judgement.outcome == "proposed") == bool(judgement.proposed)
+    assert judgement.master is None or judgement.master.candidate.is_open
+
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+def test_real_street_light_and_tree_reports_reach_the_floor() -> None:
+    """Boston, July-September 2011: staff's own flags, a lower bound for precision."""
+    if not DATA.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the real data is missing: {DATA}")
+        pytest.skip(f"the real data is missing: {DATA}")
+    with (DATA / "boston_dup_labels_2011-07_09.csv").open() as file:
+        flagged = {row["case_enquiry_id"] for row in csv.DictReader(file)}
+    attached = hits = known = 0
+    for kind in ("Street Light Outages", "Tree Emergencies"):
+        recent: deque[Candidate] = deque()
+        for row in boston_rows(kind):
+            report, case = boston_report(row), row["case_enquiry_id"]
+            known += case in flagged
+            while recent and report.at - recent[0].created_at > timedelta(hours=POLICY.window_hours):
+                recent.popleft()
+            near = [as_of(one, report.at) for one in recent if abs(one.lat - report.lat) < 100 * METRE]
+            if judge(report, near, POLICY).outcome == "attached":
+                attached, hits = attached + 1, hits + (case in flagged)
+            recent.append(boston_candidate(row, report))
+    assert hits / attached > 0.5
+    assert hits / known > 0.6
+
+
+def boston_rows(kind: str) -> list[dict[str, str]]:
+    with gzip.open(DATA / "boston_311_2011-07_09.csv.gz", "rt", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["type"] == kind and row["latitude"]]
+    placed = [row for row in rows if (row["latitude"], row["longitude"]) != ("42.3594", "-71.0587")]
+    return sorted(placed, key=lambda row: row["open_dt"])
+
+
+def boston_report(row: dict[str, str]) -> Report:
+    at = datetime.fromisoformat(row["open_dt"]).replace(tzinfo=UTC)
+    place = float(row["longitude"]), float(row["latitude"])
+    return Report(*place, at, row["type"], address_key(row["location"]), None, "")
+
+
+def boston_candidate(row: dict[str, str], report: Report) -> Candidate:
+    closed = datetime.fromisoformat(row["closed_dt"]).replace(tzinfo=UTC) if row["closed_dt"] else None
+    case = row["case_enquiry_id"]
+    return Candidate(
+        id=UUID(int=int(case)),
+        request_id=case,
+        lon=report.lon,
+        lat=report.lat,
+        created_at=report.at,
+        category=report.category,
+        address_key=report.address_key,
+        asset_id=None,
+        text="",
+        is_open=True,
+        closed_at=closed,
+    )
+
+
+def as_of(candidate: Candidate, at: datetime) -> Candidate:
+    return replace(candidate, is_open=candidate.closed_at is None or candidate.closed_at > at)
