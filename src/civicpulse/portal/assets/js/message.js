@@ -1,0 +1,4 @@
+// A page with a message and nothing else: only the header works.
+import { setUpHeader } from "./lib/header.js";
+
+setUpHeader();

@@ -1,0 +1,218 @@
+// The report: its panel, its pin, its answers.
+import { ApiError, get, post } from "../lib/api.js";
+import { categories } from "../lib/categories.js";
+import { $, el } from "../lib/dom.js";
+import { coordinates, number } from "../lib/format.js";
+import { metres } from "../lib/geo.js";
+import { t, tn, trackUrl } from "../lib/page.js";
+import { Combobox } from "./combobox.js";
+import { clearErrors, showErrors } from "./errors.js";
+import { showSent } from "./sent.js";
+
+const NEAR_METRES = 100;
+
+class ReportPanel {
+  #key = null;
+  #asked = 0;
+
+  constructor(city, reports, onSent) {
+    this.city = city;
+    this.reports = reports;
+    this.onSent = onSent;
+    this.point = null;
+    this.pin = null;
+    this.box = new Combobox($("report-category"), $("category-list"), { onChoose: () => this.#lookAround() });
+    $("report-open").addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
+    $("report-close").addEventListener("click", () => this.close());
+    $("report-panel").addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    $("report-locate").addEventListener("click", () => this.#locate());
+    $("report-coordinates-open").addEventListener("click", () => this.#showCoordinates());
+    for (const id of ["report-lat", "report-lon"]) $(id).addEventListener("change", () => this.#typed());
+    $("report-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    city?.map.on("click", (event) => this.isOpen && this.place(event.lngLat.toArray()));
+  }
+
+  get isOpen() {
+    return !$("report-panel").hidden;
+  }
+
+  async open() {
+    this.#key ??= crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    $("report-panel").hidden = false;
+    $("report-open").setAttribute("aria-expanded", "true");
+    document.body.classList.add("cp-reporting");
+    $("report-heading").focus();
+    if (!this.city) this.#showCoordinates();
+    const { Pin } = this.city ? await import("../map/pin.js") : {};
+    if (Pin) this.pin ??= new Pin(this.city.map, (point) => this.place(point));
+    await this.#fillCategories();
+  }
+
+  close() {
+    $("report-panel").hidden = true;
+    $("report-open").setAttribute("aria-expanded", "false");
+    document.body.classList.remove("cp-reporting");
+    this.pin?.remove();
+    this.point = null;
+    $("report-place").textContent = t("report.where.hint");
+    $("report-open").focus();
+  }
+
+  async #fillCategories() {
+    try {
+      const items = await categories();
+      this.box.setOptions(items.map(({ id, name, group }) => ({ value: id, label: name, group: group || t("report.category.other_group") })));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      showErrors([{ id: "report-category", error: "error-category", text: t("report.error.network") }]);
+    }
+  }
+
+  /** Puts the pin at [lon, lat] and says where that is. */
+  place(point) {
+    this.point = point;
+    this.pin?.place(point);
+    const [lon, lat] = point;
+    [$("report-lon").value, $("report-lat").value] = [lon.toFixed(6), lat.toFixed(6)];
+    const zone = this.city?.zoneAt(point);
+    const hasZones = (this.city?.zones.features.length ?? 0) > 0;
+    const text = zone ? t("report.where.zone", { zone: zone.name }) : t(hasZones ? "report.where.outside" : "report.where.free");
+    $("report-place").textContent = text;
+    $("report-place").title = coordinates(lon, lat);
+    clearErrors("error-location");
+    this.#lookAround();
+  }
+
+  #showCoordinates() {
+    $("report-coordinates").hidden = false;
+    $("report-coordinates-open").setAttribute("aria-expanded", "true");
+    $("report-lat").focus();
+  }
+
+  #typed() {
+    const [lat, lon] = [$("report-lat"), $("report-lon")].map(({ value }) => (value.trim() === "" ? NaN : Number(value.trim().replace(",", "."))));
+    if (Number.isNaN(lat) || Number.isNaN(lon)) return;
+    if (Math.abs(lat) > 90 || Math.abs(lon) > 180) {
+      showErrors([{ id: "report-lat", error: "error-location", text: t("report.error.coordinates") }]);
+      return;
+    }
+    this.place([lon, lat]);
+    this.#goTo([lon, lat]);
+  }
+
+  #goTo(point) {
+    this.city?.map.easeTo({ center: point, zoom: Math.max(15, this.city.map.getZoom()), padding: this.city.padding(), duration: 600 });
+  }
+
+  #locate() {
+    $("report-place").textContent = t("report.locating");
+    const failed = () => ($("report-place").textContent = t("report.locate.failed"));
+    if (!navigator.geolocation) failed();
+    else {
+      navigator.geolocation.getCurrentPosition(
+        ({ coords: { longitude, latitude } }) => {
+          this.place([longitude, latitude]);
+          this.#goTo([longitude, latitude]);
+        },
+        failed,
+        { enableHighAccuracy: true, timeout: 10_000, maximumAge: 60_000 },
+      );
+    }
+  }
+
+  // Open reports of the same kind close to the pin: perhaps this one is known already.
+  async #lookAround() {
+    const box = $("report-nearby");
+    const { point } = this;
+    const category = this.box.value;
+    this.#asked += 1;
+    const asked = this.#asked;
+    if (!point || !category) {
+      box.hidden = true;
+      return;
+    }
+    const [dy, dx] = [NEAR_METRES / 111195, NEAR_METRES / 111195 / Math.cos((point[1] * Math.PI) / 180)];
+    const bbox = [point[0] - dx, point[1] - dy, point[0] + dx, point[1] + dy].map((value) => value.toFixed(6)).join(",");
+    const feed = await get(`/analytics/geofeeds/clusters?zoom=22&bbox=${bbox}`).catch(() => null); // a courtesy: without it the report works as well
+    if (!feed || asked !== this.#asked) return;
+    const near = feed.features
+      .filter(({ properties }) => properties.request_id && properties.category === category)
+      .map(({ properties, geometry }) => ({ id: properties.request_id, distance: metres(point, geometry.coordinates) }))
+      .filter(({ distance }) => distance <= NEAR_METRES)
+      .sort((a, b) => a.distance - b.distance)
+      .slice(0, 3);
+    const items = near.map(({ id, distance }) =>
+      el("li", {}, el("a", { href: trackUrl(id), target: "_blank", rel: "noopener" }, t("report.nearby.item", { id, metres: number(Math.round(distance)) }))));
+    box.replaceChildren(el("p", {}, tn("report.nearby", near.length)), el("ul", {}, ...items));
+    box.hidden = near.length === 0;
+  }
+
+  #problems() {
+    const problems = [];
+    if (!this.point) problems.push({ id: "report-locate", error: "error-location", text: t("report.error.location") });
+    if (!this.box.value) problems.push({ id: "report-category", error: "error-category", text: t("report.error.category") });
+    if (!$("report-description").value.trim()) problems.push({ id: "report-description", error: "error-description", text: t("report.error.description") });
+    return problems;
+  }
+
+  async #send() {
+    clearErrors();
+    const problems = this.#problems();
+    if (problems.length) {
+      showErrors(problems);
+      return;
+    }
+    const button = $("report-send");
+    button.disabled = true;
+    button.textContent = t("report.sending");
+    try {
+      const answer = await post("/requests/", this.#body(), { "Idempotency-Key": this.#key });
+      this.#done(answer);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#refused(error);
+    } finally {
+      button.disabled = false;
+      button.textContent = t("report.send");
+    }
+  }
+
+  #body() {
+    return {
+      citizen_ref: { citizen_id: null, anonymous: true, contact_channel: "none" },
+      category: this.box.value,
+      description: $("report-description").value.trim(),
+      location: { type: "Point", coordinates: this.point.map((value) => Number(value.toFixed(6))), address_hint: $("report-address").value.trim() || null },
+    };
+  }
+
+  #done(answer) {
+    // The next report is another one: it gets a key of its own.
+    this.#key = null;
+    $("report-form").reset();
+    $("report-nearby").hidden = true;
+    this.box.clear();
+    this.close();
+    showSent(answer);
+    this.onSent();
+  }
+
+  #refused({ status, problem }) {
+    // A body that was refused may be corrected, and a key belongs to one body.
+    if (status === 422) this.#key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    const places = { category: "category", description: "description", address_hint: "address", location: "location", coordinates: "location" };
+    const inputs = { category: "report-category", description: "report-description", address: "report-address", location: "report-locate" };
+    const known = (problem?.errors ?? []).map(({ field, detail }) => {
+      const place = Object.entries(places).findLast(([name]) => field.split(".").includes(name))?.[1];
+      return place ? { id: inputs[place], error: `error-${place}`, text: detail } : { id: null, error: null, text: detail };
+    });
+    const general = { 0: "report.error.network", 429: "report.error.too_many" }[status] ?? "report.error.server";
+    showErrors(known.length ? known : [{ id: null, error: null, text: status === 422 ? problem.detail : t(general) }]);
+  }
+}
+
+/** Makes the report button work; `onSent()` is called after a report was taken. */
+export const setUpReport = (city, reports, onSent) => new ReportPanel(city, reports, onSent);
