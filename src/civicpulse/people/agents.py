@@ -1,0 +1,179 @@
+"""Agents and teams: who works where, with which skills, when, and how much they have to do (spec 1, C)."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from shapely import Point
+from shapely.geometry import shape
+
+from civicpulse.base import clock
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict, NotFound
+from civicpulse.base.events import record
+from civicpulse.base.ids import new_id
+from civicpulse.base.paging import decode_cursor, encode_cursor, page
+from civicpulse.people import queries
+from civicpulse.people.callers import Caller
+from civicpulse.people.citizens import masked_phone
+from civicpulse.people.schemas import AgentChange, AgentIn
+from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.assignment import AgentFacts
+from civicpulse.rules.shifts import Schedule, Shift, is_on_shift, next_shift_start
+
+PERFORMANCE_WINDOW = timedelta(days=30)
+SORT = "agent_code"
+
+
+def schedule_of(row: Row) -> Schedule:
+    """The week of an agent's row, as the rules take it."""
+    shifts = tuple(Shift(entry["day"], entry["start"], entry["end"]) for entry in row["shifts"])
+    return Schedule(row["timezone"], shifts, row["on_call"])
+
+
+def facts_of(row: Row, *, lon: float | None, lat: float | None) -> AgentFacts:
+    """A row of `list_active_agents` as the assignment rules take it, seen from a place in degrees (None: no place)."""
+    inside = False
+    if row["geo_fence"] is not None and lon is not None and lat is not None:
+        inside = bool(shape(row["geo_fence"]).covers(Point(lon, lat)))
+    return AgentFacts(
+        id=row["id"],
+        code=row["agent_code"],
+        name=row["name"],
+        skills=frozenset(row["skills"]),
+        zone_ids=frozenset(row["zone_ids"]),
+        inside_geofence=inside,
+        schedule=schedule_of(row),
+        active=row["active"],
+        open_load=row["open_load"],
+        last_assigned_at=row["last_assigned_at"],
+    )
+
+
+async def list_active_agents(tx: Tx) -> list[Row]:
+    """Every active agent with all columns and `open_load` (open or waiting masters), by code, in one statement."""
+    return await queries.list_agents(tx, limit=None, active=True)
+
+
+def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
+    """An agent in the shape of spec 1, C; the phone is masked for other agents."""
+    phone = row["contacts"].get("phone")
+    is_self = caller.role is Role.AGENT and caller.actor_id == row["id"]
+    if phone and not is_self and not caller.may(Permission.CITIZEN_CONTACT):
+        phone = masked_phone(phone)
+    return {
+        "_id": row["id"],
+        "agent_code": row["agent_code"],
+        "name": row["name"],
+        "department": row["department"],
+        "skills": row["skills"],
+        "coverage": {"zone_ids": row["zone_ids"], "geo_fence": row["geo_fence"]},
+        "schedule": {"timezone": row["timezone"], "shifts": row["shifts"], "on_call": row["on_call"]},
+        "contacts": {"phone": phone},
+        "roles": row["roles"],
+        "active": row["active"],
+        "created_at": row["created_at"],
+    }
+
+
+def _columns(sent: dict[str, Any]) -> dict[str, Any]:
+    """The document's fields that were sent, by the names of their columns."""
+    flat = dict(sent)
+    for part in ("coverage", "schedule"):
+        flat |= flat.pop(part, {})
+    return flat
+
+
+async def create(caller: Caller, wanted: AgentIn) -> dict[str, Any]:
+    """Makes an agent; Conflict (agent_code_in_use) when the code is taken."""
+    now = clock.now()
+    row = _columns(wanted.model_dump(mode="json")) | {"id": new_id(), "created_at": now}
+    if not await queries.add_agent(caller.tx, row):
+        raise Conflict(f"There is an agent with the code {wanted.agent_code!r} already.", code="agent_code_in_use")
+    meta = {"agent_code": wanted.agent_code, "skills": wanted.skills, "zone_ids": wanted.coverage.zone_ids}
+    await _record(caller, row["id"], type="agent_created", meta=meta)
+    return agent_document(row, caller=caller)
+
+
+async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any]:
+    """Changes the fields that were sent; `key` is an id or an agent_code."""
+    found = await _find(caller.tx, key)
+    row = await queries.lock_agent(caller.tx, found["id"]) or found
+    changed = row | _columns(wanted.model_dump(mode="json", exclude_unset=True))
+    fields = sorted(name for name in changed if changed[name] != row[name])
+    if fields:
+        await queries.change_agent(caller.tx, changed | {"updated_at": clock.now()})
+        await _record(caller, row["id"], type="agent_updated", meta={"agent_code": row["agent_code"], "fields": fields})
+    return agent_document(changed, caller=caller)
+
+
+async def read(caller: Caller, key: str) -> dict[str, Any]:
+    """The agent, what is on their desk, and how the last 30 days went."""
+    row, now = await _find(caller.tx, key), clock.now()
+    work = await queries.agent_work(caller.tx, row["id"], since=now - PERFORMANCE_WINDOW)
+    schedule = schedule_of(row)
+    return agent_document(row, caller=caller) | {
+        "workload": {
+            "open": work["open"],
+            "assigned": work["assigned"],
+            "in_progress": work["in_progress"],
+            "by_priority": {priority.upper(): work[priority] for priority in ("p1", "p2", "p3", "p4")},
+        },
+        "performance": {
+            "resolved_30d": work["resolved"],
+            "avg_resolution_minutes": _rounded(work["resolution_minutes"]),
+            "sla_met_pct": _rounded(work["sla_met_pct"]),
+            "avg_rating": _rounded(work["rating"]),
+            "escalations": work["escalations"],
+        },
+        "on_shift_now": is_on_shift(schedule, now),
+        "next_shift_start": next_shift_start(schedule, now),
+    }
+
+
+async def list_page(
+    caller: Caller, *, limit: int, cursor: str | None, on_shift: bool | None, **filters: Any
+) -> dict[str, Any]:
+    """A page of agents by agent_code; `filters`: skill, zone, active. At most two statements, whatever the number.
+
+    Who is on shift is for the rules to say, so the ids of those who are come first and the page is cut from them.
+    """
+    now = clock.now()
+    if on_shift is not None:
+        everyone = await queries.list_agents(caller.tx, limit=None, **filters)
+        filters["ids"] = [row["id"] for row in everyone if is_on_shift(schedule_of(row), now) is on_shift]
+    after = decode_cursor(cursor, SORT, [str])[0] if cursor else None
+    rows = await queries.list_agents(caller.tx, limit=limit + 1, after=after, **filters)
+    items = [
+        agent_document(row, caller=caller)
+        | {"open_load": row["open_load"], "on_shift_now": is_on_shift(schedule_of(row), now)}
+        for row in rows[:limit]
+    ]
+    return page(items, encode_cursor(SORT, [items[-1]["agent_code"]]) if len(rows) > limit else None)
+
+
+async def _find(tx: Tx, key: str) -> Row:
+    try:
+        agent_id = UUID(key)
+    except ValueError:
+        agent_id = None
+    row = await queries.find_agent(tx, agent_id=agent_id, code=key)
+    if row is None:
+        raise NotFound("There is no such agent.")
+    return row
+
+
+async def exists(tx: Tx, key: str) -> None:
+    """Raises NotFound unless an agent has this id or agent_code."""
+    await _find(tx, key)
+
+
+async def _record(caller: Caller, agent_id: UUID, *, type: str, meta: dict[str, Any]) -> None:  # noqa: A002 - the event's word
+    at = clock.now()
+    await record(
+        caller.tx, caller.actor, subject_id=agent_id, subject_type="agent", seq=None, type=type, at=at, meta=meta
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
