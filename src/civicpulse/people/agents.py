@@ -4,9 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from shapely import Point
-from shapely.geometry import shape
-
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, NotFound
@@ -18,7 +15,6 @@ from civicpulse.people.callers import Caller
 from civicpulse.people.citizens import masked_phone
 from civicpulse.people.schemas import AgentChange, AgentIn
 from civicpulse.rules.access import Permission, Role
-from civicpulse.rules.assignment import AgentFacts
 from civicpulse.rules.shifts import Schedule, Shift, is_on_shift, next_shift_start
 
 PERFORMANCE_WINDOW = timedelta(days=30)
@@ -29,25 +25,6 @@ def schedule_of(row: Row) -> Schedule:
     """The week of an agent's row, as the rules take it."""
     shifts = tuple(Shift(entry["day"], entry["start"], entry["end"]) for entry in row["shifts"])
     return Schedule(row["timezone"], shifts, row["on_call"])
-
-
-def facts_of(row: Row, *, lon: float | None, lat: float | None) -> AgentFacts:
-    """A row of `list_active_agents` as the assignment rules take it, seen from a place in degrees (None: no place)."""
-    inside = False
-    if row["geo_fence"] is not None and lon is not None and lat is not None:
-        inside = bool(shape(row["geo_fence"]).covers(Point(lon, lat)))
-    return AgentFacts(
-        id=row["id"],
-        code=row["agent_code"],
-        name=row["name"],
-        skills=frozenset(row["skills"]),
-        zone_ids=frozenset(row["zone_ids"]),
-        inside_geofence=inside,
-        schedule=schedule_of(row),
-        active=row["active"],
-        open_load=row["open_load"],
-        last_assigned_at=row["last_assigned_at"],
-    )
 
 
 async def list_active_agents(tx: Tx) -> list[Row]:
