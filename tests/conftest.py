@@ -3,6 +3,8 @@
 import fcntl
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,8 +30,8 @@ from civicpulse.settings import Settings
 
 # Tests need the real engine, not its durability: that has tests of its own on servers of their own.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+RUN_DIR = "CIVICPULSE_TEST_DIR"
 TEMPLATE = "civicpulse_template"
-SECRET = "a secret for tests only"
 _numbers = itertools.count(1)
 
 
@@ -38,11 +40,22 @@ def with_database(url: str, name: str) -> str:
     return url.replace("@/civicpulse?", f"@/{name}?")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder a run, shared by its workers. Not pytest's own: that is closed to the user that runs the server."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_DIR] = tempfile.mkdtemp(prefix="civicpulse-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The folder goes with the run."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[RUN_DIR], ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """The run's server; its template database is migrated once, whatever the number of workers."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+    shared = Path(os.environ[RUN_DIR])
     with embedded_server(shared / "server", extra=QUICK) as url:
         with (shared / "template.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -50,7 +63,9 @@ def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iter
                 if owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone() is None:
                     owner.execute("CREATE DATABASE making_template")
                     migrate(with_database(url, "making_template"))
-                    owner.execute(sql.SQL("ALTER DATABASE making_template RENAME TO {}").format(sql.Identifier(TEMPLATE)))
+                    owner.execute(
+                        sql.SQL("ALTER DATABASE making_template RENAME TO {}").format(sql.Identifier(TEMPLATE))
+                    )
         yield url
 
 
@@ -59,7 +74,11 @@ def database_url(server_url: str, worker_id: str) -> str:
     """This worker's own migrated database, as its owner (a superuser)."""
     name = f"test_{worker_id}"
     with psycopg.connect(server_url, autocommit=True) as owner:
-        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        owner.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
+        )
     return with_database(server_url, name)
 
 
@@ -67,7 +86,13 @@ def database_url(server_url: str, worker_id: str) -> str:
 async def app(database_url: str) -> AsyncIterator[FastAPI]:
     """The web app, started."""
     built = create_app(
-        Settings(database_url=database_url, migration_url=database_url, pool_size=40, secret=SECRET, anonymous_writes_per_minute=0, anonymous_reads_per_minute=0)
+        Settings(
+            database_url=database_url,
+            migration_url=database_url,
+            pool_size=40,
+            anonymous_writes_per_minute=0,
+            anonymous_reads_per_minute=0,
+        )
     )
     async with built.router.lifespan_context(built):
         yield built

@@ -34,7 +34,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
             app.state.limiter = RateLimiter(
-                writes_per_minute=settings.anonymous_writes_per_minute, reads_per_minute=settings.anonymous_reads_per_minute
+                writes_per_minute=settings.anonymous_writes_per_minute,
+                reads_per_minute=settings.anonymous_reads_per_minute,
             )
             yield
 

@@ -1,7 +1,7 @@
 """One frozen Settings; the only reader of the environment."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,7 +36,6 @@ class Settings:
     anonymous_writes_per_minute: int = 120
     anonymous_reads_per_minute: int = 1200
     body_limit_bytes: int = 2 * 1024 * 1024
-    secret: str = field(default="", repr=False)
     log_level: str = "INFO"
     senders: tuple[str, ...] = ()
     public_url: str = ""
@@ -55,7 +54,6 @@ class Settings:
             anonymous_writes_per_minute=int(_number("CIVICPULSE_ANONYMOUS_WRITES_PER_MINUTE", 120)),
             anonymous_reads_per_minute=int(_number("CIVICPULSE_ANONYMOUS_READS_PER_MINUTE", 1200)),
             body_limit_bytes=int(_number("CIVICPULSE_BODY_LIMIT_BYTES", 2 * 1024 * 1024, minimum=1024)),
-            secret=_text("CIVICPULSE_SECRET"),
             log_level=_text("CIVICPULSE_LOG_LEVEL", "INFO").upper(),
             senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
             public_url=_text("CIVICPULSE_PUBLIC_URL"),

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 START_TIMEOUT_SECONDS = 120
 DATABASE = "civicpulse"
@@ -65,6 +66,11 @@ def _server_user() -> str | None:
     return SERVER_USER
 
 
+def _identity(user: str | None) -> dict[str, Any]:
+    """How subprocess takes on `user` wholly: with root's group kept, group rights would shadow everybody's."""
+    return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
 def _open_the_way(path: Path) -> None:
     """Lets the server's user pass through the folders above `path` (search only, no reading)."""
     for folder in path.parents:
@@ -76,7 +82,7 @@ def _open_the_way(path: Path) -> None:
 def _run(command: list[str], user: str | None) -> None:
     # Output goes to a file: pg_ctl's server child would keep a pipe open for ever.
     with tempfile.TemporaryFile("w+") as output:
-        done = subprocess.run(command, user=user, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False)
+        done = subprocess.run(command, **_identity(user), stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False)
         if done.returncode != 0:
             output.seek(0)
             raise EmbeddedServerError(f"{Path(command[0]).name} failed:\n{output.read().strip()}")
@@ -107,7 +113,7 @@ def _initialise(cluster: Path, user: str | None) -> None:
 
 def _is_running(cluster: Path, user: str | None) -> bool:
     command = [str(binaries() / "pg_ctl"), "status", "-D", str(cluster)]
-    return subprocess.run(command, user=user, capture_output=True, check=False, cwd="/").returncode == 0
+    return subprocess.run(command, **_identity(user), capture_output=True, check=False, cwd="/").returncode == 0
 
 
 def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, str]) -> None:
@@ -119,7 +125,19 @@ def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, s
     settings = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in (SERVER_SETTINGS | dict(extra)).items())
     options = f"-k {sockets} {settings}"
     log = cluster / "server.log"
-    command = [str(binaries() / "pg_ctl"), "start", "-D", str(cluster), "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log), "-o", options]
+    command = [
+        str(binaries() / "pg_ctl"),
+        "start",
+        "-D",
+        str(cluster),
+        "-w",
+        "-t",
+        str(START_TIMEOUT_SECONDS),
+        "-l",
+        str(log),
+        "-o",
+        options,
+    ]
     try:
         _run(command, user)
     except EmbeddedServerError as error:
@@ -128,7 +146,18 @@ def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, s
 
 
 def _create_database(sockets: Path) -> None:
-    psql = [str(binaries() / "psql"), "-h", str(sockets), "-U", "postgres", "-d", "postgres", "-qAt", "-v", "ON_ERROR_STOP=1"]
+    psql = [
+        str(binaries() / "psql"),
+        "-h",
+        str(sockets),
+        "-U",
+        "postgres",
+        "-d",
+        "postgres",
+        "-qAt",
+        "-v",
+        "ON_ERROR_STOP=1",
+    ]
     query = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"
     found = subprocess.run([*psql, "-c", query], capture_output=True, text=True, check=True)
     if found.stdout.strip() != "1":

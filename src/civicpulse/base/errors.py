@@ -1,12 +1,12 @@
 """Expected failures: named errors with a status and a stable code, answered as RFC 9457 problem documents.
 
-    Problem
-    ├── NotFound            404   absent, or another tenant's: the two look the same
-    ├── Forbidden           403   the caller's role does not allow it
-    ├── Unauthenticated     401   a token was sent and is not valid, or one is needed
-    ├── Conflict            409   the state of things does not allow it
-    ├── Invalid             422   the input cannot be used
-    └── TooMany             429   come back later
+Problem
+├── NotFound            404   absent, or another tenant's: the two look the same
+├── Forbidden           403   the caller's role does not allow it
+├── Unauthenticated     401   a token was sent and is not valid, or one is needed
+├── Conflict            409   the state of things does not allow it
+├── Invalid             422   the input cannot be used
+└── TooMany             429   come back later
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,9 @@ class Invalid(Problem):
 
     status, code, title = 422, "invalid", "Invalid input"
 
-    def __init__(self, detail: str, *, field: str | None = None, errors: Sequence[Mapping[str, Any]] = (), **more: Any) -> None:
+    def __init__(
+        self, detail: str, *, field: str | None = None, errors: Sequence[Mapping[str, Any]] = (), **more: Any
+    ) -> None:
         listed = list(errors) or ([{"field": field, "detail": detail}] if field else [])
         super().__init__(detail, extra={**more.pop("extra", {}), **({"errors": listed} if listed else {})}, **more)
 
@@ -109,7 +111,9 @@ class RuleRefused(Conflict):
                     {"code": reason.code, "detail": reason.detail, **({"field": reason.field} if reason.field else {})}
                     for reason in refusal.reasons
                 ],
-                "missing": [reason.field for reason in refusal.reasons if reason.field and reason.code.startswith("missing")],
+                "missing": [
+                    reason.field for reason in refusal.reasons if reason.field and reason.code.startswith("missing")
+                ],
                 "allowed_next": list(refusal.allowed_next),
             },
         )

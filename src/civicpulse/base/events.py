@@ -53,7 +53,15 @@ INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_
 
 
 async def record(
-    tx: Tx, actor: Actor, *, subject_id: UUID, seq: int | None, type: str, at: datetime, meta: dict[str, Any], subject_type: str = "request"
+    tx: Tx,
+    actor: Actor,
+    *,
+    subject_id: UUID,
+    seq: int | None,
+    type: str,
+    at: datetime,
+    meta: dict[str, Any],
+    subject_type: str = "request",
 ) -> None:
     """Appends one event and its outbox row.
 

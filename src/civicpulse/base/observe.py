@@ -56,4 +56,6 @@ class Observe:
         REQUESTS.labels(scope["method"], route, str(status)).inc()
         SECONDS.labels(scope["method"], route).observe(seconds)
         level = "warning" if status >= 500 else "info"
-        getattr(log, level)("http", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2))
+        getattr(log, level)(
+            "http", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2)
+        )

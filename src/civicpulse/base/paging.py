@@ -15,7 +15,10 @@ MAX_LIMIT = 500
 
 def encode_cursor(sort: str, values: Sequence[Any]) -> str:
     """An opaque cursor for the row that ended the page, under `sort`; values are datetime, UUID, str or int."""
-    plain = [value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value for value in values]
+    plain = [
+        value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
+        for value in values
+    ]
     return base64.urlsafe_b64encode(orjson.dumps([sort, *plain])).decode().rstrip("=")
 
 
@@ -27,7 +30,9 @@ def decode_cursor(cursor: str, sort: str, kinds: Sequence[type]) -> tuple[Any, .
             raise ValueError("made for another list")
         return tuple(_as(kind, value) for kind, value in zip(kinds, plain, strict=True))
     except (ValueError, TypeError) as error:
-        raise Invalid("This cursor does not fit: take next_cursor from an answer to the same list and sort.", field="cursor") from error
+        raise Invalid(
+            "This cursor does not fit: take next_cursor from an answer to the same list and sort.", field="cursor"
+        ) from error
 
 
 def _as(kind: type, value: Any) -> Any:

@@ -22,5 +22,6 @@ class RateLimiter:
         limit = self._limits[kind]
         if limit is not None and not self._limiter.hit(limit, kind, address):
             raise TooMany(
-                f"More than {limit.amount} anonymous {kind}s a minute from one address: wait, or use a token.", retry_after_seconds=60
+                f"More than {limit.amount} anonymous {kind}s a minute from one address: wait, or use a token.",
+                retry_after_seconds=60,
             )

@@ -1,7 +1,7 @@
 """Which tenants there are, remembered for a few seconds so that no request has to ask."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -23,6 +23,7 @@ class Tenant:
     kind: str
     pack_version: int
     zones_version: int
+    secret: bytes = field(repr=False)
 
 
 class TenantDirectory:
@@ -39,7 +40,9 @@ class TenantDirectory:
         """Reads the tenants now."""
         async with self._db.gate() as conn:
             cursor = conn.cursor(row_factory=class_row(Tenant))
-            await cursor.execute("SELECT tenant_id, slug, name, kind, pack_version, zones_version FROM gate_tenants()")
+            await cursor.execute(
+                "SELECT tenant_id, slug, name, kind, pack_version, zones_version, secret FROM gate_tenants()"
+            )
             tenants = await cursor.fetchall()
         self._by_id = {tenant.tenant_id: tenant for tenant in tenants}
         self._by_slug = {tenant.slug: tenant for tenant in tenants}

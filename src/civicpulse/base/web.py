@@ -63,7 +63,7 @@ class TransactionRoute(APIRoute):
             except BaseException as error:
                 await _finish(request, commit=isinstance(error, Problem) and error.keeps_changes)
                 raise
-            await _finish(request, commit=response.status_code < 400)
+            await _finish(request, commit=response.status_code < 400 or getattr(request.state, "keep", False))
             return response
 
         return in_transaction
@@ -102,9 +102,13 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     errors = error.errors()
     if any(item["type"] == "json_invalid" for item in errors):
         problem.status, problem.code, problem.title = 400, "malformed_json", "Malformed JSON"
-        problem.detail = "The body is not valid JSON: " + "; ".join(_safe(str(item.get("ctx", {}).get("error", item["msg"]))) for item in errors)
+        problem.detail = "The body is not valid JSON: " + "; ".join(
+            _safe(str(item.get("ctx", {}).get("error", item["msg"]))) for item in errors
+        )
     else:
-        problem.extra["errors"] = [{"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} for item in errors]
+        problem.extra["errors"] = [
+            {"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} for item in errors
+        ]
     return _problem(request, problem)
 
 
@@ -125,14 +129,18 @@ async def _on_http(request: Request, error: Exception) -> Response:
 async def _on_data(request: Request, error: Exception) -> Response:
     """The last net for text that PostgreSQL cannot hold, such as a NUL byte in a path or query."""
     log.info("unusable_value", error=str(error))
-    problem = Problem("A value cannot be stored: it holds a NUL byte, a broken character or a number out of range.", code="invalid")
+    problem = Problem(
+        "A value cannot be stored: it holds a NUL byte, a broken character or a number out of range.", code="invalid"
+    )
     problem.status, problem.title = 422, "Invalid input"
     return _problem(request, problem)
 
 
 async def _on_no_database(request: Request, error: Exception) -> Response:
     log.error("database_unavailable", error=str(error))
-    problem = Problem("The database cannot be reached or is overloaded; nothing was changed. Try again.", code="unavailable")
+    problem = Problem(
+        "The database cannot be reached or is overloaded; nothing was changed. Try again.", code="unavailable"
+    )
     problem.status, problem.title, problem.headers = 503, "Unavailable", {"Retry-After": "1"}
     return _problem(request, problem)
 

@@ -1,7 +1,32 @@
-"""HTTP of this room."""
+"""HTTP of every way in."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from civicpulse.base.web import TransactionRoute
+from civicpulse.intake.actions import create_request
+from civicpulse.intake.schemas import RequestIn
+from civicpulse.people.callers import Caller, needs
+from civicpulse.rules.access import Permission, Role
 
 router = APIRouter(route_class=TransactionRoute, tags=["intake"])
+
+
+@router.post("/requests", status_code=201, summary="Report a problem")
+async def post_request(body: RequestIn, caller: Caller = needs(Permission.REQUEST_CREATE)) -> Response:
+    """Creates a request; with the same Idempotency-Key and body the same answer again (200, Idempotent-Replayed).
+
+    `duplicates` says whether it was attached to an open request at the same place, and which ones it may be a twin of.
+    `tracking_token` lets the reporter follow and rate it without an account.
+    """
+    profile = caller.actor_id if caller.role is Role.CITIZEN else None
+    receipt = await create_request(caller.tx, caller.actor, body, profile=profile, key=caller.idempotency_key)
+    if receipt.replayed:
+        return Response(
+            receipt.body, status_code=200, media_type="application/json", headers={"Idempotent-Replayed": "true"}
+        )
+    return Response(
+        receipt.body,
+        status_code=201,
+        media_type="application/json",
+        headers={"Location": f"/requests/{receipt.request_id}"},
+    )

@@ -67,7 +67,10 @@ async def _tenant(request: Request, owner: TokenOwner | None) -> Tenant:
         label = request.headers.get("host", "").split(":")[0].split(".")[0].lower()
         tenant = await tenants.by_slug_if_known(label) or await tenants.default()
     if tenant is None:
-        raise NotFound("There is no such tenant: name one in X-Tenant, or create one with 'civicpulse tenant create'.", code="unknown_tenant")
+        raise NotFound(
+            "There is no such tenant: name one in X-Tenant, or create one with 'civicpulse tenant create'.",
+            code="unknown_tenant",
+        )
     return tenant
 
 

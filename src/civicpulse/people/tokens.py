@@ -45,7 +45,9 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-async def create_token(tx: Tx, *, role: Role, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None) -> str:
+async def create_token(
+    tx: Tx, *, role: Role, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None
+) -> str:
     """Makes a token for `role` in the transaction's tenant; the only moment its text is known."""
     token = PREFIX + secrets.token_urlsafe(32)
     now = clock.now()

@@ -13,14 +13,16 @@ LOCK_RESOLUTION = 8  # edge about 530 m
 
 def cell_of(lon: float, lat: float) -> int:
     """The cell (resolution 10, a positive 63-bit number) that holds the point."""
-    return h3.latlng_to_cell(lat, lon, CELL_RESOLUTION)
+    cell: int = h3.latlng_to_cell(lat, lon, CELL_RESOLUTION)
+    return cell
 
 
 def cells_around(lon: float, lat: float, radius_m: float) -> list[int]:
     """Cells that together cover the circle of `radius_m` metres around the point, whatever its place in its own cell."""
     # A disk of k rings reaches at least (1.5 k - 0.5) edges from any point of its middle cell.
     rings = max(1, ceil((radius_m / SHORTEST_EDGE_M + 0.5) / 1.5))
-    return h3.grid_disk(cell_of(lon, lat), rings)
+    cells: list[int] = h3.grid_disk(cell_of(lon, lat), rings)
+    return cells
 
 
 def lock_cells(cells: Iterable[int]) -> list[int]:

@@ -28,7 +28,7 @@ class Message:
     body: str = field(repr=False)
 
 
-class SendFailed(Exception):  # noqa: N818 - named by the fact, as every expected failure here
+class SendFailed(Exception):
     """The message did not leave. The text names the reason and never the recipient."""
 
 

@@ -32,6 +32,7 @@ CREATE TABLE tenants (
     kind          text NOT NULL DEFAULT 'city' CHECK (kind IN ('city', 'building', 'campus', 'hotel', 'facility', 'company')),
     pack_version  int NOT NULL,
     zones_version int NOT NULL DEFAULT 0,
+    secret        bytea NOT NULL CHECK (length(secret) >= 32), -- signs tracking links
     created_at    timestamptz NOT NULL DEFAULT now()
 );
 
@@ -204,6 +205,8 @@ CREATE INDEX requests_category ON requests (tenant_id, category, created_at, id)
 CREATE INDEX requests_zone ON requests (tenant_id, zone_id, created_at, id);
 CREATE INDEX requests_priority ON requests (tenant_id, priority, created_at, id);
 CREATE INDEX requests_agent ON requests (tenant_id, assigned_agent_id, created_at, id) WHERE assigned_agent_id IS NOT NULL;
+CREATE INDEX requests_agent_open ON requests (tenant_id, assigned_agent_id)
+    WHERE assigned_agent_id IS NOT NULL AND master_id IS NULL AND state_category IN ('open', 'waiting');
 CREATE INDEX requests_citizen ON requests (tenant_id, citizen_id, created_at, id) WHERE citizen_id IS NOT NULL;
 CREATE INDEX requests_duplicates ON requests (tenant_id, master_id, created_at, id) WHERE master_id IS NOT NULL;
 CREATE INDEX requests_candidates ON requests (tenant_id, category, cell, created_at) WHERE master_id IS NULL AND cell IS NOT NULL;
@@ -405,9 +408,13 @@ CREATE TABLE notifications (
     created_at     timestamptz NOT NULL,
     sent_at        timestamptz,
     error          text,
+    attempts       smallint NOT NULL DEFAULT 0,
+    next_try_at    timestamptz, -- null: sent, given up, or nothing to send
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, subject_id, seq, recipient_type, recipient, channel)
 );
+CREATE INDEX notifications_due ON notifications (tenant_id, next_try_at) WHERE next_try_at IS NOT NULL;
+CREATE INDEX notifications_recipient ON notifications (tenant_id, recipient_type, recipient, id);
 
 CREATE TABLE import_runs (
     tenant_id   uuid NOT NULL,
@@ -462,9 +469,9 @@ CREATE POLICY gate ON requests FOR SELECT TO civicpulse_gate USING (true);
 CREATE POLICY gate ON outbox FOR SELECT TO civicpulse_gate USING (true);
 GRANT CREATE ON SCHEMA public TO civicpulse_gate;
 
-CREATE FUNCTION gate_tenants() RETURNS TABLE (tenant_id uuid, slug text, name text, kind text, pack_version int, zones_version int)
+CREATE FUNCTION gate_tenants() RETURNS TABLE (tenant_id uuid, slug text, name text, kind text, pack_version int, zones_version int, secret bytea)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT t.tenant_id, t.slug, t.name, t.kind, t.pack_version, t.zones_version FROM tenants t ORDER BY t.created_at, t.slug
+    SELECT t.tenant_id, t.slug, t.name, t.kind, t.pack_version, t.zones_version, t.secret FROM tenants t ORDER BY t.created_at, t.slug
 $$;
 
 CREATE FUNCTION gate_token(wanted bytea) RETURNS TABLE (tenant_id uuid, token_id uuid, role text, actor_id uuid, label text, expires_at timestamptz)
@@ -528,7 +535,9 @@ BEGIN
     END LOOP;
     IF cardinality(p_cells) > 0 THEN
         SELECT json_agg(row_to_json(c)) INTO candidates FROM (
-            SELECT near.* FROM unnest(p_categories) AS wanted (category), unnest(p_cells) AS place (cell)
+            SELECT near.id, near.request_id, near.lon, near.lat, near.created_at, near.category, near.address_key, near.asset_id,
+                   near.text, near.is_open, near.closed_at
+            FROM unnest(p_categories) AS wanted (category), unnest(p_cells) AS place (cell)
             CROSS JOIN LATERAL (
                 -- Newest first and bounded: a place with thousands of open reports costs no more than a busy one.
                 SELECT r.id, r.request_id, r.lon, r.lat, r.created_at, r.category, r.address_key, r.asset_id,

@@ -1,0 +1,64 @@
+# Everything a newcomer, a developer and CI need. `make setup` does nothing when nothing changed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+BUNDLE := src/civicpulse/portal/static/dist/manifest.json
+ASSETS := $(shell find src/civicpulse/portal/assets -type f 2>/dev/null) package.json package-lock.json
+
+.PHONY: help setup run test test-quick bench check format lock clean
+
+help: ## What there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+setup: $(STAMP) $(BUNDLE) ## Environment and page bundle
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "CivicPulse needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || { echo "setup: creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup: installing Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "CivicPulse builds its pages with Node 20 or newer: install node and npm"; exit 1; }
+	@echo "setup: installing page packages"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(BUNDLE): node_modules/.installed $(ASSETS)
+	@echo "setup: bundling the pages"
+	@npm run --silent build
+
+run: setup ## Start everything on http://127.0.0.1:8000
+	@exec $(BIN)/civicpulse up
+
+test: setup ## All tests, browser included
+	@scripts/need-chromium
+	@$(BIN)/python -m pytest tests/rules -q -n 2
+	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/rules --ignore tests/e2e
+	@$(BIN)/python -m pytest tests/e2e -q
+
+test-quick: setup ## All but the browser
+	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/e2e
+
+bench: setup ## The performance table, on a database of its own
+	@$(BIN)/python -m bench
+
+check: setup ## Lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: setup ## Put the code in form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: setup ## Pin the newest versions that pyproject.toml admits (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
+
+clean: ## Remove what setup made (not your data)
+	rm -rf $(VENV) node_modules src/civicpulse/portal/static/dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,56 @@
+"""Wire types that more than one room reads: text that can be stored, instants that say their offset."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+
+class Wire(BaseModel):
+    """A body: unknown fields are refused by name, so that a typing mistake is not silently lost."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+
+def storable(value: str) -> str:
+    """Refuses what PostgreSQL's text cannot hold."""
+    if "\x00" in value:
+        raise ValueError("must not contain a NUL character")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("contains half of a surrogate pair: send well-formed Unicode") from None
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("must carry an offset, such as 2026-03-01T12:00:00Z")
+    return value.astimezone(UTC)
+
+
+def _plus_sign(value: Any) -> Any:
+    # A plus in a query string arrives as a blank: 2026-03-01T12:00:00 02:00.
+    if isinstance(value, str) and len(value) > 19 and value[-6] == " ":
+        return f"{value[:-6]}+{value[-5:]}"
+    return value
+
+
+def _midnight(value: Any) -> Any:
+    if isinstance(value, str) and len(value) == 10:
+        return f"{value}T00:00:00Z"
+    return _plus_sign(value)
+
+
+Text = Annotated[str, AfterValidator(storable)]
+ShortText = Annotated[str, StringConstraints(max_length=200), AfterValidator(storable)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(storable)]
+LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(storable), AfterValidator(_not_blank)]
+Instant = Annotated[datetime, BeforeValidator(_plus_sign), AfterValidator(_aware)]
+DayOrInstant = Annotated[datetime, BeforeValidator(_midnight), AfterValidator(_aware)]

@@ -1,0 +1,164 @@
+"""CST's five MongoDB collections, written as Extended JSON, one document a line (design.md section 2).
+
+`mongoimport --collection X X.json` reads them. Ids are UUIDs and stay so ({"$uuid"}), instants are {"$date"}.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.packs.store import pack_version
+from civicpulse.requests.documents import to_document
+from civicpulse.requests.queries import COLUMNS, FEEDBACK, RELATED
+
+REQUESTS = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id"
+
+CITIZENS = """
+SELECT c.id, c.full_name, c.verified, c.verify_method, c.verified_at, c.email, c.phone, c.preferences, c.neighborhood, c.city, c.zone_id,
+       c.created_at, s.total_requests, s.avg_rating
+FROM citizens c
+LEFT JOIN LATERAL (SELECT count(*) AS total_requests, avg(r.rating)::float8 AS avg_rating FROM requests r
+                   WHERE r.tenant_id = c.tenant_id AND r.citizen_id = c.id) s ON true
+WHERE c.tenant_id = %(tenant_id)s ORDER BY c.created_at, c.id
+"""
+
+AGENTS = """
+SELECT id, agent_code, name, department, skills, zone_ids, geo_fence, timezone, shifts, on_call, contacts, roles, active, created_at
+FROM agents WHERE tenant_id = %(tenant_id)s ORDER BY agent_code
+"""
+
+LOGS = f"""
+SELECT r.id, r.created_at, r.resolved_at, r.sla, r.sla_state, r.escalation_count, r.breach_reason, {FEEDBACK},
+       (SELECT json_agg(json_build_object('type', e.type, 'actor_type', e.actor_type, 'actor_id', e.actor_id, 'at', e.at, 'meta', e.meta,
+                                          'message', c.body) ORDER BY e.seq)
+        FROM events e LEFT JOIN comments c ON e.type = 'comment' AND c.tenant_id = e.tenant_id AND c.id = (e.meta ->> 'comment_id')::uuid
+        WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id) AS events
+FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id
+"""
+
+FEEDS = """
+SELECT feed_name, generated_at, filters, geojson, aggregation FROM geo_feeds WHERE tenant_id = %(tenant_id)s ORDER BY feed_name, filters_key
+"""
+
+TIMES = frozenset({"submitted_at", "uploaded_at", "generated_at", "verified_at"})
+
+
+async def dump_documents(tx: Tx, out: Path, *, progress: Callable[[int], None]) -> dict[str, int]:
+    """Writes the five files into `out`; documents by collection. Rows are streamed: memory does not grow with them."""
+    written: dict[str, int] = {}
+    for name, statement, shape in (
+        ("service_requests", REQUESTS, _request),
+        ("citizens", CITIZENS, _citizen),
+        ("service_agents", AGENTS, _agent),
+        ("performance_logs", LOGS, _log),
+        ("geo_feeds", FEEDS, _feed),
+    ):
+        count = 0
+        with (out / f"{name}.json").open("wb") as file:
+            async for row in _stream(tx, statement):
+                document = await shape(tx, row)
+                file.write(orjson.dumps(extended(document), option=orjson.OPT_APPEND_NEWLINE))
+                count += 1
+                if count % 500 == 0:
+                    progress(sum(written.values()) + count)
+        written[name] = count
+    return written
+
+
+async def _stream(tx: Tx, statement: str) -> AsyncIterator[Row]:
+    async with tx.conn.cursor("dump", row_factory=dict_row) as cursor:
+        cursor.itersize = 500
+        await cursor.execute(sql.SQL(statement), {"tenant_id": tx.tenant_id})
+        async for row in cursor:
+            yield row
+
+
+def extended(value: Any, key: str = "") -> Any:
+    """`value` in MongoDB's relaxed Extended JSON."""
+    if isinstance(value, dict):
+        return {name: extended(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [extended(inner) for inner in value]
+    if isinstance(value, UUID):
+        return {"$uuid": str(value)}
+    if isinstance(value, datetime):
+        return {"$date": value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    if isinstance(value, str) and (key in TIMES or key == "at"):
+        return extended(datetime.fromisoformat(value))
+    return value
+
+
+async def _request(tx: Tx, row: Row) -> dict[str, Any]:
+    document = to_document(row, await pack_version(tx, row["pack_version"]))
+    return {key: value for key, value in document.items() if key not in ("computed_kpis", "citizen_feedback")}
+
+
+async def _citizen(_: Tx, row: Row) -> dict[str, Any]:
+    return {
+        "_id": row["id"],
+        "full_name": row["full_name"],
+        "verification": {
+            "state": "verified" if row["verified"] else "unverified",
+            "method": row["verify_method"],
+            "verified_at": row["verified_at"],
+        },
+        "contacts": {"email": row["email"], "phone": row["phone"]},
+        "preferences": row["preferences"],
+        "address": {"neighborhood": row["neighborhood"], "city": row["city"], "zone_id": row["zone_id"]},
+        "stats": {"total_requests": row["total_requests"], "avg_rating": row["avg_rating"]},
+        "created_at": row["created_at"],
+    }
+
+
+async def _agent(_: Tx, row: Row) -> dict[str, Any]:
+    return {
+        "_id": row["id"],
+        "agent_code": row["agent_code"],
+        "name": row["name"],
+        "department": row["department"],
+        "skills": row["skills"],
+        "coverage": {"zone_ids": row["zone_ids"], "geo_fence": row["geo_fence"]},
+        "schedule": {"timezone": row["timezone"], "shifts": row["shifts"], "on_call": row["on_call"]},
+        "contacts": row["contacts"],
+        "roles": row["roles"],
+        "active": row["active"],
+        "created_at": row["created_at"],
+    }
+
+
+async def _log(_: Tx, row: Row) -> dict[str, Any]:
+    resolved = row["resolved_at"]
+    return {
+        "_id": row["id"],
+        "request_id": row["id"],
+        "event_stream": [_event(event) for event in row["events"] or []],
+        "computed_kpis": {
+            "resolution_minutes": round((resolved - row["created_at"]).total_seconds() / 60, 2) if resolved else None,
+            "sla_target_hours": row["sla"]["target_hours"] if row["sla"] else None,
+            "sla_state": row["sla_state"],
+            "escalation_count": row["escalation_count"],
+            "breach_reason": row["breach_reason"],
+        },
+        "citizen_feedback": row["feedback"],
+    }
+
+
+def _event(event: dict[str, Any]) -> dict[str, Any]:
+    meta = event["meta"] | ({"message": event["message"]} if event["type"] == "comment" else {})
+    return {
+        "type": event["type"],
+        "by": {"actor_type": event["actor_type"], "actor_id": event["actor_id"]},
+        "at": event["at"],
+        "meta": meta,
+    }
+
+
+async def _feed(_: Tx, row: Row) -> dict[str, Any]:
+    return dict(row)

@@ -1,0 +1,321 @@
+"""POST /requests: a report becomes a request, or the duplicate of one (spec 1, A.1 and A.2)."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from civicpulse.base import clock as time
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict, Forbidden, Invalid
+from civicpulse.base.events import Actor
+from civicpulse.base.ids import id_at, lock_number
+from civicpulse.intake import queries
+from civicpulse.intake.queries import Opened, Surroundings
+from civicpulse.intake.schemas import RequestIn
+from civicpulse.packs.model import Pack
+from civicpulse.packs.store import current_pack
+from civicpulse.places.cells import cell_of, cells_around, lock_cells
+from civicpulse.places.zones import zone_index
+from civicpulse.requests import clock
+from civicpulse.requests.documents import to_document, to_public, tracking_token
+from civicpulse.requests.merging import attach
+from civicpulse.requests.queries import add_evidence, lock_by_ids
+from civicpulse.rules.access import Permission, may
+from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, address_key, judge
+from civicpulse.rules.priority import choose_priority, score_of_priority
+from civicpulse.rules.sla import choose_policy
+
+UNZONED = "UNZONED"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the reporter gets: the document as JSON bytes, and whether it was answered before."""
+
+    body: bytes
+    replayed: bool
+    request_id: str | None = None
+    id: UUID | None = None
+
+
+async def create_request(
+    tx: Tx, actor: Actor, body: RequestIn, *, profile: UUID | None = None, key: str | None = None, source: str = "api"
+) -> Receipt:
+    """Takes a report in: zone, priority, SLA, twins, event, outbox and stored answer in one transaction.
+
+    `profile` is the citizen behind the caller's token, where there is one.
+    Raises Invalid for what cannot be used, Forbidden when a caller claims to be somebody else, Conflict when the key
+    or the external id was used for another report.
+    """
+    pack, now = await current_pack(tx), time.now()
+    row = await _prepare(tx, actor, body, profile=profile, pack=pack, now=now, source=source)
+    scope, fingerprint = f"requests:{actor.key}", _fingerprint(body)
+    around = _surroundings(tx, pack, row, now)
+    opened = await queries.open_intake(
+        tx, scope=scope, key=key, key_lock=lock_number(tx.tenant_id, scope, key), around=around
+    )
+    if opened.answer is not None:
+        return _replay(opened, fingerprint)
+    row["request_id"] = f"{pack.document.request_id_prefix}-{now.year}-{opened.number:06d}"
+    verdict = _judge(pack, row, opened, now)
+    document = _answer(tx, actor, pack, row, verdict)
+    answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
+    await queries.write_request(
+        tx,
+        row,
+        event={"actor_type": actor.type, "actor_id": actor.id, "meta": Jsonb(_event_meta(row, verdict))},
+        idempotency={"scope": scope, "key": key, "fingerprint": fingerprint, "answer": answer.decode()},
+    )
+    if body.evidence:
+        await _add_evidence(tx, actor, row, body)
+    if verdict.master is not None:
+        answer = await _attach(tx, actor, pack, row, verdict.master, document) or answer
+        if key is not None:
+            kept = {"tenant_id": tx.tenant_id, "scope": scope, "key": key, "answer": answer.decode()}
+            await tx.run(queries.KEEP_ANSWER, kept)
+    return Receipt(answer, replayed=False, request_id=row["request_id"], id=row["id"])
+
+
+def _fingerprint(body: RequestIn) -> bytes:
+    return hashlib.sha256(orjson.dumps(body.fingerprint(), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _replay(opened: Opened, fingerprint: bytes) -> Receipt:
+    if opened.fingerprint != fingerprint or opened.answer is None:
+        raise Invalid(
+            "This Idempotency-Key was used for another body: use a new key for a new report.",
+            code="idempotency_key_reused",
+        )
+    return Receipt(opened.answer.encode(), replayed=True)
+
+
+async def _prepare(
+    tx: Tx, actor: Actor, body: RequestIn, *, profile: UUID | None, pack: Pack, now: datetime, source: str
+) -> Row:
+    """The request's row, all but its number."""
+    category = pack.categories.get(body.category)
+    if category is None:
+        known = ", ".join(pack.categories)
+        raise Invalid(
+            f"There is no category {body.category!r}; this tenant has: {known}.",
+            field="category",
+            code="unknown_category",
+        )
+    citizen_id, is_public = await _reporter(tx, profile, body, default_public=category.public)
+    lon, lat = body.location.coordinates[0], body.location.coordinates[1]
+    zone_id = await _zone(tx, pack, body)
+    priority, score = _priority(actor, body, pack)
+    policy = choose_policy(pack.sla_rules, category=category.id, zone=zone_id, priority=priority)
+    initial = pack.workflow.state(pack.workflow.initial)
+    if body.external_id is not None:
+        await _check_external(tx, actor, body.external_id, source)
+    columns = clock.clock_columns(
+        policy, clock.calendar_of(pack, policy), started_at=now, pauses=(), now=now, fired_steps=0, finished_at=None
+    )
+    return (
+        EMPTY
+        | columns
+        | {
+            "id": id_at(now),
+            "pack_version": tx.tenant.pack_version,
+            "source": source,
+            "external_id": body.external_id,
+            "citizen_id": citizen_id,
+            "anonymous": citizen_id is None,
+            "created_by": actor.key,
+            "contact_channel": body.citizen_ref.contact_channel,
+            "is_public": is_public,
+            "category": category.id,
+            "sub_category": body.sub_category,
+            "description": body.description,
+            "tags": body.tags,
+            "status": initial.name,
+            "state_category": initial.category,
+            "priority": priority,
+            "priority_score": score,
+            "lon": lon,
+            "lat": lat,
+            "cell": cell_of(lon, lat),
+            "address_hint": body.location.address_hint,
+            "address_key": address_key(body.location.address_hint),
+            "asset_id": body.asset_id,
+            "zone_id": zone_id,
+            "sla": clock.policy_to_json(policy) if policy else None,
+            "created_at": now,
+            "updated_at": now,
+        }
+    )
+
+
+# What a new request's document shows of columns that its first statement leaves at their defaults.
+EMPTY: Row = {
+    "version": 1, "event_seq": 1, "master_id": None, "assigned_agent_id": None, "candidate_agents": [], "assignment_policy": None,
+    "sla_pauses": [], "sla_steps_fired": 0, "escalation_count": 0, "breach_reason": None, "milestones": {}, "rating": None,
+    "disputed": False, "notes": [], "triaged_at": None, "assigned_at": None, "in_progress_at": None, "resolved_at": None,
+    "closed_at": None,
+}  # fmt: skip
+
+
+async def _reporter(tx: Tx, profile: UUID | None, body: RequestIn, *, default_public: bool) -> tuple[UUID | None, bool]:
+    """The citizen behind the report and whether the map may show it."""
+    wanted, anonymous = body.citizen_ref.citizen_id, body.citizen_ref.anonymous
+    is_public = default_public if body.is_public is None else body.is_public and default_public
+    if profile is not None and wanted not in (None, profile):
+        raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")
+    citizen_id = None if anonymous else wanted or profile
+    if citizen_id is None:
+        return None, is_public
+    citizen = await tx.row(queries.FIND_CITIZEN, {"tenant_id": tx.tenant_id, "id": citizen_id})
+    if citizen is None or citizen["erased_at"] is not None:
+        raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
+    shares = citizen["preferences"].get("privacy", {}).get("share_publicly_on_map", True)
+    return citizen_id, is_public and shares
+
+
+async def _zone(tx: Tx, pack: Pack, body: RequestIn) -> str:
+    lon, lat = body.location.coordinates[0], body.location.coordinates[1]
+    zones = await zone_index(tx)
+    found = zones.zone_of(lon, lat)
+    if found is not None:
+        return found
+    if -90 <= lon <= 90 and zones.zone_of(lat, lon) is not None:
+        raise Invalid(
+            "This point is outside every zone, and inside one when swapped: send [longitude, latitude].",
+            field="location.coordinates",
+        )
+    if pack.document.outside_zones == "reject":
+        raise Invalid(
+            "This point is outside the area that is served here.", field="location.coordinates", code="outside_zones"
+        )
+    return UNZONED
+
+
+def _priority(actor: Actor, body: RequestIn, pack: Pack) -> tuple[str, int]:
+    if body.priority is not None:
+        if not may(actor.role, Permission.REQUEST_TRANSITION):
+            raise Invalid(
+                "Only staff sets a priority; leave it out and it is chosen from category, tags and text.",
+                field="priority",
+            )
+        return body.priority, score_of_priority(body.priority)
+    choice = choose_priority(
+        default=pack.categories[body.category].default_priority,
+        tags=body.tags,
+        text=body.description,
+        tag_priorities=pack.document.tag_priorities,
+        hazard_words=pack.document.hazard_words,
+    )
+    return choice.priority, choice.score
+
+
+async def _check_external(tx: Tx, actor: Actor, external_id: str, source: str) -> None:
+    if not may(actor.role, Permission.REQUEST_TRANSITION):
+        raise Invalid("Only staff and other systems may set an external id.", field="external_id")
+    # Under a lock of its own: two deliveries of one external record must not both find nothing.
+    await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "external", source, external_id)])
+    known = await tx.value(
+        queries.FIND_EXTERNAL, {"tenant_id": tx.tenant_id, "source": source, "external_id": external_id}
+    )
+    if known is not None:
+        raise Conflict(
+            f"External id {external_id!r} is request {known} already.",
+            code="external_id_taken",
+            extra={"request_id": known},
+        )
+
+
+def _surroundings(tx: Tx, pack: Pack, row: Row, now: datetime) -> Surroundings:
+    """Where to look for twins: the cells around the point, and the locks that make rivals queue."""
+    categories = pack.compatible(row["category"])
+    if not categories:
+        return Surroundings([], [], [], row["lon"], row["lat"], 0, now, now)
+    policy = pack.duplicate_policy(row["category"])
+    cells = cells_around(row["lon"], row["lat"], policy.radius_m)
+    family = min(categories)
+    return Surroundings(
+        place_locks=sorted(lock_number(tx.tenant_id, "place", family, cell) for cell in lock_cells(cells)),
+        categories=list(categories),
+        cells=cells,
+        lon=row["lon"],
+        lat=row["lat"],
+        radius_m=policy.radius_m,
+        since=now - timedelta(hours=policy.window_hours),
+        closed_since=now - timedelta(hours=policy.reopen_hours),
+    )
+
+
+def _judge(pack: Pack, row: Row, opened: Opened, now: datetime) -> Judgement:
+    if not opened.candidates:
+        return Judgement("new", None, ())
+    report = Report(
+        row["lon"], row["lat"], now, row["category"], row["address_key"], row["asset_id"], row["description"]
+    )
+    return judge(report, [_candidate(found) for found in opened.candidates], pack.duplicate_policy(row["category"]))
+
+
+def _candidate(found: Row) -> Candidate:
+    return Candidate(
+        id=UUID(found["id"]),
+        request_id=found["request_id"],
+        lon=found["lon"],
+        lat=found["lat"],
+        created_at=datetime.fromisoformat(found["created_at"]),
+        category=found["category"],
+        address_key=found["address_key"],
+        asset_id=found["asset_id"],
+        text=found["text"],
+        is_open=found["is_open"],
+        closed_at=datetime.fromisoformat(found["closed_at"]) if found["closed_at"] else None,
+    )
+
+
+def match_json(match: Match) -> dict[str, Any]:
+    """A candidate as reporters and staff see it: its number, its score in parts, and why."""
+    return {"request_id": match.candidate.request_id, "score": asdict(match.score), "why": match.why}
+
+
+def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:
+    meta = {name: row[name] for name in ("category", "sub_category", "priority", "zone_id", "source", "status")}
+    meta |= {"sla_policy": row["sla"]["policy_id"] if row["sla"] else None, "duplicates": verdict.outcome}
+    if verdict.proposed:
+        meta["proposed"] = [match_json(match) for match in verdict.proposed]
+    return meta
+
+
+def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, verdict: Judgement) -> dict[str, Any]:
+    document = to_document(row, pack)
+    if not may(actor.role, Permission.REQUEST_READ_ALL):
+        own = document["citizen_ref"]
+        document = to_public(document) | {"citizen_ref": own}
+    document["duplicates"]["proposed"] = [match_json(match) for match in verdict.proposed]
+    document["tracking_token"] = tracking_token(tx.tenant, row["id"])
+    return document
+
+
+async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, document: dict[str, Any]) -> bytes | None:
+    """Makes the new request a duplicate of `master`; the answer shows it so. None when the master has just ended or moved."""
+    locked = await lock_by_ids(tx, [master.candidate.id])
+    if locked[0]["master_id"] is not None or locked[0]["state_category"] in ("resolved", "closed"):
+        return None
+    attached = await attach(tx, actor, duplicate=row, master=locked[0], origin="intake", score=asdict(master.score))
+    shown = to_document(attached, pack)
+    changed = {name: shown[name] for name in ("version", "status", "workflow", "sla", "timestamps", "computed_kpis")}
+    duplicates = {
+        "is_master": False,
+        "master_request_id": master.candidate.request_id,
+        "linked_duplicates": [],
+        "proposed": [],
+        "why": master.why,
+    }
+    return orjson.dumps(document | changed | {"duplicates": duplicates}, option=orjson.OPT_UTC_Z)
+
+
+async def _add_evidence(tx: Tx, actor: Actor, row: Row, body: RequestIn) -> None:
+    uploader = {"citizen": "citizen", "agent": "agent"}.get(actor.type, "staff")
+    items = [{"id": id_at(row["created_at"]), **item.model_dump()} for item in body.evidence]
+    await add_evidence(tx, row["id"], items, uploaded_by=uploader, at=row["created_at"])

@@ -1,0 +1,76 @@
+"""Wire shape of a new request (spec 1, A)."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from civicpulse.base.wire import LongText, ShortText, Wire, Word
+from civicpulse.requests.schemas import EvidenceIn, PriorityName
+
+
+class CitizenRef(Wire):
+    """Who reports: a known citizen, or nobody in particular."""
+
+    citizen_id: UUID | None = None
+    anonymous: bool = False
+    contact_channel: Literal["email", "sms", "none"] = "none"
+
+
+class LocationIn(Wire):
+    """A GeoJSON point (longitude first) with what the reporter says of the place."""
+
+    type: Literal["Point"] = "Point"
+    coordinates: Annotated[list[float], Field(min_length=2, max_length=3)]
+    address_hint: ShortText | None = None
+    zone_id: Word | None = None
+
+    @field_validator("coordinates")
+    @classmethod
+    def _on_earth(cls, value: list[float]) -> list[float]:
+        lon, lat = value[0], value[1]
+        if -180 <= lon <= 180 and -90 <= lat <= 90:
+            return value
+        swapped = -180 <= lat <= 180 and -90 <= lon <= 90
+        hint = "; these look swapped" if swapped else ""
+        raise ValueError(f"must be [longitude -180..180, latitude -90..90]{hint}")
+
+
+class RequestIn(Wire):
+    """A report that becomes a request."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "citizen_ref": {"citizen_id": None, "anonymous": True, "contact_channel": "none"},
+                    "category": "pothole",
+                    "description": "Large pothole near downtown",
+                    "location": {"type": "Point", "coordinates": [-74.0, 40.71], "address_hint": "Main St"},
+                }
+            ]
+        },
+    )
+
+    citizen_ref: CitizenRef = CitizenRef(anonymous=True)
+    category: Word
+    sub_category: ShortText | None = None
+    description: LongText
+    tags: Annotated[list[Word], Field(max_length=50)] = []
+    priority: PriorityName | None = None
+    location: LocationIn
+    asset_id: Word | None = None
+    evidence: Annotated[list[EvidenceIn], Field(max_length=20)] = []
+    is_public: bool | None = None
+    external_id: Word | None = None
+
+    @model_validator(mode="after")
+    def _one_reporter(self) -> "RequestIn":
+        if self.citizen_ref.anonymous and self.citizen_ref.citizen_id is not None:
+            raise ValueError("citizen_ref: an anonymous report has no citizen_id")
+        return self
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes two bodies the same report, for the idempotency key."""
+        return self.model_dump(mode="json")

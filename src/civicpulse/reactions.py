@@ -1,0 +1,17 @@
+"""What happens when…: event type → reactions. The worker runs them after the commit, at least once, so each is idempotent."""
+
+from civicpulse.base.outbox import Reactions
+from civicpulse.notify.reactions import on_event
+
+REACTIONS: Reactions = {
+    "created": (on_event,),
+    "triaged": (on_event,),
+    "assigned": (on_event,),
+    "in_progress": (on_event,),
+    "resolved": (on_event,),
+    "closed": (on_event,),
+    "followed": (on_event,),
+    "merged": (on_event,),
+    "unmerged": (on_event,),
+    "sla_escalation": (on_event,),
+}

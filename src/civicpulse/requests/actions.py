@@ -1,0 +1,209 @@
+"""Writes that move a request: transition, milestone, escalation. Each runs in the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict, Invalid, RuleRefused
+from civicpulse.base.events import Actor
+from civicpulse.base.ids import new_id
+from civicpulse.requests import clock, queries
+from civicpulse.requests.changes import Change, open_change
+from civicpulse.rules.outcome import Refusal
+from civicpulse.rules.priority import score_of_priority
+from civicpulse.rules.sla import choose_policy
+from civicpulse.rules.workflow import Decision, decide_transition
+
+UPLOADERS = {"citizen": "citizen", "agent": "agent", "dispatcher": "staff", "system": "staff"}
+
+
+async def transition(
+    tx: Tx, actor: Actor, number: str, *, to: str, fields: Mapping[str, Any], seen_version: int | None = None
+) -> Row:
+    """Moves a request to state `to` with the fields the call brings (spec 1, A.3). Returns its row.
+
+    Raises RuleRefused (409; 403 when only the role is in the way) with reasons, Invalid for a field that cannot be used.
+    """
+    change = await open_change(tx, actor, number, seen_version=seen_version)
+    await _take_fields(change, fields)
+    await move(change, to, said=_said(fields))
+    return await change.apply()
+
+
+async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
+    """Decides on the move to `to` and, when it is allowed, adds it to `change`."""
+    row = change.row
+    if row["master_id"] is not None:
+        raise Conflict(
+            f"{row['request_id']} is a duplicate and follows its master: move the master, or unmerge first.",
+            code="follows_master",
+            extra={"reasons": [], "allowed_next": []},
+        )
+    present = _present(change, said)
+    facts = frozenset({"dispute_accepted"} if row["disputed"] else ())
+    outcome = decide_transition(
+        change.pack.workflow, current=row["status"], to=to, role=change.actor.role.value, present=present, facts=facts
+    )
+    if isinstance(outcome, Refusal):
+        raise RuleRefused(outcome)
+    _enter(change, outcome)
+    change.tell(outcome.target.name, **{"from": outcome.source.name, "to": outcome.target.name}, **said)
+
+
+def _present(change: Change, said: Mapping[str, Any]) -> frozenset[str]:
+    row = change.row
+    names = {name for name in ("category", "priority", "zone_id", "assigned_agent_id", "citizen_id") if row[name]}
+    names |= {f"milestone.{name}" for name in row["milestones"]}
+    names |= {name for name, value in said.items() if value}
+    if row["sla"]:
+        names.add("sla_policy")
+    if row.get("has_evidence"):
+        names.add("evidence")
+    return frozenset(names)
+
+
+def _enter(change: Change, decision: Decision) -> None:
+    """The target state's columns, and what entering or leaving a kind of state does to the clock."""
+    row, source, target = change.row, decision.source, decision.target
+    columns: dict[str, Any] = {"status": target.name, "state_category": target.category}
+    if target.timestamp:
+        columns[target.timestamp] = change.at
+    ended = ("resolved", "closed")
+    if source.category in ended and target.category not in ended:
+        # The time it lay resolved is not held against those who must now work on it again.
+        stopped = row["resolved_at"] or row["closed_at"] or change.at
+        columns |= {
+            "sla_pauses": clock.with_pause(row["sla_pauses"], stopped, change.at),
+            "resolved_at": None,
+            "closed_at": None,
+        }
+        columns |= {
+            "milestones": {name: at for name, at in row["milestones"].items() if name != "resolution"},
+            "disputed": False,
+        }
+    if target.category == "waiting" and source.category != "waiting":
+        columns["sla_pauses"] = clock.with_pause(row["sla_pauses"], change.at, None)
+    elif source.category == "waiting" and target.category != "waiting":
+        columns["sla_pauses"] = clock.with_pause_ended(row["sla_pauses"], change.at)
+    change.set(**columns)
+
+
+def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event keeps of the call: staff's words and decisions, no citizen's text."""
+    kept = {name: fields[name] for name in ("reason", "checklist", "resolution_code") if fields.get(name)}
+    if agent := fields.get("assigned_agent_id"):
+        kept["assigned_agent_id"] = str(agent)
+    return kept
+
+
+async def _take_fields(change: Change, fields: Mapping[str, Any]) -> None:
+    """Writes the fields a transition brings: triage decisions, the agent, evidence, a note."""
+    _classify(
+        change,
+        {
+            name: fields[name]
+            for name in ("category", "sub_category", "priority", "zone_id", "tags")
+            if fields.get(name) is not None
+        },
+    )
+    if policy_id := fields.get("sla_policy"):
+        _set_policy(change, policy_id)
+    if given := fields.get("assigned_agent_id"):
+        agent = await find_agent(change.tx, str(given))
+        change.set(assigned_agent_id=agent["id"])
+    if evidence := fields.get("evidence"):
+        await add_evidence(change, evidence)
+    if note := fields.get("note"):
+        change.set(notes=[*change.row["notes"], note])
+
+
+def _classify(change: Change, decided: dict[str, Any]) -> None:
+    """What triage decided; the policy follows category, zone and priority, and the pauses so far stay."""
+    pack, row = change.pack, change.row
+    if (category := decided.get("category")) is not None and category not in pack.categories:
+        raise Invalid(f"There is no category {category!r}; see GET /categories.", field="category")
+    changed = {name: value for name, value in decided.items() if row[name] != value}
+    if not changed:
+        return
+    if "priority" in changed:
+        changed["priority_score"] = score_of_priority(changed["priority"])
+    change.set(**changed)
+    if changed.keys() & {"category", "priority", "zone_id"} and not (row["sla"] or {}).get("target_at"):
+        policy = choose_policy(pack.sla_rules, category=row["category"], zone=row["zone_id"], priority=row["priority"])
+        if policy and policy.policy_id != (row["sla"] or {}).get("policy_id"):
+            change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
+    change.tell("classified", **{name: value for name, value in changed.items() if name != "priority_score"})
+
+
+def _set_policy(change: Change, policy_id: str) -> None:
+    policy = next((rule.policy for rule in change.pack.sla_rules if rule.policy.policy_id == policy_id), None)
+    if policy is None:
+        known = ", ".join(sorted({rule.policy.policy_id for rule in change.pack.sla_rules}))
+        raise Invalid(f"There is no SLA policy {policy_id!r}; the pack has {known}.", field="sla_policy")
+    if (change.row["sla"] or {}).get("policy_id") != policy_id:
+        change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
+
+
+async def find_agent(tx: Tx, given: str) -> Row:
+    """An active agent by id or code. Raises Invalid when there is none."""
+    agent = await tx.row(queries.FIND_AGENT, {"tenant_id": tx.tenant_id, "given": given})
+    if agent is None or not agent["active"]:
+        raise Invalid(f"There is no active agent {given!r}.", field="assigned_agent_id")
+    return agent
+
+
+async def add_evidence(change: Change, items: Sequence[Mapping[str, Any]]) -> None:
+    """Stores pieces of evidence (type, url, sha256) with the change."""
+    rows = [{"id": new_id(), "type": item["type"], "url": item["url"], "sha256": item["sha256"]} for item in items]
+    await queries.add_evidence(
+        change.tx, change.row["id"], rows, uploaded_by=UPLOADERS[change.actor.type], at=change.at
+    )
+    change.row["has_evidence"] = True
+
+
+async def milestone(
+    tx: Tx,
+    actor: Actor,
+    number: str,
+    *,
+    name: str,
+    evidence: Sequence[Mapping[str, Any]],
+    note: str | None,
+    seen_version: int | None,
+) -> Row:
+    """Notes a milestone in the trail; when the pack says so it moves the state (spec 1, C and 3). Returns the row."""
+    change = await open_change(tx, actor, number, seen_version=seen_version)
+    known = change.pack.milestones.get(name)
+    if known is None:
+        raise Invalid(
+            f"There is no milestone {name!r}; the pack has {', '.join(change.pack.milestones)}.", field="milestone"
+        )
+    if known.evidence and not evidence and not change.row.get("has_evidence"):
+        raise Invalid(
+            f"The milestone {name!r} needs evidence: send at least one {{type, url, sha256}}.", field="evidence"
+        )
+    if evidence:
+        await add_evidence(change, evidence)
+    if note:
+        change.set(notes=[*change.row["notes"], note])
+    change.set(milestones={**change.row["milestones"], name: change.at.isoformat()})
+    hashes = [item["sha256"] for item in evidence]
+    change.tell("milestone", milestone=name, **({"evidence": hashes} if hashes else {}))
+    if known.moves_to and change.row["status"] != known.moves_to:
+        await move(change, known.moves_to, said={})
+    elif not known.moves_to and change.row["state_category"] == "closed":
+        raise Conflict(f"{number} is closed: no milestone can be added.", code="request_closed")
+    return await change.apply()
+
+
+async def escalate(tx: Tx, actor: Actor, number: str, *, reason: str, seen_version: int | None = None) -> Row:
+    """Escalates by hand (spec 1, A.4): an event with who and why, one more on the count, the clock read anew."""
+    change = await open_change(tx, actor, number, seen_version=seen_version)
+    if change.row["state_category"] in ("resolved", "closed"):
+        raise Conflict(f"{number} is {change.row['status']}: there is nothing left to escalate.", code="not_open")
+    columns = clock.row_columns(change.row, change.pack, change.at)
+    change.set(escalation_count=change.row["escalation_count"] + 1, **columns)
+    if columns["sla_state"] in ("overdue", "breached"):
+        change.set(breach_reason=change.row["breach_reason"] or "timeout")
+    change.tell("sla_escalation", manual=True, reason=reason, sla_state=columns["sla_state"])
+    return await change.apply()

@@ -1,0 +1,306 @@
+"""HTTP of requests: read one or many, move, talk, merge."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from civicpulse.base import clock as time
+from civicpulse.base.db import Row
+from civicpulse.base.errors import Invalid
+from civicpulse.base.paging import MAX_LIMIT, page
+from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
+from civicpulse.base.wire import DayOrInstant
+from civicpulse.packs.store import pack_version
+from civicpulse.people.callers import Caller, needs
+from civicpulse.requests import actions, assigning, listing, merging, queries, talking
+from civicpulse.requests.changes import not_found
+from civicpulse.requests.documents import is_tracking_token, to_document, to_public
+from civicpulse.requests.explain import explain
+from civicpulse.requests.schemas import CommentIn, EscalateIn, MergeIn, MilestoneIn, RatingIn, TransitionIn, given
+from civicpulse.rules.access import Permission
+
+router = APIRouter(route_class=TransactionRoute, tags=["requests"])
+
+Many = Annotated[list[str] | None, Query()]
+TrackingToken = Annotated[str | None, Header(alias="X-Tracking-Token")]
+
+
+def _words(values: list[str] | None) -> list[str]:
+    return [word for value in values or () for word in value.split(",") if word]
+
+
+def etag(version: int) -> dict[str, str]:
+    """The header that If-Match sends back."""
+    return {"ETag": f'"{version}"'}
+
+
+async def visible_request(caller: Caller, number: str, token: str | None = None) -> Row:
+    """The request, if the caller may see it; else NotFound. Staff sees all, others what is public or their own."""
+    row = await queries.find_request(caller.tx, number)
+    if row is None or not (row["is_public"] or caller.is_staff or is_reporter(caller, row, token)):
+        raise not_found(number)
+    return row
+
+
+def is_reporter(caller: Caller, row: Row, token: str | None) -> bool:
+    """Whether the caller made the report, by account, by token or by the tracking link."""
+    return talking.is_reported_by(row, caller.actor) or bool(
+        token and is_tracking_token(caller.tenant, row["id"], token)
+    )
+
+
+async def document_for(caller: Caller, row: Row) -> dict[str, Any]:
+    """The document as this caller may see it."""
+    document = to_document(row, await pack_version(caller.tx, row["pack_version"]))
+    return document if caller.is_staff else to_public(document)
+
+
+async def answer(caller: Caller, number: str) -> Response:
+    """The request as it now is, after a write."""
+    row = await queries.find_request(caller.tx, number)
+    assert row is not None
+    return Json(await document_for(caller, row), headers=etag(row["version"]))
+
+
+async def _guard(request: Request) -> None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is not None and await queries.find_id(caller.tx, request.path_params["request_id"]) is None:
+        raise not_found(request.path_params["request_id"])
+
+
+ID_GUARDS["request_id"] = _guard
+
+
+@router.get("/requests", summary="List requests")
+async def list_requests(
+    caller: Caller = needs(Permission.REQUEST_READ),
+    status: Many = None,
+    category: Many = None,
+    priority: Many = None,
+    zone: Many = None,
+    sla_state: Many = None,
+    agent: str | None = None,
+    created_from: Annotated[DayOrInstant | None, Query(alias="from")] = None,
+    created_to: Annotated[DayOrInstant | None, Query(alias="to")] = None,
+    q: Annotated[str | None, Query(max_length=500)] = None,
+    merged: Annotated[bool | None, Query(description="true: duplicates only; false: masters only")] = None,
+    bbox: Annotated[str | None, Query(description="west,south,east,north")] = None,
+    source: str | None = None,
+    external_id: str | None = None,
+    citizen_id: UUID | None = None,
+    mine: Annotated[bool, Query(description="Only what this caller reported")] = False,
+    sort: Annotated[
+        str, Query(description="created_at, updated_at or priority; a minus turns it round")
+    ] = "-created_at",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    total: bool = False,
+) -> Response:
+    """Requests that match every filter given; a filter takes several values, repeated or comma-separated."""
+    agent_id = (await actions.find_agent(caller.tx, agent))["id"] if agent else None
+    if citizen_id and not caller.is_staff and citizen_id != caller.actor_id:
+        raise Invalid("Only staff may list what somebody else reported.", field="citizen_id")
+    if agent_id and not caller.is_staff:
+        raise Invalid("Only staff may list by agent.", field="agent")
+    wanted = listing.Filters(
+        status=_words(status),
+        category=_words(category),
+        priority=_words(priority),
+        zone=_words(zone),
+        sla_state=_words(sla_state),
+        agent_id=agent_id,
+        created_from=created_from,
+        created_to=created_to,
+        text=q,
+        merged=merged,
+        bbox=listing.parse_bbox(bbox),
+        source=source,
+        external_id=external_id,
+        citizen_id=citizen_id,
+        reporter=caller.actor.key if mine else None,
+        only_public=not (caller.is_staff or mine or citizen_id),
+    )
+    rows, next_cursor = await listing.list_requests(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
+    more = {"total": await listing.count_requests(caller.tx, wanted)} if total else {}
+    return Json(page([await document_for(caller, row) for row in rows], next_cursor, **more))
+
+
+@router.get("/requests/{request_id}", summary="Read one request")
+async def get_request(
+    request_id: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+) -> Response:
+    """The request's document with its master, its duplicates, the states it may go to and its SLA state."""
+    row = await visible_request(caller, request_id, token)
+    return Json(await document_for(caller, row), headers=etag(row["version"]))
+
+
+@router.patch("/requests/{request_id}/transition", summary="Move a request to another state")
+async def transition(
+    request_id: str, body: TransitionIn, caller: Caller = needs(Permission.REQUEST_TRANSITION)
+) -> Response:
+    """Refused with 409, the reasons, every missing field and the states allowed next when the workflow says no."""
+    fields = given(body)
+    await actions.transition(
+        caller.tx, caller.actor, request_id, to=fields.pop("to"), fields=fields, seen_version=caller.if_match
+    )
+    return await answer(caller, request_id)
+
+
+@router.patch("/requests/{request_id}/milestone", summary="Note a milestone")
+async def milestone(
+    request_id: str, body: MilestoneIn, caller: Caller = needs(Permission.REQUEST_MILESTONE)
+) -> Response:
+    """Arrived, work started, resolution with evidence: what the pack defines; it may move the state."""
+    evidence = [item.model_dump() for item in body.evidence]
+    await actions.milestone(
+        caller.tx,
+        caller.actor,
+        request_id,
+        name=body.milestone,
+        evidence=evidence,
+        note=body.note,
+        seen_version=caller.if_match,
+    )
+    return await answer(caller, request_id)
+
+
+@router.post("/requests/{request_id}/escalate", summary="Escalate by hand")
+async def escalate(request_id: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE)) -> Response:
+    """Adds a manual escalation to the trail and to the count, and reads the clock anew."""
+    await actions.escalate(caller.tx, caller.actor, request_id, reason=body.reason, seen_version=caller.if_match)
+    return await answer(caller, request_id)
+
+
+@router.post("/requests/{request_id}/auto-assign", summary="Assign by the pack's policy")
+async def auto_assign(request_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_ASSIGN)) -> Response:
+    """Finds the right agent on shift now and moves to assigned; 409 with everybody's reasons when there is nobody."""
+    _, decision = await assigning.auto_assign(caller.tx, caller.actor, request_id, seen_version=caller.if_match)
+    told = {
+        "assigned": decision.winner is not None,
+        "reason": decision.reason,
+        "candidates": assigning.candidates_json(decision),
+        "failures": assigning.failures_json(decision),
+    }
+    if decision.winner is None:
+        request.state.keep = True  # the decision is part of the record although the answer is a refusal
+        problem = assigning.NobodyAvailable(decision.reason, extra={"decision": told, "reasons": told["failures"]})
+        return ProblemJson(problem.document(request.url.path), status_code=problem.status)
+    row = await queries.find_request(caller.tx, request_id)
+    assert row is not None
+    return Json({**await document_for(caller, row), "decision": told}, headers=etag(row["version"]))
+
+
+@router.post("/requests/{request_id}/comment", status_code=201, summary="Comment")
+async def comment(request_id: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)) -> Response:
+    """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
+    await visible_request(caller, request_id)
+    if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
+        raise Invalid("Only staff may write internal notes.", field="internal")
+    event = await talking.comment(
+        caller.tx,
+        caller.actor,
+        request_id,
+        message=body.message,
+        parent_id=body.parent_comment_id,
+        is_internal=body.internal,
+    )
+    return Json(event, status_code=201)
+
+
+@router.post("/requests/{request_id}/rating", status_code=201, summary="Rate the outcome")
+async def rating(
+    request_id: str, body: RatingIn, caller: Caller = needs(Permission.REQUEST_RATE), token: TrackingToken = None
+) -> Response:
+    """Once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
+    row = await visible_request(caller, request_id, token)
+    by_link = bool(token and is_tracking_token(caller.tenant, row["id"], token))
+    rated = await talking.rate(
+        caller.tx,
+        caller.actor,
+        request_id,
+        rating=body.rating,
+        reason_codes=body.reason_codes,
+        comment=body.comment,
+        dispute=body.dispute_flag,
+        is_reporter=by_link,
+    )
+    feedback = body.model_dump() | {"submitted_at": rated["updated_at"]}
+    return Json({"request_id": request_id, "citizen_feedback": feedback}, status_code=201)
+
+
+@router.post("/requests/{request_id}/merge", summary="Merge with its twin")
+async def merge(request_id: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+    """The older of the two masters stays master; the answer is this request."""
+    await merging.merge(caller.tx, caller.actor, request_id, other=body.other, force=body.force)
+    return await answer(caller, request_id)
+
+
+@router.post("/requests/{request_id}/unmerge", summary="Undo a merge")
+async def unmerge(request_id: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+    """The request is its own again; the pair will not be attached again."""
+    await merging.unmerge(caller.tx, caller.actor, request_id)
+    return await answer(caller, request_id)
+
+
+@router.get("/requests/{request_id}/events", summary="The audit trail")
+async def events(
+    request_id: str,
+    caller: Caller = needs(Permission.REQUEST_READ),
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 200,
+    token: TrackingToken = None,
+) -> Response:
+    """Events in order, each with its hash; the public sees what happened, not who did it nor internal notes."""
+    row = await visible_request(caller, request_id, token)
+    found = await queries.list_events(caller.tx, row["id"], after=after, most=limit + 1)
+    shown = [
+        event_json(event, is_staff=caller.is_staff)
+        for event in found[:limit]
+        if caller.is_staff or _is_public_event(event)
+    ]
+    next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None
+    return Json(page(shown, next_after))
+
+
+def _is_public_event(event: Row) -> bool:
+    return not event["is_internal"] and event["type"] not in ("assignment_failed", "classified")
+
+
+def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
+    """An event as spec 1 (D) writes it; a comment's text comes from outside the trail."""
+    meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
+    if event["type"] == "comment":
+        meta = {**meta, "message": event["message"], "erased": event["erased_at"] is not None}
+    by = {"actor_type": event["actor_type"], "actor_id": event["actor_id"] if is_staff else None}
+    return {
+        "seq": event["seq"],
+        "type": event["type"],
+        "by": by,
+        "at": event["at"],
+        "meta": meta,
+        "hash": event["hash"],
+    }
+
+
+PUBLIC_META = frozenset(
+    {
+        "from",
+        "to",
+        "milestone",
+        "master_request_id",
+        "duplicate_request_id",
+        "comment_id",
+        "parent_comment_id",
+        "rating",
+    }
+)
+
+
+@router.get("/requests/{request_id}/sla", summary="Explain the clock")
+async def sla(
+    request_id: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+) -> Response:
+    """The policy, the deadlines, and each interval that counted or paused."""
+    row = await visible_request(caller, request_id, token)
+    return Json(explain(row, await pack_version(caller.tx, row["pack_version"]), time.now()))

@@ -1,0 +1,127 @@
+"""Who gets a request: gathers the facts, asks the rule, writes the decision with its reasons (spec 1, C)."""
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+from shapely import Point
+from shapely.geometry import shape
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict
+from civicpulse.base.events import Actor
+from civicpulse.base.ids import lock_number, new_id
+from civicpulse.people.agents import list_active_agents
+from civicpulse.requests import queries
+from civicpulse.requests.actions import move
+from civicpulse.requests.changes import Change, open_change
+from civicpulse.rules.assignment import AgentFacts, Assignment, RequestFacts, assign
+from civicpulse.rules.shifts import Schedule, Shift
+
+
+class NobodyAvailable(Conflict):
+    """The policy found no agent; the decision and its reasons are stored all the same."""
+
+    code, title = "no_agent_available", "No agent available"
+
+
+async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | None = None) -> tuple[Row, Assignment]:
+    """Finds the agent by the pack's policy and moves triaged → assigned. Returns the row and the decision.
+
+    With nobody to give it to, the decision's winner is None, it is stored with its reasons and the state stays.
+    """
+    change = await open_change(tx, actor, number, seen_version=seen_version)
+    # One assignment at a time in a tenant: the next one counts the load that this one adds.
+    await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "assign")])
+    decision = decide(change, await list_active_agents(tx))
+    await _store(change, decision)
+    change.set(
+        candidate_agents=[ranked.agent_id for ranked in decision.candidates],
+        assignment_policy=change.pack.assignment.name,
+    )
+    if decision.winner is None:
+        change.tell("assignment_failed", reason=decision.reason)
+    else:
+        change.set(assigned_agent_id=decision.winner.id)
+        said = {
+            "assigned_agent_id": str(decision.winner.id),
+            "agent_code": decision.winner.code,
+            "reason": decision.reason,
+        }
+        await move(change, "assigned", said=said)
+        await tx.run(queries.TOUCH_AGENT, {"tenant_id": tx.tenant_id, "id": decision.winner.id, "at": change.at})
+    return await change.apply(), decision
+
+
+def decide(change: Change, agents: list[Row]) -> Assignment:
+    """The rule's decision for a request among `agents` (rows of people.agents.list_active_agents)."""
+    row, pack = change.row, change.pack
+    facts = RequestFacts(
+        category=row["category"],
+        required_skills=frozenset(pack.required_skills(row["category"], row["sub_category"])),
+        zone_id=row["zone_id"],
+        priority=row["priority"],
+    )
+    point = Point(row["lon"], row["lat"]) if row["lon"] is not None else None
+    return assign(facts, [_facts(agent, point) for agent in agents], pack.assignment, now=change.at)
+
+
+def _facts(agent: Row, point: Point | None) -> AgentFacts:
+    fence = agent["geo_fence"]
+    return AgentFacts(
+        id=agent["id"],
+        code=agent["agent_code"],
+        name=agent["name"],
+        skills=frozenset(agent["skills"]),
+        zone_ids=frozenset(agent["zone_ids"]),
+        inside_geofence=bool(fence and point is not None and shape(fence).covers(point)),
+        schedule=Schedule(
+            timezone=agent["timezone"],
+            shifts=tuple(Shift(shift["day"], shift["start"], shift["end"]) for shift in agent["shifts"]),
+            on_call=agent["on_call"],
+        ),
+        active=agent["active"],
+        open_load=agent["open_load"],
+        last_assigned_at=agent["last_assigned_at"],
+    )
+
+
+async def _store(change: Change, decision: Assignment) -> None:
+    values = {
+        "tenant_id": change.tx.tenant_id,
+        "id": new_id(),
+        "request_id": change.row["id"],
+        "agent_id": decision.winner.id if decision.winner else None,
+        "policy": change.pack.assignment.name,
+        "reason": decision.reason,
+        "candidates": Jsonb(candidates_json(decision)),
+        "failures": Jsonb(failures_json(decision)),
+        "at": change.at,
+        "by": change.actor.key,
+    }
+    await change.tx.run(queries.ADD_ASSIGNMENT, values)
+
+
+def candidates_json(decision: Assignment) -> list[dict[str, Any]]:
+    """The eligible agents in order."""
+    return [
+        {
+            "agent_id": str(ranked.agent_id),
+            "agent_code": ranked.agent_code,
+            "open_load": ranked.open_load,
+            "detail": ranked.detail,
+        }
+        for ranked in decision.candidates
+    ]
+
+
+def failures_json(decision: Assignment) -> list[dict[str, Any]]:
+    """Each other agent with the step it failed on."""
+    return [
+        {
+            "agent_id": str(failure.agent_id),
+            "agent_code": failure.agent_code,
+            "step": failure.step,
+            "detail": failure.detail,
+        }
+        for failure in decision.failures
+    ]

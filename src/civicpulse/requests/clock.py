@@ -1,0 +1,142 @@
+"""A request's SLA columns: the policy it was given, kept as a snapshot, and what the clock reads now."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from civicpulse.base.db import Row
+from civicpulse.packs.model import Pack
+from civicpulse.rules.calendar import ALWAYS, Calendar
+from civicpulse.rules.sla import Pause, Policy, Reading, Step, read_clock
+
+
+def policy_to_json(policy: Policy) -> dict[str, Any]:
+    """The snapshot stored in `requests.sla`; `policy_from_json` reads it back."""
+    return {
+        "policy_id": policy.policy_id,
+        "response_hours": policy.response_hours,
+        "target_hours": policy.target_hours,
+        "breach_threshold_hours": policy.breach_threshold_hours,
+        "at_risk_ratio": policy.at_risk_ratio,
+        "calendar": policy.calendar,
+        "escalation_steps": [
+            {"after_hours": step.after_hours, "action": step.action, "role": step.role} for step in policy.steps
+        ],
+        "target_at": policy.target_at.isoformat() if policy.target_at else None,
+    }
+
+
+def policy_from_json(document: dict[str, Any] | None) -> Policy | None:
+    """The policy of a snapshot; None for a request without one."""
+    if document is None:
+        return None
+    target_at = document.get("target_at")
+    return Policy(
+        policy_id=document["policy_id"],
+        target_hours=document["target_hours"],
+        breach_threshold_hours=document["breach_threshold_hours"],
+        response_hours=document.get("response_hours"),
+        at_risk_ratio=document.get("at_risk_ratio", 0.8),
+        steps=tuple(
+            Step(step["after_hours"], step["action"], step.get("role")) for step in document["escalation_steps"]
+        ),
+        calendar=document.get("calendar"),
+        target_at=datetime.fromisoformat(target_at) if target_at else None,
+    )
+
+
+def pauses_from_json(pauses: Sequence[dict[str, str | None]]) -> list[Pause]:
+    """The pauses stored in `requests.sla_pauses`, each {"start", "end"} in RFC 3339."""
+    return [
+        Pause(
+            datetime.fromisoformat(pause["start"] or ""), datetime.fromisoformat(pause["end"]) if pause["end"] else None
+        )
+        for pause in pauses
+    ]
+
+
+def calendar_of(pack: Pack, policy: Policy | None) -> Calendar:
+    """The calendar a policy counts by; around the clock unless it names one."""
+    if policy is None or policy.calendar is None:
+        return ALWAYS
+    return pack.calendars[policy.calendar]
+
+
+def clock_columns(
+    policy: Policy | None,
+    calendar: Calendar,
+    *,
+    started_at: datetime,
+    pauses: Sequence[Pause],
+    now: datetime,
+    fired_steps: int,
+    finished_at: datetime | None,
+) -> dict[str, Any]:
+    """The SLA columns of a request at `now`: sla_state, sla_due_at, sla_met, next_sla_at, sla_steps_fired."""
+    reading = read_clock(
+        policy,
+        calendar,
+        started_at=started_at,
+        pauses=pauses,
+        now=now,
+        fired_steps=fired_steps,
+        finished_at=finished_at,
+    )
+    return columns_of(reading, fired_steps=fired_steps, now=now)
+
+
+def columns_of(reading: Reading, *, fired_steps: int, now: datetime) -> dict[str, Any]:
+    """The same columns from a reading. A step that is already due makes the next moment now: the sweep fires it."""
+    return {
+        "sla_state": reading.state,
+        "sla_due_at": reading.due_at,
+        "sla_met": reading.met,
+        "next_sla_at": now if reading.due_steps else reading.next_at,
+        "sla_steps_fired": fired_steps,
+    }
+
+
+def read_row(row: Row, pack: Pack, now: datetime) -> Reading:
+    """What the clock of a request's row reads at `now`."""
+    policy = policy_from_json(row["sla"])
+    return read_clock(
+        policy,
+        calendar_of(pack, policy),
+        started_at=row["created_at"],
+        pauses=pauses_from_json(row["sla_pauses"]) if row["sla_pauses"] else (),
+        now=now,
+        fired_steps=row["sla_steps_fired"],
+        finished_at=finished_at(row),
+    )
+
+
+def finished_at(row: Row) -> datetime | None:
+    """When the work ended, for the clock: resolved, or closed without having been resolved."""
+    if row["state_category"] not in ("resolved", "closed"):
+        return None
+    ended: datetime | None = row["resolved_at"] or row["closed_at"]
+    return ended
+
+
+def row_columns(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
+    """The SLA columns that a row (with its changes applied) should have at `now`. A duplicate has no clock of its own."""
+    columns = columns_of(read_row(row, pack, now), fired_steps=row["sla_steps_fired"], now=now)
+    if row["master_id"] is not None:
+        columns["next_sla_at"] = None
+    return columns
+
+
+def with_pause(
+    pauses: Sequence[dict[str, str | None]], start: datetime, end: datetime | None
+) -> list[dict[str, str | None]]:
+    """`pauses` and one more."""
+    return [*pauses, {"start": _text(start), "end": _text(end) if end else None}]
+
+
+def with_pause_ended(pauses: Sequence[dict[str, str | None]], at: datetime) -> list[dict[str, str | None]]:
+    """`pauses` with the open one, if any, ended at `at`."""
+    return [pause if pause["end"] else {"start": pause["start"], "end": _text(at)} for pause in pauses]
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat()

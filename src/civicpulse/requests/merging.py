@@ -1,0 +1,152 @@
+"""Merging duplicates into a master, and undoing it (design.md section 5)."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from civicpulse.base import clock as time
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict, Invalid
+from civicpulse.base.events import Actor
+from civicpulse.base.ids import new_id
+from civicpulse.packs.store import pack_version
+from civicpulse.requests import queries
+from civicpulse.requests.changes import Change, not_found
+
+STATE_COLUMNS = ("status", "state_category", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at")
+
+
+async def merge(tx: Tx, actor: Actor, number: str, *, other: str, force: bool = False) -> Row:
+    """Makes `number` and `other` one: the older of their masters stays master. Returns the row of the one merged away.
+
+    Both may already have duplicates. Raises Conflict when they are one already, are in final states, or staff had
+    said before that the two differ (unless `force`).
+    """
+    one, two = await _masters(tx, number, other)
+    if one["id"] == two["id"]:
+        raise Conflict(f"{number} and {other} are merged already.", code="already_merged")
+    master, duplicate = sorted((one, two), key=lambda row: (row["created_at"], row["id"]))
+    pair = {"tenant_id": tx.tenant_id, "one": master["id"], "other": duplicate["id"]}
+    if not force and await tx.value(queries.IS_REJECTED, pair):
+        raise Conflict(
+            f"Staff decided before that {number} and {other} differ; send force to merge all the same.",
+            code="pair_rejected",
+        )
+    return await attach(tx, actor, duplicate=duplicate, master=master, origin="staff", score=None)
+
+
+async def _masters(tx: Tx, number: str, other: str) -> tuple[Row, Row]:
+    """The masters of the two, locked in one order for everybody."""
+    roots: list[UUID] = []
+    for wanted in (number, other):
+        found = await tx.row(FIND_ROOT, {"tenant_id": tx.tenant_id, "number": wanted})
+        if found is None:
+            raise (
+                not_found(wanted)
+                if wanted == number
+                else Invalid(f"There is no request {wanted!r} here.", field="other")
+            )
+        roots.append(found["root"])
+    rows = {row["id"]: row for row in await queries.lock_by_ids(tx, sorted(set(roots)))}
+    if any(row["master_id"] is not None for row in rows.values()):
+        raise Conflict("One of the two was merged elsewhere in this moment: look again.", code="merge_race")
+    return rows[roots[0]], rows[roots[1]]
+
+
+FIND_ROOT = "SELECT id, coalesce(master_id, id) AS root FROM requests WHERE tenant_id = %(tenant_id)s AND request_id = %(number)s"
+
+
+async def attach(
+    tx: Tx, actor: Actor, *, duplicate: Row, master: Row, origin: str, score: dict[str, Any] | None
+) -> Row:
+    """Attaches a locked request and all that was merged into it to a locked master. Returns the duplicate's row."""
+    at = time.now()
+    below = await tx.rows(queries.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": duplicate["id"]})
+    await add_link(tx, actor, duplicate=duplicate, master=master, origin=origin, score=score, at=at)
+    change = Change(tx, actor, duplicate, await pack_version(tx, duplicate["pack_version"]), at)
+    change.set(master_id=master["id"], **{name: master[name] for name in STATE_COLUMNS})
+    change.tell(
+        "merged", master_request_id=master["request_id"], master_id=str(master["id"]), origin=origin, score=score
+    )
+    await change.apply()
+    if below:
+        await tx.run(
+            queries.SET_MASTER,
+            {"tenant_id": tx.tenant_id, "master_id": master["id"], "ids": [row["id"] for row in below]},
+        )
+        await queries.follow_master(tx, actor, master["id"], at=at)
+    await tell_master(tx, actor, master, type="duplicate_added", duplicate=duplicate["request_id"], at=at)
+    return change.row
+
+
+async def add_link(
+    tx: Tx, actor: Actor, *, duplicate: Row, master: Row, origin: str, score: dict[str, Any] | None, at: Any
+) -> None:
+    """Keeps how the duplicate stood before, so that the merge can be undone."""
+    prior = {
+        name: duplicate[name].isoformat() if hasattr(duplicate[name], "isoformat") else duplicate[name]
+        for name in STATE_COLUMNS
+    }
+    values = {
+        "tenant_id": tx.tenant_id,
+        "id": new_id(),
+        "duplicate_id": duplicate["id"],
+        "master_id": master["id"],
+        "origin": origin,
+        "score": Jsonb(score),
+        "prior": Jsonb(prior),
+        "at": at,
+        "by": actor.key,
+    }
+    await tx.run(queries.ADD_LINK, values)
+
+
+async def tell_master(tx: Tx, actor: Actor, master: Row, *, type: str, duplicate: str, at: Any) -> None:
+    """An event in the master's own trail."""
+    change = Change(tx, actor, master, await pack_version(tx, master["pack_version"]), at)
+    change.tell(type, duplicate_request_id=duplicate)
+    await change.apply()
+
+
+async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
+    """Undoes a merge: the request is its own again, with what had been merged into it, in the state it had before.
+
+    The pair is kept as rejected, so that it is not attached again. Raises Conflict when it is not a duplicate.
+    """
+    at = time.now()
+    found = await tx.row(FIND_ROOT, {"tenant_id": tx.tenant_id, "number": number})
+    if found is None:
+        raise not_found(number)
+    rows = {row["id"]: row for row in await queries.lock_by_ids(tx, sorted({found["id"], found["root"]}))}
+    row, master = rows[found["id"]], rows[found["root"]]
+    if row["master_id"] is None:
+        raise Conflict(f"{number} is not a duplicate of anything.", code="not_merged")
+    if row["master_id"] != master["id"]:
+        raise Conflict(f"{number} was merged elsewhere in this moment: look again.", code="merge_race")
+    link = await tx.row(queries.ACTIVE_LINK, {"tenant_id": tx.tenant_id, "duplicate_id": row["id"]})
+    assert link is not None, "a duplicate has an active link"
+    below = await tx.rows(queries.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": row["id"]})
+    await tx.run(queries.UNDO_LINK, {"tenant_id": tx.tenant_id, "id": link["id"], "at": at, "by": actor.key})
+    await tx.run(
+        queries.REJECT_PAIR,
+        {"tenant_id": tx.tenant_id, "one": row["id"], "other": link["master_id"], "at": at, "by": actor.key},
+    )
+    change = Change(tx, actor, row, await pack_version(tx, row["pack_version"]), at)
+    change.set(master_id=None, **_prior(link["prior"]))
+    change.tell("unmerged", master_request_id=master["request_id"])
+    await tx.run(
+        queries.SET_MASTER, {"tenant_id": tx.tenant_id, "master_id": row["id"], "ids": [item["id"] for item in below]}
+    )
+    await change.apply()
+    await tell_master(tx, actor, master, type="duplicate_removed", duplicate=number, at=at)
+    return change.row
+
+
+def _prior(prior: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: datetime.fromisoformat(value) if value and name.endswith("_at") else value
+        for name, value in prior.items()
+        if name in STATE_COLUMNS
+    }

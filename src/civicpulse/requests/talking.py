@@ -1,0 +1,103 @@
+"""Writes by which people speak about a request: comments and the rating."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict, Forbidden, Invalid
+from civicpulse.base.events import Actor
+from civicpulse.base.ids import new_id
+from civicpulse.requests import queries
+from civicpulse.requests.changes import open_change
+
+
+async def comment(
+    tx: Tx, actor: Actor, number: str, *, message: str, parent_id: UUID | None, is_internal: bool
+) -> dict[str, Any]:
+    """Adds a comment to the thread (spec 1, section 5); the event holds its id and hash, the text can be erased by law.
+
+    Raises Invalid when `parent_id` is not a comment of this request, or a public answer would follow an internal note.
+    """
+    change = await open_change(tx, actor, number)
+    if parent_id is not None:
+        parent = await tx.row(queries.COMMENT_REQUEST, {"tenant_id": tx.tenant_id, "id": parent_id})
+        if parent is None or parent["request_id"] != change.row["id"]:
+            raise Invalid("This request has no such comment to answer.", field="parent_comment_id")
+        is_internal = is_internal or parent["is_internal"]
+    comment_id = new_id()
+    values = {
+        "tenant_id": tx.tenant_id,
+        "id": comment_id,
+        "request_id": change.row["id"],
+        "parent_id": parent_id,
+        "author_type": actor.type,
+        "author_id": actor.id,
+        "is_internal": is_internal,
+        "body": message,
+        "at": change.at,
+    }
+    await tx.run(queries.ADD_COMMENT, values)
+    about: dict[str, Any] = {
+        "comment_id": str(comment_id),
+        "parent_comment_id": str(parent_id) if parent_id else None,
+        "internal": is_internal,
+    }
+    change.tell("comment", **about, sha256=hashlib.sha256(message.encode()).hexdigest())
+    await change.apply()
+    return {
+        "type": "comment",
+        "seq": change.row["event_seq"],
+        "by": {"actor_type": actor.type, "actor_id": actor.id},
+        "at": change.at,
+        "meta": {**about, "message": message},
+    }
+
+
+async def rate(
+    tx: Tx,
+    actor: Actor,
+    number: str,
+    *,
+    rating: int,
+    reason_codes: Sequence[str],
+    comment: str | None,
+    dispute: bool,
+    is_reporter: bool,
+) -> Row:
+    """Stores the reporter's verdict (spec 1, D): once a request, after its resolution. Returns the row.
+
+    Raises Forbidden for anybody but the reporter, Conflict before resolution or the second time.
+    """
+    change = await open_change(tx, actor, number)
+    row = change.row
+    if not (is_reporter or is_reported_by(row, actor)):
+        raise Forbidden("Only the person who reported this request may rate it.", code="not_the_reporter")
+    if row["state_category"] not in ("resolved", "closed"):
+        raise Conflict(f"{number} is {row['status']}: it can be rated once it is resolved.", code="not_resolved")
+    unknown = [code for code in reason_codes if code not in change.pack.document.rating_reason_codes]
+    if unknown:
+        known = ", ".join(change.pack.document.rating_reason_codes)
+        raise Invalid(f"Unknown reason codes {', '.join(unknown)}; the pack has {known}.", field="reason_codes")
+    values = {
+        "tenant_id": tx.tenant_id,
+        "request_id": row["id"],
+        "rating": rating,
+        "reason_codes": list(reason_codes),
+        "comment": comment,
+        "dispute_flag": dispute,
+        "at": change.at,
+    }
+    if await tx.run(queries.ADD_FEEDBACK, values) == 0:
+        raise Conflict(f"{number} has been rated already.", code="already_rated")
+    change.set(rating=rating, disputed=dispute)
+    change.tell("rating", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
+    return await change.apply()
+
+
+def is_reported_by(row: Row, actor: Actor) -> bool:
+    """Whether `actor` made this report: with an account, or with the token that the report was sent with."""
+    if actor.id is None:
+        return False
+    return row["created_by"] == actor.key or (actor.type == "citizen" and str(row["citizen_id"]) == actor.id)

@@ -1,0 +1,103 @@
+"""The worker: drains the outbox all the time and runs the timetable of periodic jobs (Procrastinate).
+
+Any number may run against one database: batches are taken with SKIP LOCKED, and a periodic job is queued once however
+many workers ask for it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from procrastinate import App, PsycopgConnector
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from civicpulse.base.clients.senders import build_sender
+from civicpulse.base.db import as_application
+from civicpulse.base.log import get_logger
+from civicpulse.base.outbox import drain
+from civicpulse.base.services import Services, open_services
+from civicpulse.base.timetable import EVERY_MINUTE, HOURLY, PeriodicJob
+from civicpulse.insight.jobs import fold_all
+from civicpulse.notify.deliver import deliver_all
+from civicpulse.reactions import REACTIONS
+from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
+from civicpulse.settings import Settings
+
+log = get_logger(__name__)
+
+POLL_SECONDS = 0.3
+
+TIMETABLE: tuple[PeriodicJob, ...] = (
+    PeriodicJob(EVERY_MINUTE, sweep_clocks),
+    PeriodicJob(HOURLY, forget_old_answers),
+)
+
+
+def build_jobs(services: Services) -> App:
+    """The Procrastinate app with every periodic job; it works on this process's services."""
+    jobs = App(
+        connector=PsycopgConnector(conninfo=as_application(services.settings.database_url), min_size=1, max_size=4)
+    )
+    for entry in TIMETABLE:
+        _register(jobs, services, entry)
+    return jobs
+
+
+def _register(jobs: App, services: Services, entry: PeriodicJob) -> None:
+    name = entry.job.__name__
+
+    @jobs.periodic(cron=entry.cron)
+    @jobs.task(name=name, queueing_lock=name, pass_context=False)
+    async def run(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate passes the tick by name
+        await entry.job(services)
+
+
+async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
+    """Works until `stop` is set, then finishes what it holds."""
+    async with open_services(settings) as services, _jobs(services):
+        sender = build_sender(settings)
+
+        async def outbox() -> int:
+            return await drain(services.db, services.tenants, REACTIONS)
+
+        async def delivery() -> int:
+            return await deliver_all(services, sender)
+
+        async def folding() -> int:
+            return await fold_all(services)
+
+        await asyncio.gather(
+            _loop(outbox, stop, pause=POLL_SECONDS), _loop(delivery, stop, pause=1.0), _loop(folding, stop, pause=5.0)
+        )
+
+
+@asynccontextmanager
+async def _jobs(services: Services) -> AsyncIterator[None]:
+    jobs = build_jobs(services)
+    async with jobs.open_async():
+        worker = asyncio.create_task(
+            jobs.run_worker_async(install_signal_handlers=False, delete_jobs="successful", shutdown_graceful_timeout=20)
+        )
+        try:
+            yield
+        finally:
+            worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await worker
+
+
+async def _loop(step: Callable[[], Awaitable[int]], stop: asyncio.Event, *, pause: float) -> None:
+    """Runs `step` again at once while it finds work, else after `pause` seconds; a lost database is waited for."""
+    while not stop.is_set():
+        try:
+            found = await step()
+        except (OperationalError, PoolTimeout) as error:
+            log.warning("database_unavailable", error=str(error))
+            found, wait = 0, 2.0
+        else:
+            wait = pause
+        if not found:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)

@@ -1,0 +1,215 @@
+"""Transitions over HTTP (spec 1, A.3): every pair, every missing field, every race."""
+
+import asyncio
+import itertools
+
+import httpx
+import pytest
+from builders import PHOTO, add_agent, create, move, walk_to
+from tests_support import problem
+
+LEGAL = {
+    ("new", "triaged"),
+    ("new", "closed"),
+    ("triaged", "assigned"),
+    ("triaged", "closed"),
+    ("assigned", "in_progress"),
+    ("in_progress", "resolved"),
+    ("resolved", "closed"),
+    ("resolved", "in_progress"),
+}
+STATES = ("new", "triaged", "assigned", "in_progress", "resolved", "closed")
+EVERYTHING = {"checklist": ["done"], "evidence": [PHOTO], "reason": "because"}
+
+
+async def test_the_whole_life_of_a_request(city) -> None:
+    staff = await city.client("supervisor")
+    document = await create(staff)
+    number = document["request_id"]
+    assert document["status"] == "new"
+    assert document["workflow"]["allowed_next"] == ["triaged", "closed"]
+    await walk_to(staff, number, "closed")
+    done = (await staff.get(f"/requests/{number}")).json()
+    times = [
+        done["timestamps"][f"{name}_at"]
+        for name in ("created", "triaged", "assigned", "in_progress", "resolved", "closed")
+    ]
+    assert times == sorted(times)
+    assert done["sla"]["state"] == "completed"
+    assert done["sla"]["met"] is True
+    assert done["computed_kpis"]["resolution_minutes"] is not None
+    assert done["evidence"][0]["uploaded_by"] == "staff"
+    types = [event["type"] for event in (await staff.get(f"/requests/{number}/events")).json()["items"]]
+    assert types == ["created", "triaged", "assigned", "milestone", "in_progress", "milestone", "resolved", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [pair for pair in itertools.product(STATES, STATES) if pair not in LEGAL]
+)
+async def test_every_illegal_pair_is_refused_with_its_reasons(city, source: str, target: str) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    await walk_to(admin, number, source)
+    answer = await move(admin, number, target, **EVERYTHING)
+    refusal = problem(answer, 409, "transition_not_allowed")
+    assert set(refusal["allowed_next"]) == {to for start, to in LEGAL if start == source}
+    assert (await admin.get(f"/requests/{number}")).json()["status"] == source
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "missing"),
+    [
+        ("triaged", "assigned", ["assigned_agent_id"]),
+        ("assigned", "in_progress", ["milestone.arrived|milestone.work_started"]),
+        ("in_progress", "resolved", None),
+    ],
+)
+async def test_every_missing_field_is_named(city, source: str, target: str, missing: list[str] | None) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    await walk_to(admin, number, source)
+    refusal = problem(await move(admin, number, target), 409, "missing_fields")
+    assert len(refusal["missing"]) == 1
+    if missing:
+        assert refusal["missing"] == missing
+    assert target in refusal["allowed_next"]
+
+
+async def test_triage_sets_category_priority_and_a_new_policy(city) -> None:
+    dispatcher = await city.client("dispatcher")
+    document = await create(dispatcher)
+    answer = await move(
+        dispatcher, document["request_id"], "triaged", category="graffiti", priority="P1", tags=["school"], note="seen"
+    )
+    triaged = answer.json()
+    assert (triaged["category"], triaged["priority"], triaged["tags"]) == ("graffiti", "P1", ["school"])
+    assert triaged["internal"]["notes"] == ["seen"]
+    assert triaged["sla_policy"]["policy_id"] != document["sla_policy"]["policy_id"]
+    problem(await move(dispatcher, document["request_id"], "triaged", category="unheard_of"), 422, "invalid")
+
+
+async def test_thirty_two_conflicting_transitions_have_one_winner(city) -> None:
+    staff = await city.client("supervisor")
+    number = (await create(staff))["request_id"]
+    answers = await asyncio.gather(*(move(staff, number, "triaged") for _ in range(32)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 31
+
+
+async def test_if_match_refuses_a_version_that_has_passed(city) -> None:
+    staff = await city.client("supervisor")
+    number = (await create(staff))["request_id"]
+    tag = (await staff.get(f"/requests/{number}")).headers["etag"]
+    moved = await staff.patch(f"/requests/{number}/transition", json={"to": "triaged"}, headers={"If-Match": tag})
+    assert moved.status_code == 200
+    late = await staff.patch(f"/requests/{number}/transition", json={"to": "closed"}, headers={"If-Match": tag})
+    problem(late, 412, "version_mismatch")
+
+
+async def test_an_agent_may_work_and_not_dispatch(city) -> None:
+    admin, agent = await city.client("admin"), await city.client("agent")
+    number = (await create(admin))["request_id"]
+    problem(await move(agent, number, "triaged"), 403, "role_not_allowed")
+    await walk_to(admin, number, "assigned")
+    assert (await agent.patch(f"/requests/{number}/milestone", json={"milestone": "arrived"})).json()[
+        "status"
+    ] == "in_progress"
+    done = await move(agent, number, "resolved", checklist=["filled", "sealed"])
+    assert done.json()["status"] == "resolved"
+    problem(await move(agent, number, "closed"), 403, "role_not_allowed")
+
+
+async def test_a_dispute_lets_the_work_start_again_and_the_pause_is_forgiven(city) -> None:
+    admin, citizen = await city.client("admin"), await city.client("citizen")
+    number = (await create(citizen))["request_id"]
+    await walk_to(admin, number, "resolved")
+    problem(await move(admin, number, "in_progress"), 409, "condition_not_met")
+    rated = await citizen.post(f"/requests/{number}/rating", json={"rating": 1, "dispute_flag": True})
+    assert rated.status_code == 201, rated.text
+    again = await move(admin, number, "in_progress")
+    assert again.json()["status"] == "in_progress"
+    assert again.json()["timestamps"]["resolved_at"] is None
+    told = (await admin.get(f"/requests/{number}/sla")).json()
+    assert len(told["paused"]) == 1
+    assert told["state"] == "on_time"
+
+
+async def test_milestones_outside_their_place_are_refused(city) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    answer = await admin.patch(f"/requests/{number}/milestone", json={"milestone": "arrived"})
+    assert problem(answer, 409, "transition_not_allowed")["allowed_next"] == ["triaged", "closed"]
+    problem(await admin.patch(f"/requests/{number}/milestone", json={"milestone": "tea_break"}), 422, "invalid")
+    await walk_to(admin, number, "in_progress")
+    problem(await admin.patch(f"/requests/{number}/milestone", json={"milestone": "resolution"}), 422, "invalid")
+
+
+async def test_escalating_by_hand_counts_and_is_in_the_trail(city) -> None:
+    dispatcher = await city.client("dispatcher")
+    number = (await create(dispatcher))["request_id"]
+    answer = await dispatcher.post(f"/requests/{number}/escalate", json={"reason": "a school is near"})
+    assert answer.json()["computed_kpis"]["escalation_count"] == 1
+    event = (await dispatcher.get(f"/requests/{number}/events")).json()["items"][-1]
+    assert event["type"] == "sla_escalation"
+    assert event["meta"]["reason"] == "a school is near"
+    assert event["by"]["actor_type"] == "dispatcher"
+    await move(dispatcher, number, "closed")
+    problem(await dispatcher.post(f"/requests/{number}/escalate", json={"reason": "late"}), 409, "not_open")
+
+
+async def test_auto_assign_takes_the_least_loaded_and_says_why(city) -> None:
+    admin = await city.client("admin")
+    await add_agent(admin, "AG-A")
+    await add_agent(admin, "AG-B")
+    await add_agent(admin, "AG-WATER", skills=["water"])
+    winners = []
+    for index in range(4):
+        number = (await create(admin, lat=40.71 + index / 100))["request_id"]
+        await move(admin, number, "triaged")
+        answer = await admin.post(f"/requests/{number}/auto-assign")
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert body["status"] == "assigned"
+        assert body["timestamps"]["assigned_at"]
+        assert [failure["agent_code"] for failure in body["decision"]["failures"]] == ["AG-WATER"]
+        winners.append(body["decision"]["candidates"][0]["agent_code"])
+    assert sorted(winners) == ["AG-A", "AG-A", "AG-B", "AG-B"]
+
+
+async def test_auto_assign_with_nobody_says_so_and_keeps_the_decision(city) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    await move(admin, number, "triaged")
+    refusal = problem(await admin.post(f"/requests/{number}/auto-assign"), 409, "no_agent_available")
+    assert refusal["decision"]["assigned"] is False
+    assert (await admin.get(f"/requests/{number}")).json()["status"] == "triaged"
+    types = [event["type"] for event in (await admin.get(f"/requests/{number}/events")).json()["items"]]
+    assert types[-1] == "assignment_failed"
+
+
+async def test_simultaneous_assignments_never_see_a_stale_load(city) -> None:
+    admin = await city.client("admin")
+    for code in ("AG-1", "AG-2", "AG-3", "AG-4"):
+        await add_agent(admin, code)
+    numbers = [(await create(admin, lat=40.0 + index / 50))["request_id"] for index in range(16)]
+    for number in numbers:
+        await move(admin, number, "triaged")
+    answers = await asyncio.gather(*(admin.post(f"/requests/{number}/auto-assign") for number in numbers))
+    codes = [answer.json()["decision"]["candidates"][0]["agent_code"] for answer in answers]
+    assert sorted(codes.count(code) for code in set(codes)) == [4, 4, 4, 4]
+
+
+async def test_a_failing_commit_is_never_answered_as_success(city, monkeypatch: pytest.MonkeyPatch) -> None:
+    client: httpx.AsyncClient = await city.client("supervisor")
+    number = (await create(client))["request_id"]
+    finish = type(city.services.db).finish
+
+    async def failing(self, tx, *, commit: bool) -> None:
+        await finish(self, tx, commit=False)
+        if commit:
+            raise RuntimeError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(city.services.db), "finish", failing)
+        answer = await move(client, number, "triaged")
+    problem(answer, 500, "internal_error")
+    assert (await client.get(f"/requests/{number}")).json()["status"] == "new"

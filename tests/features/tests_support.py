@@ -1,0 +1,17 @@
+"""What a problem document must look like."""
+
+from typing import Any
+
+import httpx
+
+
+def problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
+    """The problem document of `answer`, which must have that status and, when given, that code."""
+    assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "code", "detail", "instance"} <= document.keys()
+    assert document["status"] == status
+    if code is not None:
+        assert document["code"] == code, document
+    return document
