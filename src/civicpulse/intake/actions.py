@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg.types.json import Jsonb
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
@@ -67,9 +66,13 @@ async def create_request(
     answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
     await queries.write_request(
         tx,
+        actor,
         row,
-        event={"actor_type": actor.type, "actor_id": actor.id, "meta": Jsonb(_event_meta(row, verdict))},
-        idempotency={"scope": scope, "key": key, "fingerprint": fingerprint, "answer": answer.decode()},
+        meta=_event_meta(row, verdict),
+        scope=scope,
+        key=key,
+        fingerprint=fingerprint,
+        answer=answer.decode(),
     )
     if body.evidence:
         await _add_evidence(tx, actor, row, body)

@@ -57,11 +57,11 @@ class RequestIn(Wire):
     category: Word
     sub_category: ShortText | None = None
     description: LongText
-    tags: Annotated[list[Word], Field(max_length=50)] = []
+    tags: Annotated[list[Word], Field(default_factory=list, max_length=50)]
     priority: PriorityName | None = None
     location: LocationIn
     asset_id: Word | None = None
-    evidence: Annotated[list[EvidenceIn], Field(max_length=20)] = []
+    evidence: Annotated[list[EvidenceIn], Field(default_factory=list, max_length=20)]
     is_public: bool | None = None
     external_id: Word | None = None
 

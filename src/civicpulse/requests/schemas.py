@@ -63,7 +63,7 @@ class MilestoneIn(Wire):
     )
 
     milestone: Word
-    evidence: Annotated[list[EvidenceIn], Field(max_length=50)] = []
+    evidence: Annotated[list[EvidenceIn], Field(default_factory=list, max_length=50)]
     note: LongText | None = None
 
 
@@ -97,7 +97,7 @@ class RatingIn(Wire):
     )
 
     rating: Annotated[int, Field(ge=1, le=5, strict=True)]
-    reason_codes: Annotated[list[Word], Field(max_length=20)] = []
+    reason_codes: Annotated[list[Word], Field(default_factory=list, max_length=20)]
     comment: LongText | None = None
     dispute_flag: bool = False
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _DIRECTIONS = {
     "north": "n", "south": "s", "east": "e", "west": "w",
@@ -49,6 +50,7 @@ _STARTS_WITH_ORDINAL = re.compile(r"\W*\d+(?:st|nd|rd|th)\b")
 _ABBREVIATED = re.compile(r"\b(пр|м|б)-(т|н|р)\b")
 _ABBREVIATIONS = {"пр-т": "пр", "м-н": "мкр", "б-р": "бул"}
 _INITIALS = re.compile(r"\b([a-z])\.(?=[a-z]\b)")
+_ASCII_GAPS = re.compile(r"[^A-Za-z0-9#'/-]|(?<![0-9])[-/]|[-/](?![0-9])")
 _SEGMENT = re.compile(r"[,;\n\r،]+")
 _PIECE = re.compile(r"\s{2,}")
 _STRONG_JOINT = re.compile(r"\s*[&@]\s*|\s+/\s+")
@@ -58,6 +60,7 @@ _PASSES = 4  # a key is read again until it stays the same; real addresses settl
 _LONGEST_PLAIN_HOUSE_NUMBER = 4  # five digits without a street type are more often a post code
 
 
+@lru_cache(maxsize=8192)  # the same few thousand addresses come again and again
 def address_key(text: str | None) -> str | None:
     """Normalise an address so that equal keys mean the same place, or None where the text is not specific enough.
 
@@ -205,6 +208,8 @@ def _street_end(words: list[str], end: int) -> int:
 
 
 def _fold(text: str) -> str:
+    if text.isascii():
+        return _INITIALS.sub(r"\1", text.lower())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.replace("½", " 1/2")).casefold())
     folded = "".join(_ascii_digit(char) for char in folded)
     folded = _ABBREVIATED.sub(lambda found: _ABBREVIATIONS.get(found[0], found[0]), folded)
@@ -217,7 +222,10 @@ def _ascii_digit(char: str) -> str:
 
 def _words(text: str) -> list[str]:
     """Letters, digits and marks of any script; a dash or stroke stays only between digits ("1500-1502")."""
-    cleaned = "".join(_kept(text, index) for index in range(len(text)))
+    if text.isascii():  # the same rules as `_kept`, by one expression
+        cleaned = _ASCII_GAPS.sub(" ", text).replace("'", "").replace("#", " unit ")
+    else:
+        cleaned = "".join(_kept(text, index) for index in range(len(text)))
     return [_canonical(word) for word in cleaned.split()]
 
 
