@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from civicpulse import __version__
+from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.health import router as health
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
@@ -14,6 +15,7 @@ from civicpulse.base.services import open_services
 from civicpulse.base.web import Doorway, add_error_handlers
 from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
+from civicpulse.notify.api import router as notify
 from civicpulse.people.api import router as people
 from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
@@ -33,6 +35,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with open_services(settings) as services:
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
+            app.state.sender = build_sender(settings)
             app.state.limiter = RateLimiter(
                 writes_per_minute=settings.anonymous_writes_per_minute,
                 reads_per_minute=settings.anonymous_reads_per_minute,
@@ -54,8 +57,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
-    for router in (health, intake, requests, people, places, insight):
-        app.include_router(router)
+    for router in (health, intake, requests, people, places, insight, notify):
+        # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
+        app.router.routes.extend(router.routes)
     mount_portal(app)
     app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=4)
     app.add_middleware(Observe)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import psycopg
@@ -44,6 +44,9 @@ from civicpulse.worker import run_worker
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
+MOST_DEATHS, DEATHS_WITHIN_SECONDS = 5, 60.0
+
+Child: TypeAlias = subprocess.Popen[bytes]
 
 
 class OperatorError(RuntimeError):
@@ -118,12 +121,13 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
             say.print("database  ready")
             environment = os.environ | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
             logins = _prepare(url, data, sample=sample, say=say)
-            children = _start_children(host, port, environment)
+            commands = _commands(host, port)
+            children = {name: _start(command, environment) for name, command in commands.items()}
             try:
                 if not _wait_ready(host, port, children, stopping):
                     return 0 if stopping.is_set() else 1
                 _greet(say, host, port, logins)
-                return _watch(children, stopping, say)
+                return _watch(children, commands, environment, stopping, say)
             finally:
                 _stop_children(children)
                 say.print("stopped")
@@ -175,16 +179,17 @@ def _prepare(url: str, data: Path, *, sample: bool, say: Console) -> dict[str, A
     return asyncio.run(main())
 
 
-def _start_children(host: str, port: int, environment: dict[str, str]) -> dict[str, subprocess.Popen[bytes]]:
+def _commands(host: str, port: int) -> dict[str, list[str]]:
     base = [sys.executable, "-m", "civicpulse.cli"]
-    commands = {"api": [*base, "serve", "--host", host, "--port", str(port)], "worker": [*base, "worker"]}
-    # Sessions of their own: Ctrl-C reaches this process only, which stops them in order.
-    return {
-        name: subprocess.Popen(command, env=environment, start_new_session=True) for name, command in commands.items()
-    }
+    return {"api": [*base, "serve", "--host", host, "--port", str(port)], "worker": [*base, "worker"]}
 
 
-def _wait_ready(host: str, port: int, children: dict[str, subprocess.Popen[bytes]], stopping: threading.Event) -> bool:
+def _start(command: list[str], environment: dict[str, str]) -> Child:
+    # A session of its own: Ctrl-C reaches this process only, which stops its children in order.
+    return subprocess.Popen(command, env=environment, start_new_session=True)
+
+
+def _wait_ready(host: str, port: int, children: dict[str, Child], stopping: threading.Event) -> bool:
     reach = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - a name for it, not a binding
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and not stopping.is_set():
@@ -206,16 +211,30 @@ def _greet(say: Console, host: str, port: int, logins: dict[str, Any]) -> None:
         say.print(f"  {login['role']:<11} {login['token']}   {login.get('label', '')}")
 
 
-def _watch(children: dict[str, subprocess.Popen[bytes]], stopping: threading.Event, say: Console) -> int:
+def _watch(
+    children: dict[str, Child],
+    commands: dict[str, list[str]],
+    environment: dict[str, str],
+    stopping: threading.Event,
+    say: Console,
+) -> int:
+    """Until told to stop; a process that dies is started again, unless it keeps dying."""
+    deaths: list[float] = []
     while not stopping.wait(0.3):
         for name, child in children.items():
-            if child.poll() is not None:
-                say.print(f"the {name} process ended with code {child.returncode}; stopping", style="red")
+            if child.poll() is None:
+                continue
+            now = time.monotonic()
+            deaths = [*(death for death in deaths if now - death < DEATHS_WITHIN_SECONDS), now]
+            if len(deaths) > MOST_DEATHS:
+                say.print(f"the {name} process keeps ending (code {child.returncode}); stopping", style="red")
                 return 1
+            say.print(f"the {name} process ended with code {child.returncode}; starting it again", style="yellow")
+            children[name] = _start(commands[name], environment)
     return 0
 
 
-def _stop_children(children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _stop_children(children: dict[str, Child]) -> None:
     for child in children.values():
         if child.poll() is None:
             child.terminate()

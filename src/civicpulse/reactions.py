@@ -1,7 +1,7 @@
 """What happens when…: event type → reactions. The worker runs them after the commit, at least once, so each is idempotent."""
 
 from civicpulse.base.outbox import Reactions
-from civicpulse.notify.reactions import on_event
+from civicpulse.notify.reactions import on_citizen_erased, on_event
 
 REACTIONS: Reactions = {
     "created": (on_event,),
@@ -14,4 +14,5 @@ REACTIONS: Reactions = {
     "merged": (on_event,),
     "unmerged": (on_event,),
     "sla_escalation": (on_event,),
+    "citizen_erased": (on_citizen_erased,),
 }

@@ -28,6 +28,7 @@ from civicpulse.settings import Settings
 log = get_logger(__name__)
 
 POLL_SECONDS = 0.3
+AFTER_FAILURE_SECONDS = 2.0
 
 TIMETABLE: tuple[PeriodicJob, ...] = (
     PeriodicJob(EVERY_MINUTE, sweep_clocks),
@@ -89,15 +90,15 @@ async def _jobs(services: Services) -> AsyncIterator[None]:
 
 
 async def _loop(step: Callable[[], Awaitable[int]], stop: asyncio.Event, *, pause: float) -> None:
-    """Runs `step` again at once while it finds work, else after `pause` seconds; a lost database is waited for."""
+    """Runs `step` again at once while it finds work, else after `pause` seconds; after a failure, a little later."""
     while not stop.is_set():
+        found, wait = 0, AFTER_FAILURE_SECONDS
         try:
-            found = await step()
+            found, wait = await step(), pause
         except (OperationalError, PoolTimeout) as error:
             log.warning("database_unavailable", error=str(error))
-            found, wait = 0, 2.0
-        else:
-            wait = pause
+        except Exception as error:  # noqa: BLE001 - one loop's fault, logged in full, must not stop the other loops
+            log.error("worker_step_failed", step=step.__name__, exc_info=error)
         if not found:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
