@@ -29,7 +29,8 @@ from civicpulse.base.migrate import migrate
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.insight.dump import dump_documents
-from civicpulse.intake.importer.load import ImportReport, import_requests
+from civicpulse.intake.importer.load import import_requests
+from civicpulse.intake.importer.report import ImportReport
 from civicpulse.packs.loader import read_pack
 from civicpulse.people.tenants import create_tenant
 from civicpulse.people.tokens import create_token, revoke_token

@@ -97,7 +97,7 @@ async def _loop(step: Callable[[], Awaitable[int]], stop: asyncio.Event, *, paus
             found, wait = await step(), pause
         except (OperationalError, PoolTimeout) as error:
             log.warning("database_unavailable", error=str(error))
-        except Exception as error:  # noqa: BLE001 - one loop's fault, logged in full, must not stop the other loops
+        except Exception as error:  # one loop's fault must not stop the others
             log.error("worker_step_failed", step=step.__name__, exc_info=error)
         if not found:
             with contextlib.suppress(TimeoutError):
