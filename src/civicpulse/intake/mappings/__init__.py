@@ -1,0 +1,1 @@
+"""Import mappings that ship with the product, one YAML file a city."""
