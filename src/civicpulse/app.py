@@ -16,6 +16,7 @@ from civicpulse.base.web import Doorway, add_error_handlers
 from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
 from civicpulse.notify.api import router as notify
+from civicpulse.packs.api import router as packs
 from civicpulse.people.api import router as people
 from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
-    for router in (health, intake, requests, people, places, insight, notify):
+    for router in (health, intake, requests, people, packs, places, insight, notify):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)
