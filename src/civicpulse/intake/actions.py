@@ -1,6 +1,7 @@
 """POST /requests: a report becomes a request, or the duplicate of one (spec 1, A.1 and A.2)."""
 
 import hashlib
+import itertools
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,9 +61,11 @@ async def create_request(
     )
     if opened.answer is not None:
         return _replay(opened, fingerprint)
+    if body.external_id is not None:
+        await _check_external(tx, actor, body.external_id, source)
     row["request_id"] = f"{pack.document.request_id_prefix}-{now.year}-{opened.number:06d}"
     verdict = _judge(pack, row, opened, now)
-    document = _answer(tx, actor, pack, row, verdict)
+    document = _answer(tx, actor, pack, row, _shown(actor, verdict, opened))
     answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
     await queries.write_request(
         tx,
@@ -115,8 +118,6 @@ async def _prepare(
     priority, score = _priority(actor, body, pack)
     policy = choose_policy(pack.sla_rules, category=category.id, zone=zone_id, priority=priority)
     initial = pack.workflow.state(pack.workflow.initial)
-    if body.external_id is not None:
-        await _check_external(tx, actor, body.external_id, source)
     columns = clock.clock_columns(
         policy, clock.calendar_of(pack, policy), started_at=now, pauses=(), now=now, fired_steps=0, finished_at=None
     )
@@ -239,9 +240,11 @@ def _surroundings(tx: Tx, pack: Pack, row: Row, now: datetime) -> Surroundings:
         return Surroundings([], [], [], row["lon"], row["lat"], 0, now, now)
     policy = pack.duplicate_policy(row["category"])
     cells = cells_around(row["lon"], row["lat"], policy.radius_m)
-    family = min(categories)
+    # A lock for each compatible category: friends of one category need not be friends of each other, yet any two
+    # reports that may be twins hold the lock of either's category in common.
+    places = itertools.product(categories, lock_cells(cells))
     return Surroundings(
-        place_locks=sorted(lock_number(tx.tenant_id, "place", family, cell) for cell in lock_cells(cells)),
+        place_locks=sorted(lock_number(tx.tenant_id, "place", category, cell) for category, cell in places),
         categories=list(categories),
         cells=cells,
         lon=row["lon"],
@@ -290,12 +293,19 @@ def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:
     return meta
 
 
-def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, verdict: Judgement) -> dict[str, Any]:
+def _shown(actor: Actor, verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
+    """The proposed twins that this reporter may know of: a stranger must not find out where private reports lie."""
+    public = {found["request_id"] for found in opened.candidates if found["is_public"]}
+    sees_all = may(actor.role, Permission.REQUEST_READ_ALL)
+    return [match_json(match) for match in verdict.proposed if sees_all or match.candidate.request_id in public]
+
+
+def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
     document = to_document(row, pack)
     if not may(actor.role, Permission.REQUEST_READ_ALL):
         own = document["citizen_ref"]
         document = to_public(document) | {"citizen_ref": own}
-    document["duplicates"]["proposed"] = [match_json(match) for match in verdict.proposed]
+    document["duplicates"]["proposed"] = proposed
     document["tracking_token"] = tracking_token(tx.tenant, row["id"])
     return document
 

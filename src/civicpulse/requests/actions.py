@@ -40,7 +40,9 @@ async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
             extra={"reasons": [], "allowed_next": []},
         )
     present = _present(change, said)
-    facts = frozenset({"dispute_accepted"} if row["disputed"] else ())
+    # What one reporter disputes is the work that all of them share.
+    is_disputed = row["disputed"] or row.get("has_disputed_duplicate")
+    facts = frozenset({"dispute_accepted"} if is_disputed else ())
     outcome = decide_transition(
         change.pack.workflow, current=row["status"], to=to, role=change.actor.role.value, present=present, facts=facts
     )

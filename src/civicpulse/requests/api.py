@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row
-from civicpulse.base.errors import Invalid
+from civicpulse.base.errors import Invalid, Unauthenticated
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
 from civicpulse.base.wire import DayOrInstant
@@ -18,7 +18,7 @@ from civicpulse.requests.changes import not_found
 from civicpulse.requests.documents import is_tracking_token, to_document, to_public
 from civicpulse.requests.explain import explain
 from civicpulse.requests.schemas import CommentIn, EscalateIn, MergeIn, MilestoneIn, RatingIn, TransitionIn, given
-from civicpulse.rules.access import Permission
+from civicpulse.rules.access import Permission, Role
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
 
@@ -98,11 +98,14 @@ async def list_requests(
     total: bool = False,
 ) -> Response:
     """Requests that match every filter given; a filter takes several values, repeated or comma-separated."""
-    agent_id = (await actions.find_agent(caller.tx, agent))["id"] if agent else None
     if citizen_id and not caller.is_staff and citizen_id != caller.actor_id:
         raise Invalid("Only staff may list what somebody else reported.", field="citizen_id")
-    if agent_id and not caller.is_staff:
+    if agent and not caller.is_staff:
         raise Invalid("Only staff may list by agent.", field="agent")
+    if mine and caller.role is Role.ANONYMOUS:
+        # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
+        raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
+    agent_id = await queries.agent_id(caller.tx, agent) if agent else None
     wanted = listing.Filters(
         status=_words(status),
         category=_words(category),

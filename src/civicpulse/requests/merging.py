@@ -119,8 +119,9 @@ async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
     found = await tx.row(FIND_ROOT, {"tenant_id": tx.tenant_id, "number": number})
     if found is None:
         raise not_found(number)
-    rows = {row["id"]: row for row in await queries.lock_by_ids(tx, sorted({found["id"], found["root"]}))}
-    row, master = rows[found["id"]], rows[found["root"]]
+    # The master first, as everybody does who moves it and then its duplicates.
+    (master,) = await queries.lock_by_ids(tx, [found["root"]])
+    (row,) = await queries.lock_by_ids(tx, [found["id"]])
     if row["master_id"] is None:
         raise Conflict(f"{number} is not a duplicate of anything.", code="not_merged")
     if row["master_id"] != master["id"]:

@@ -7,6 +7,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Invalid
 from civicpulse.base.events import Actor
 
 # What a decision or a document needs of a row; the search vector stays in the database.
@@ -38,7 +39,8 @@ FEEDBACK = """
 GET_REQUEST = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(number)s"
 
 LOCK_REQUEST = f"""
-SELECT {COLUMNS}, EXISTS (SELECT 1 FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS has_evidence
+SELECT {COLUMNS}, EXISTS (SELECT 1 FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS has_evidence,
+    EXISTS (SELECT 1 FROM requests d WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed) AS has_disputed_duplicate
 FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(number)s FOR UPDATE OF r
 """
 
@@ -107,7 +109,9 @@ FOLLOW_MASTER = """
 WITH moved AS (
     UPDATE requests d SET status = m.status, state_category = m.state_category, triaged_at = m.triaged_at, assigned_at = m.assigned_at,
         in_progress_at = m.in_progress_at, resolved_at = m.resolved_at, closed_at = m.closed_at, updated_at = %(at)s,
-        sla_state = CASE WHEN m.state_category IN ('resolved', 'closed') THEN 'completed' ELSE d.sla_state END,
+        sla_state = CASE WHEN m.state_category IN ('resolved', 'closed') THEN 'completed'
+                         WHEN d.state_category IN ('resolved', 'closed') THEN m.sla_state ELSE d.sla_state END,
+        disputed = d.disputed AND (m.state_category IN ('resolved', 'closed') OR d.state_category NOT IN ('resolved', 'closed')),
         version = d.version + 1, event_seq = d.event_seq + 1
     FROM requests m
     WHERE m.tenant_id = %(tenant_id)s AND m.id = %(master_id)s
@@ -179,6 +183,16 @@ VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(agent_id)s, %(policy)s, %(reaso
 TOUCH_AGENT = "UPDATE agents SET last_assigned_at = %(at)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
 
 FIND_AGENT = "SELECT id, agent_code, name, active FROM agents WHERE tenant_id = %(tenant_id)s AND (id::text = %(given)s OR agent_code = %(given)s)"
+
+
+async def agent_id(tx: Tx, given: str) -> UUID:
+    """The id of an agent, by id or code, retired ones too. Raises Invalid when there is none."""
+    agent = await tx.row(FIND_AGENT, {"tenant_id": tx.tenant_id, "given": given})
+    if agent is None:
+        raise Invalid(f"There is no agent {given!r}.", field="agent")
+    found: UUID = agent["id"]
+    return found
+
 
 LIST_EVENTS = """
 SELECT e.seq, e.type, e.actor_type, e.actor_id, e.at, e.meta, encode(e.hash, 'hex') AS hash,

@@ -536,13 +536,14 @@ BEGIN
     IF cardinality(p_cells) > 0 THEN
         SELECT json_agg(row_to_json(c)) INTO candidates FROM (
             SELECT near.id, near.request_id, near.lon, near.lat, near.created_at, near.category, near.address_key, near.asset_id,
-                   near.text, near.is_open, near.closed_at
+                   near.text, near.is_open, near.closed_at, near.is_public
             FROM unnest(p_categories) AS wanted (category), unnest(p_cells) AS place (cell)
             CROSS JOIN LATERAL (
                 -- Newest first and bounded: a place with thousands of open reports costs no more than a busy one.
                 SELECT r.id, r.request_id, r.lon, r.lat, r.created_at, r.category, r.address_key, r.asset_id,
-                       left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at,
-                       111195.0 * sqrt((r.lat - p_lat) ^ 2 + ((r.lon - p_lon) * cos(radians(p_lat))) ^ 2) AS metres
+                       left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public,
+                       2 * 6371008.8 * asin(least(1, sqrt(sin(radians(r.lat - p_lat) / 2) ^ 2 + cos(radians(p_lat))
+                           * cos(radians(r.lat)) * sin(radians(r.lon - p_lon) / 2) ^ 2))) AS metres
                 FROM requests r
                 WHERE r.tenant_id = tenant AND r.category = wanted.category AND r.cell = place.cell AND r.master_id IS NULL
                   AND r.created_at >= p_since AND (r.closed_at IS NULL OR r.closed_at >= p_closed_since)
