@@ -15,14 +15,15 @@ from civicpulse.packs.store import pack_version
 from civicpulse.requests import queries
 from civicpulse.requests.changes import Change, not_found
 
+ENDED = ("resolved", "closed")
 STATE_COLUMNS = ("status", "state_category", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at")
 
 
 async def merge(tx: Tx, actor: Actor, number: str, *, other: str, force: bool = False) -> Row:
     """Makes `number` and `other` one: the older of their masters stays master. Returns the row of the one merged away.
 
-    Both may already have duplicates. Raises Conflict when they are one already, are in final states, or staff had
-    said before that the two differ (unless `force`).
+    Both may already have duplicates. Raises Conflict when they are one already and, unless `force`, when staff had
+    said before that the two differ, or when open work would be ended by an older request that has ended.
     """
     one, two = await _masters(tx, number, other)
     if one["id"] == two["id"]:
@@ -33,6 +34,12 @@ async def merge(tx: Tx, actor: Actor, number: str, *, other: str, force: bool = 
         raise Conflict(
             f"Staff decided before that {number} and {other} differ; send force to merge all the same.",
             code="pair_rejected",
+        )
+    if not force and master["state_category"] in ENDED and duplicate["state_category"] not in ENDED:
+        raise Conflict(
+            f"{master['request_id']} is {master['status']}: merging would end {duplicate['request_id']}, which is still "
+            f"{duplicate['status']}; send force to merge all the same.",
+            code="master_has_ended",
         )
     return await attach(tx, actor, duplicate=duplicate, master=master, origin="staff", score=None)
 
@@ -72,10 +79,7 @@ async def attach(
     )
     await change.apply()
     if below:
-        await tx.run(
-            queries.SET_MASTER,
-            {"tenant_id": tx.tenant_id, "master_id": master["id"], "ids": [row["id"] for row in below]},
-        )
+        await queries.move_along(tx, actor, below, master=master, along_with=duplicate, at=at)
         await queries.follow_master(tx, actor, master["id"], at=at)
     await tell_master(tx, actor, master, type="duplicate_added", duplicate=duplicate["request_id"], at=at)
     return change.row
@@ -130,16 +134,14 @@ async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
     assert link is not None, "a duplicate has an active link"
     below = await tx.rows(queries.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": row["id"]})
     await tx.run(queries.UNDO_LINK, {"tenant_id": tx.tenant_id, "id": link["id"], "at": at, "by": actor.key})
-    await tx.run(
-        queries.REJECT_PAIR,
-        {"tenant_id": tx.tenant_id, "one": row["id"], "other": link["master_id"], "at": at, "by": actor.key},
-    )
+    for other in {link["master_id"], master["id"]}:  # two, when the one it was merged into was merged on
+        pair = {"tenant_id": tx.tenant_id, "one": row["id"], "other": other}
+        await tx.run(queries.REJECT_PAIR, pair | {"at": at, "by": actor.key})
     change = Change(tx, actor, row, await pack_version(tx, row["pack_version"]), at)
     change.set(master_id=None, **_prior(link["prior"]))
     change.tell("unmerged", master_request_id=master["request_id"])
-    await tx.run(
-        queries.SET_MASTER, {"tenant_id": tx.tenant_id, "master_id": row["id"], "ids": [item["id"] for item in below]}
-    )
+    if below:
+        await queries.move_along(tx, actor, below, master=row, along_with=row, at=at)
     await change.apply()
     await tell_master(tx, actor, master, type="duplicate_removed", duplicate=number, at=at)
     return change.row

@@ -247,4 +247,30 @@ WITH RECURSIVE below (id) AS (
 SELECT id FROM below
 """
 
-SET_MASTER = "UPDATE requests SET master_id = %(master_id)s WHERE tenant_id = %(tenant_id)s AND id = ANY(%(ids)s)"
+MOVE_ALONG = """
+WITH moved AS (
+    UPDATE requests SET master_id = %(master_id)s, version = version + 1, event_seq = event_seq + 1, updated_at = %(at)s
+    WHERE tenant_id = %(tenant_id)s AND id = ANY(%(ids)s)
+    RETURNING id, event_seq
+), told AS (
+    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
+    SELECT %(tenant_id)s, id, event_seq, 'merged', %(actor_type)s, %(actor_id)s, %(at)s, %(meta)s FROM moved
+    RETURNING tenant_id, subject_id, seq, type
+)
+INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM told
+"""
+
+
+async def move_along(tx: Tx, actor: Actor, below: list[Row], *, master: Row, along_with: Row, at: Any) -> None:
+    """Gives requests that were merged into `along_with` the new master that it got, each with an event of its own."""
+    about = {"master_request_id": master["request_id"], "master_id": str(master["id"]), "origin": "along"}
+    values = {
+        "tenant_id": tx.tenant_id,
+        "ids": [row["id"] for row in below],
+        "master_id": master["id"],
+        "actor_type": actor.type,
+        "actor_id": actor.id,
+        "at": at,
+        "meta": Jsonb({**about, "along_with": along_with["request_id"]}),
+    }
+    await tx.run(MOVE_ALONG, values)
