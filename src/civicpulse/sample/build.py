@@ -1,0 +1,142 @@
+"""The sample: Harbour City, drawn from a seed and lived through the product's own actions over the last 90 days."""
+
+import json
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from civicpulse.base import clock
+from civicpulse.base.db import Tx
+from civicpulse.base.services import Services
+from civicpulse.base.tenancy import Tenant
+from civicpulse.insight.actions import FOLD_AT_ONCE, fold_kpis
+from civicpulse.packs.loader import read_pack
+from civicpulse.packs.store import current_pack
+from civicpulse.people.tenants import create_tenant
+from civicpulse.people.tokens import create_token
+from civicpulse.places.zones import import_zones
+from civicpulse.reactions import REACTIONS
+from civicpulse.rules.access import Role
+from civicpulse.sample.city import City, draw_city
+from civicpulse.sample.demand import DAYS, sightings
+from civicpulse.sample.engine import Engine
+from civicpulse.sample.life import World, sweep_life
+from civicpulse.sample.people import Resident, Staff, hire, settle
+from civicpulse.sample.reporting import report_life
+
+SLUG = "harbour-city"
+SEED = 311
+REPORTS, RESIDENTS = 3000, 150
+FOUNDED_DAYS_BEFORE = 330
+HEARD = timedelta(days=2)
+
+# What the worker would have to react to; older events are told to nobody any more.
+RECENT_EVENTS = """
+SELECT o.subject_id, o.seq, o.type, e.subject_type, e.actor_type, e.actor_id, e.at, e.meta
+FROM outbox o JOIN events e ON e.tenant_id = o.tenant_id AND e.subject_id = o.subject_id AND e.seq = o.seq
+WHERE o.tenant_id = %(tenant_id)s AND e.at > %(since)s ORDER BY e.at, o.subject_id, o.seq
+"""
+EMPTY_OUTBOX = "DELETE FROM outbox WHERE tenant_id = %(tenant_id)s"
+
+TABLES = (
+    "requests", "events", "citizens", "agents", "zones", "assignments", "comments", "feedback", "evidence", "escalations",
+    "duplicate_links", "duplicate_rejections", "notifications", "outbox", "kpi_cells", "kpi_deltas",
+)  # fmt: skip
+
+
+async def build_sample(
+    services: Services, *, say: Console, scale: float = 1.0, seed: int = SEED, until: datetime | None = None
+) -> dict[str, Any]:
+    """Makes the tenant `harbour-city` and its last 90 days; {"tenant", "tokens": [{"role", "token", "label"}]}.
+
+    `scale` shrinks the load (1.0 is 3,000 reports). The same seed and end give the same city, figure for figure.
+    """
+    rng, until = Random(seed), until or clock.now()
+    since = until - timedelta(days=DAYS)
+    city = draw_city(rng)
+    tenant = await _found(services, city)
+    async with services.db.transaction(tenant) as tx:
+        with clock.at(since - timedelta(days=FOUNDED_DAYS_BEFORE)):
+            staff = await hire(tx, city, rng)
+        residents = await settle(tx, rng, many=max(12, round(RESIDENTS * min(1, scale * 2))), before=since)
+        pack = await current_pack(tx)
+    engine = Engine(services.db, tenant, until=until)
+    world = World(engine, city, staff, pack, rng)
+    for seen in sightings(city, rng, many=round(REPORTS * scale), since=since, until=until):
+        engine.start(seen.at, report_life(world, seen, residents))
+    engine.start(since, sweep_life(world))
+    with _bar(say) as bar:
+        task = bar.add_task("sample", total=DAYS)
+        await engine.run(progress=lambda at: bar.update(task, completed=(at - since) / timedelta(days=1)))
+    async with services.db.transaction(tenant) as tx:
+        await _tell_the_last_days(tx, until=until)
+        while await fold_kpis(tx) == FOLD_AT_ONCE:
+            pass
+        tokens = await _log_ins(tx, staff, residents)
+    await _analyze(services)
+    return {"tenant": SLUG, "tokens": tokens}
+
+
+def _bar(say: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("day {task.completed:.0f} of {task.total:.0f}"))
+    return Progress(*columns, TimeElapsedColumn(), console=say, transient=True)
+
+
+async def _found(services: Services, city: City) -> Tenant:
+    """The tenant with the civic pack and its zones."""
+    url = services.settings.migration_url or services.settings.database_url
+    document = read_pack("civic").model_dump(mode="json")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
+        tenant = await create_tenant(owner, slug=SLUG, name="Harbour City", kind="city", pack_document=document)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "zones.geojson"
+        file.write_text(json.dumps(city.features()))
+        async with services.db.transaction(tenant) as tx:
+            await import_zones(tx, file, code_property="zone_id", name_property="name")
+    await services.tenants.refresh()
+    founded = await services.tenants.by_slug(SLUG)
+    assert founded is not None, "the tenant was made a moment ago"
+    return founded
+
+
+async def _tell_the_last_days(tx: Tx, *, until: datetime) -> None:
+    """Runs the reactions of the last days, at the time of each event, and forgets those of the days before."""
+    recent = await tx.rows(RECENT_EVENTS, {"tenant_id": tx.tenant_id, "since": until - HEARD})
+    async with tx.conn.pipeline():
+        for event in recent:
+            with clock.at(event["at"]):
+                for react in REACTIONS.get(event["type"], ()):
+                    await react(tx, event)
+    await tx.run(EMPTY_OUTBOX, {"tenant_id": tx.tenant_id})
+
+
+async def _log_ins(tx: Tx, staff: Staff, residents: list[Resident]) -> list[dict[str, str]]:
+    """A token for each role, bound to somebody who has something to see."""
+    agent = next(worker for worker in staff.crews.values() if worker.post.code == "AG-PW-01")
+    citizen = max(residents, key=lambda resident: (resident.verified, resident.language == "en", resident.zeal))
+    wanted = (
+        (Role.ADMIN, staff.admin.id, f"{staff.admin.post.name}, {staff.admin.post.code}"),
+        (Role.SUPERVISOR, staff.supervisor.id, f"{staff.supervisor.post.name}, {staff.supervisor.post.code}"),
+        (Role.DISPATCHER, staff.dispatchers[0].id, f"{staff.dispatchers[0].post.name}, {staff.dispatchers[0].post.code}"),
+        (Role.AGENT, agent.id, f"{agent.post.name}, {agent.post.code}"),
+        (Role.CITIZEN, citizen.id, f"a citizen, {citizen.id}"),
+    )
+    return [
+        {"role": role.value, "token": await create_token(tx, role=role, actor_id=actor, label=label), "label": label}
+        for role, actor, label in wanted
+    ]
+
+
+async def _analyze(services: Services) -> None:
+    """Fresh statistics, where the operator's connection is the tables' owner's."""
+    if not services.settings.migration_url:
+        return
+    async with await psycopg.AsyncConnection.connect(services.settings.migration_url, autocommit=True) as owner:
+        await owner.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(map(sql.Identifier, TABLES))))
