@@ -145,7 +145,7 @@ async def exists(tx: Tx, key: str) -> None:
     await _find(tx, key)
 
 
-async def _record(caller: Caller, agent_id: UUID, *, type: str, meta: dict[str, Any]) -> None:  # noqa: A002 - the event's word
+async def _record(caller: Caller, agent_id: UUID, *, type: str, meta: dict[str, Any]) -> None:
     at = clock.now()
     await record(
         caller.tx, caller.actor, subject_id=agent_id, subject_type="agent", seq=None, type=type, at=at, meta=meta

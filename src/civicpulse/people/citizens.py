@@ -150,7 +150,7 @@ async def record_citizen(
     actor: Actor,
     citizen_id: UUID,
     *,
-    type: str,  # noqa: A002 - the event's word
+    type: str,
     at: datetime,
     meta: dict[str, Any],
 ) -> None:

@@ -29,7 +29,8 @@ VALUES (%(tenant_id)s, %(id)s, %(full_name)s, %(email)s, %(phone)s, %(preference
 """
 
 GET_CITIZEN = """
-SELECT c.*, s.total_requests, s.avg_rating, s.open_requests, s.resolved_requests
+SELECT c.id, c.full_name, c.verified, c.verify_method, c.verified_at, c.email, c.phone, c.preferences, c.neighborhood,
+       c.city, c.zone_id, c.created_at, s.total_requests, s.avg_rating, s.open_requests, s.resolved_requests
 FROM citizens c CROSS JOIN LATERAL (
     SELECT count(*) AS total_requests, avg(r.rating)::float8 AS avg_rating,
            count(*) FILTER (WHERE r.state_category IN ('open', 'waiting')) AS open_requests,
@@ -39,7 +40,10 @@ FROM citizens c CROSS JOIN LATERAL (
 WHERE c.tenant_id = %(tenant_id)s AND c.id = %(id)s
 """
 
-LOCK_CITIZEN = "SELECT * FROM citizens WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE"
+LOCK_CITIZEN = """
+SELECT tenant_id, id, full_name, email, phone, preferences, neighborhood, city, zone_id, erased_at
+FROM citizens WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE
+"""
 
 # A caller may hold the id of the citizen, or of a challenge that stands for one (citizens.register).
 FIND_BEHIND = """
@@ -127,11 +131,17 @@ UPDATE agents SET name = %(name)s, department = %(department)s, skills = %(skill
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 """
 
-FIND_AGENT = """
-SELECT * FROM agents WHERE tenant_id = %(tenant_id)s AND (id = %(id)s OR agent_code = %(code)s)
-ORDER BY id = %(id)s DESC LIMIT 1
-"""
-LOCK_AGENT = "SELECT * FROM agents WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE"
+AGENT_COLUMNS = sql.SQL("""a.id, a.agent_code, a.name, a.department, a.skills, a.zone_ids, a.geo_fence, a.timezone, a.shifts,
+    a.on_call, a.contacts, a.roles, a.active, a.last_assigned_at, a.created_at""")
+
+FIND_AGENT = sql.SQL("""
+SELECT {columns} FROM agents a
+WHERE a.tenant_id = %(tenant_id)s AND (a.id = %(id)s OR a.agent_code = %(code)s)
+ORDER BY a.id = %(id)s DESC LIMIT 1
+""").format(columns=AGENT_COLUMNS)
+LOCK_AGENT = sql.SQL(
+    "SELECT {columns} FROM agents a WHERE a.tenant_id = %(tenant_id)s AND a.id = %(id)s FOR UPDATE"
+).format(columns=AGENT_COLUMNS)
 
 AGENT_WORK = """
 SELECT count(*) FILTER (WHERE w.open) AS open,
@@ -148,7 +158,9 @@ SELECT count(*) FILTER (WHERE w.open) AS open,
        (avg(w.rating) FILTER (WHERE NOT w.open))::float8 AS rating,
        coalesce(sum(w.escalation_count), 0)::int AS escalations
 FROM (
-    SELECT r.*, r.state_category IN ('open', 'waiting') AS open FROM requests r
+    SELECT r.status, r.priority, r.created_at, r.resolved_at, r.sla_met, r.rating, r.escalation_count,
+           r.state_category IN ('open', 'waiting') AS open
+    FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = %(id)s AND r.master_id IS NULL
       AND (r.state_category IN ('open', 'waiting') OR r.resolved_at >= %(since)s)
 ) w
@@ -162,7 +174,7 @@ OPEN_LOADS = """
 """
 
 LIST_AGENTS = sql.SQL("""
-SELECT a.*, coalesce(load.open_load, 0) AS open_load
+SELECT {columns}, coalesce(load.open_load, 0) AS open_load
 FROM agents a LEFT JOIN ({loads}) load ON load.id = a.id
 WHERE a.tenant_id = %(tenant_id)s {conditions}
 ORDER BY a.agent_code LIMIT %(limit)s
@@ -302,5 +314,5 @@ async def list_agents(tx: Tx, *, limit: int | None, **filters: Any) -> list[Row]
     """Agents by agent_code with their open_load, in one statement; `filters` from AGENT_FILTERS, None is no filter."""
     wanted = {name: value for name, value in filters.items() if value is not None}
     conditions = sql.SQL(" ").join(AGENT_FILTERS[name] for name in wanted)
-    statement = LIST_AGENTS.format(loads=sql.SQL(OPEN_LOADS), conditions=conditions)
+    statement = LIST_AGENTS.format(columns=AGENT_COLUMNS, loads=sql.SQL(OPEN_LOADS), conditions=conditions)
     return await tx.rows(statement, {"tenant_id": tx.tenant_id, "limit": limit, **wanted})

@@ -462,11 +462,12 @@ GRANT DELETE ON outbox, idempotency_keys, geo_feeds, otp_challenges, zones TO ci
 
 -- ----------------------------------------------------------------------------------------------- across tenants: the gate
 
-GRANT SELECT ON tenants, tokens, requests, outbox TO civicpulse_gate;
+GRANT SELECT ON tenants, tokens, requests, outbox, notifications TO civicpulse_gate;
 CREATE POLICY gate ON tenants FOR SELECT TO civicpulse_gate USING (true);
 CREATE POLICY gate ON tokens FOR SELECT TO civicpulse_gate USING (true);
 CREATE POLICY gate ON requests FOR SELECT TO civicpulse_gate USING (true);
 CREATE POLICY gate ON outbox FOR SELECT TO civicpulse_gate USING (true);
+CREATE POLICY gate ON notifications FOR SELECT TO civicpulse_gate USING (true);
 GRANT CREATE ON SCHEMA public TO civicpulse_gate;
 
 CREATE FUNCTION gate_tenants() RETURNS TABLE (tenant_id uuid, slug text, name text, kind text, pack_version int, zones_version int, secret bytea)
@@ -492,6 +493,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         (SELECT 1 FROM outbox o WHERE o.tenant_id = t.tenant_id AND o.available_at <= now() AND o.parked_at IS NULL)
 $$;
 
+CREATE FUNCTION gate_tenants_notifications() RETURNS TABLE (tenant_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT t.tenant_id FROM tenants t WHERE EXISTS
+        (SELECT 1 FROM notifications n WHERE n.tenant_id = t.tenant_id AND n.next_try_at <= now())
+$$;
+
 -- Text search runs here because @@ is not leakproof: under a row policy it could never use the index. The tenant is
 -- bound explicitly, and only ids come out.
 CREATE FUNCTION gate_search(words text, most int) RETURNS TABLE (id uuid)
@@ -505,7 +512,8 @@ DO $$
 DECLARE signature text;
 BEGIN
     FOREACH signature IN ARRAY ARRAY['gate_tenants()', 'gate_token(bytea)', 'gate_tenants_due(timestamptz)',
-                                     'gate_tenants_outbox()', 'gate_search(text, int)'] LOOP
+                                     'gate_tenants_outbox()',
+                                     'gate_tenants_notifications()', 'gate_search(text, int)'] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO civicpulse_gate', signature);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO civicpulse_app', signature);

@@ -1,0 +1,39 @@
+"""HTTP of this room: what the caller was told."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
+from civicpulse.base.web import Json, TransactionRoute
+from civicpulse.notify import queries
+from civicpulse.people.callers import Caller, needs
+from civicpulse.rules.access import Permission, Role
+
+router = APIRouter(route_class=TransactionRoute, tags=["notifications"])
+SORT = "-id"
+
+
+async def _recipients(caller: Caller) -> list[tuple[str, str]]:
+    """As whom the caller is told things: the citizen; or the role, the agent, and the agent's own roles."""
+    if caller.role is Role.CITIZEN:
+        return [("citizen", str(caller.actor_id))]
+    roles = {caller.role.value}
+    if caller.actor_id is None:
+        return [("role", role) for role in roles]
+    roles |= set(await queries.agent_roles(caller.tx, caller.actor_id))
+    return [("agent", str(caller.actor_id)), *(("role", role) for role in sorted(roles))]
+
+
+@router.get("/notifications")
+async def list_notifications(
+    caller: Caller = needs(Permission.NOTIFICATION_READ),
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Response:
+    """What you were told, newest first: as a citizen, as an agent, and as one of a role."""
+    before: UUID | None = decode_cursor(cursor, SORT, [UUID])[0] if cursor else None
+    rows = await queries.list_own(caller.tx, await _recipients(caller), before=before, limit=limit + 1)
+    items = rows[:limit]
+    return Json(page(items, encode_cursor(SORT, [items[-1]["id"]]) if len(rows) > limit else None))

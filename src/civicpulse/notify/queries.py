@@ -1,0 +1,121 @@
+"""Every SQL statement about notifications."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from civicpulse.base.db import Row, Tx
+
+# A contact is written to only after a code that was sent to it came back.
+FIND_FACTS = """
+SELECT r.id, r.request_id, r.pack_version, r.category, r.priority, r.status, r.sla_state, r.address_hint,
+       r.assigned_agent_id, r.contact_channel, c.id AS citizen_id, c.preferences,
+       (SELECT array_agg(DISTINCT o.channel) FROM otp_challenges o
+        WHERE o.tenant_id = c.tenant_id AND o.citizen_id = c.id AND o.consumed_at IS NOT NULL
+          AND CASE o.channel WHEN 'email' THEN c.email ELSE c.phone END IS NOT NULL) AS proven
+FROM requests r LEFT JOIN citizens c ON c.tenant_id = r.tenant_id AND c.id = r.citizen_id AND c.erased_at IS NULL
+WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
+"""
+
+ADD_NOTIFICATION = """
+INSERT INTO notifications (tenant_id, id, subject_id, seq, recipient_type, recipient, channel, title, body, created_at,
+                           next_try_at)
+VALUES (%(tenant_id)s, %(id)s, %(subject_id)s, %(seq)s, %(recipient_type)s, %(recipient)s, %(channel)s, %(title)s,
+        %(body)s, %(created_at)s, %(next_try_at)s)
+ON CONFLICT (tenant_id, subject_id, seq, recipient_type, recipient, channel) DO NOTHING
+"""
+
+FORGET_TEXTS = """
+UPDATE notifications SET title = '', body = '', next_try_at = NULL
+WHERE tenant_id = %(tenant_id)s AND recipient_type = 'citizen' AND recipient = %(citizen_id)s
+"""
+
+WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_notifications()"
+
+# The contact is read when the message leaves, so that no notification holds one and an erased one is never used.
+TAKE_DUE = """
+SELECT n.id, n.subject_id, n.channel, n.title, n.body, n.attempts, r.request_id,
+       CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END AS contact
+FROM notifications n
+LEFT JOIN citizens c ON c.tenant_id = n.tenant_id AND n.recipient_type = 'citizen' AND c.id::text = n.recipient
+LEFT JOIN requests r ON r.tenant_id = n.tenant_id AND r.id = n.subject_id
+WHERE n.tenant_id = %(tenant_id)s AND n.next_try_at <= %(now)s
+ORDER BY n.next_try_at, n.id LIMIT %(most)s FOR UPDATE OF n SKIP LOCKED
+"""
+
+SETTLE = """
+UPDATE notifications n SET attempts = n.attempts + 1, sent_at = s.sent_at, error = s.error, next_try_at = s.next_try_at
+FROM unnest(%(ids)s::uuid[], %(sent)s::timestamptz[], %(errors)s::text[], %(next)s::timestamptz[])
+    AS s (id, sent_at, error, next_try_at)
+WHERE n.tenant_id = %(tenant_id)s AND n.id = s.id
+"""
+
+AGENT_ROLES = "SELECT roles FROM agents WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND active"
+
+# Each recipient's newest by index, then the newest of all.
+LIST_OWN = """
+SELECT n.id, r.request_id, n.recipient_type, n.channel, n.title, n.body, n.created_at, n.sent_at
+FROM (
+    SELECT own.id, own.subject_id, own.recipient_type, own.channel, own.title, own.body, own.created_at, own.sent_at
+    FROM unnest(%(types)s::text[], %(recipients)s::text[]) AS w (recipient_type, recipient)
+    CROSS JOIN LATERAL (
+        SELECT n.id, n.subject_id, n.recipient_type, n.channel, n.title, n.body, n.created_at, n.sent_at
+        FROM notifications n
+        WHERE n.tenant_id = %(tenant_id)s AND n.recipient_type = w.recipient_type AND n.recipient = w.recipient
+          AND n.title <> '' AND (%(before)s::uuid IS NULL OR n.id < %(before)s)
+        ORDER BY n.id DESC LIMIT %(limit)s
+    ) own
+    ORDER BY own.id DESC LIMIT %(limit)s
+) n LEFT JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = n.subject_id
+ORDER BY n.id DESC
+"""
+
+
+async def find_facts(tx: Tx, request_id: UUID) -> Row | None:
+    """What decides who hears of a request's events; `proven` are the citizen's proven channels or None."""
+    return await tx.row(FIND_FACTS, {"tenant_id": tx.tenant_id, "id": request_id})
+
+
+async def add_notification(tx: Tx, values: dict[str, Any]) -> None:
+    """Inserts a notification; the same one again is none."""
+    await tx.run(ADD_NOTIFICATION, values | {"tenant_id": tx.tenant_id})
+
+
+async def forget_texts(tx: Tx, citizen_id: UUID) -> int:
+    """Blanks what was written to a citizen and sends nothing more of it; how many."""
+    return await tx.run(FORGET_TEXTS, {"tenant_id": tx.tenant_id, "citizen_id": str(citizen_id)})
+
+
+async def take_due(tx: Tx, *, now: datetime, most: int) -> list[Row]:
+    """Messages to send, locked; those that another worker holds are left to it."""
+    return await tx.rows(TAKE_DUE, {"tenant_id": tx.tenant_id, "now": now, "most": most})
+
+
+async def settle(tx: Tx, outcomes: Sequence[Row]) -> None:
+    """Writes down how the tries went: {id, sent_at, error, next_try_at}."""
+    values = {
+        "tenant_id": tx.tenant_id,
+        "ids": [outcome["id"] for outcome in outcomes],
+        "sent": [outcome["sent_at"] for outcome in outcomes],
+        "errors": [outcome["error"] for outcome in outcomes],
+        "next": [outcome["next_try_at"] for outcome in outcomes],
+    }
+    await tx.run(SETTLE, values)
+
+
+async def agent_roles(tx: Tx, agent_id: UUID) -> list[str]:
+    """The roles of an active agent; none when there is no such agent."""
+    return await tx.value(AGENT_ROLES, {"tenant_id": tx.tenant_id, "id": agent_id}) or []
+
+
+async def list_own(tx: Tx, recipients: Sequence[tuple[str, str]], *, before: UUID | None, limit: int) -> list[Row]:
+    """The newest notifications of any of `recipients` (type, recipient), older than the one called `before`."""
+    values = {
+        "tenant_id": tx.tenant_id,
+        "types": [kind for kind, _ in recipients],
+        "recipients": [recipient for _, recipient in recipients],
+        "before": before,
+        "limit": limit,
+    }
+    return await tx.rows(LIST_OWN, values)

@@ -1,0 +1,137 @@
+"""Who hears of an event, by which way, and in which words. Runs after the commit, at least once: telling twice is once."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from civicpulse.base import clock
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.ids import new_id
+from civicpulse.notify import queries
+from civicpulse.packs.model import Pack
+from civicpulse.packs.store import pack_version
+from civicpulse.requests.documents import tracking_token
+
+# Event type → the pack's template for the reporter; every other transition is "status_changed".
+REPORTER_TEMPLATES = {"created": "created", "merged": "merged", "resolved": "resolved"}
+ESCALATION_ROLE = "supervisor"  # who hears of an escalation that names no role
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One who hears: recipient_type and recipient as stored, the channel, the template and the language."""
+
+    type: str
+    recipient: str
+    channel: str
+    template: str
+    language: str
+
+
+async def on_event(tx: Tx, event: Row) -> None:
+    """Writes down who is to hear of a request's event (subject_id, seq, type, meta); idempotent.
+
+    The reporter hears of the receipt, of each change of state and of a merge as their preferences say; the agent of
+    what they are assigned; the escalation step's role, and the agent, of an escalation. An event for which the tenant's
+    pack has no template is told to nobody.
+    """
+    facts = await queries.find_facts(tx, event["subject_id"])
+    if facts is None:
+        return
+    pack = await pack_version(tx, facts["pack_version"])
+    for listener in _listeners(event, facts, pack):
+        words = _words(tx, event, facts, pack, listener)
+        if words is None:
+            continue
+        now = clock.now()
+        values = {
+            "id": new_id(),
+            "subject_id": event["subject_id"],
+            "seq": event["seq"],
+            "recipient_type": listener.type,
+            "recipient": listener.recipient,
+            "channel": listener.channel,
+            "title": words[0],
+            "body": words[1],
+            "created_at": now,
+            "next_try_at": None if listener.channel == "inapp" else now,
+        }
+        await queries.add_notification(tx, values)
+
+
+async def on_citizen_erased(tx: Tx, event: Row) -> None:
+    """Blanks every text that was written to a citizen who was erased by law; idempotent."""
+    await queries.forget_texts(tx, event["subject_id"])
+
+
+def track_path(tx: Tx, request_id: str, *, token_of: UUID | None) -> str:
+    """Where a request can be followed; with `token_of`, the request's own id, as its reporter."""
+    path = f"/track/{request_id}?t={tx.tenant.slug}"
+    return f"{path}#token={tracking_token(tx.tenant, token_of)}" if token_of else path
+
+
+def _listeners(event: Row, facts: Row, pack: Pack) -> Iterator[Listener]:
+    if event["type"] == "sla_escalation":
+        role = event["meta"].get("role") or ESCALATION_ROLE
+        yield Listener("role", role, "inapp", "escalated", pack.document.language)
+        if facts["assigned_agent_id"]:
+            yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "escalated", pack.document.language)
+        return
+    if event["type"] == "assigned" and facts["assigned_agent_id"]:
+        yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "status_changed", pack.document.language)
+    reporter = _reporter(event, facts)
+    if reporter:
+        yield reporter
+
+
+def _reporter(event: Row, facts: Row) -> Listener | None:
+    """The citizen behind the report, if they want to hear of it; by a proven contact, else in the application."""
+    if facts["citizen_id"] is None:
+        return None
+    wishes = facts["preferences"]["notifications"]
+    template = REPORTER_TEMPLATES.get(_state_reached(event), "status_changed")
+    if not wishes["on_resolution" if template == "resolved" else "on_status_change"]:
+        return None
+    chosen = facts["contact_channel"]
+    channel = chosen if chosen != "none" else facts["preferences"]["preferred_contact"]
+    if channel not in (facts["proven"] or ()):
+        channel = "inapp"
+    return Listener("citizen", str(facts["citizen_id"]), channel, template, facts["preferences"]["language"])
+
+
+def _state_reached(event: Row) -> str:
+    """The state that the event led to; for an event that is no transition, its type."""
+    reached: str = event["meta"].get("to") or event["type"]
+    return reached
+
+
+def _words(tx: Tx, event: Row, facts: Row, pack: Pack, listener: Listener) -> tuple[str, str] | None:
+    message = pack.message(listener.template, listener.language)
+    if message is None:
+        return None
+    category, meta = pack.categories.get(facts["category"]), event["meta"]
+    token_of = facts["id"] if listener.type == "citizen" else None
+    reached = _state_reached(event)
+    state = reached if reached in pack.workflow.states else facts["status"]
+    said = defaultdict(
+        str,
+        address=facts["address_hint"] or "",
+        category=category.name_in(listener.language) if category else facts["category"],
+        level=facts["sla_state"],
+        master_request_id=meta.get("master_request_id") or "",
+        priority=facts["priority"],
+        reason=meta.get("reason") or _step(meta),
+        request_id=facts["request_id"],
+        status=pack.state_title(state, listener.language),
+        tenant=tx.tenant.name,
+        url=track_path(tx, facts["request_id"], token_of=token_of),
+    )
+    return message.subject.format_map(said), message.body.format_map(said)
+
+
+def _step(meta: Row) -> str:
+    """What an automatic escalation says of itself: "notify_supervisor, 24 h"."""
+    if "after_hours" not in meta:
+        return ""
+    return f"{meta['action']}, {meta['after_hours']:g} h"
