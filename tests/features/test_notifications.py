@@ -9,7 +9,6 @@ from uuid import UUID
 import httpx
 import pytest
 from builders import add_agent, create, move, walk_to
-from fastapi import FastAPI
 
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message, SendFailed
@@ -17,7 +16,6 @@ from civicpulse.base.db import Row
 from civicpulse.base.events import SYSTEM, record
 from civicpulse.base.ids import new_id
 from civicpulse.base.outbox import drain
-from civicpulse.notify.api import router
 from civicpulse.notify.deliver import PAUSES, deliver_all, deliver_pending
 from civicpulse.notify.reactions import on_citizen_erased, on_event
 from civicpulse.people import queries as people
@@ -39,13 +37,6 @@ class Post:
         if message.recipient in self.failing:
             raise self.failing[message.recipient]
         self.messages.append(message)
-
-
-@pytest.fixture(autouse=True)
-def with_notifications(app: FastAPI) -> None:
-    """The room's routes, once."""
-    if not any(getattr(route, "path", "") == "/notifications" for route in app.routes):
-        app.include_router(router)
 
 
 async def add_citizen(city: City, *, proven: tuple[str, ...] = ("email",), **preferences: Any) -> UUID:
