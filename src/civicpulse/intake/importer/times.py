@@ -18,8 +18,8 @@ def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
     """
     if local.tzinfo is not None:
         return local.astimezone(UTC)
-    instant = local.replace(tzinfo=zone).astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == local:
+    instant = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local:  # equal whatever the fold
         return instant
     late = local.replace(tzinfo=zone, fold=1).astimezone(UTC)  # by the offset after the change: before the change
     gap = instant - late
