@@ -9,7 +9,7 @@ let isWhole = false;
 
 function item({ properties, geometry }, most, city) {
   const open = properties.open ?? 0;
-  const overdue = properties.overdue ?? 0;
+  const overdue = (properties.overdue ?? 0) + (properties.breached ?? 0);
   const bar = el("span", { class: "cp-bar", "aria-hidden": "true" }, el("span", { class: "cp-bar-late" }), el("span", { class: "cp-bar-open" }));
   bar.style.setProperty("--late", String(overdue / most));
   bar.style.setProperty("--open", String(Math.max(0, open - overdue) / most));

@@ -31,7 +31,10 @@ function setUpLive() {
 
 const figures = {
   backlog: ({ backlog }) => backlog === undefined || backlog === null ? null : [number(backlog), t("kpi.backlog.note")],
-  on_time: ({ sla }) => typeof sla?.breach_pct === "number" ? [`${number(100 - sla.breach_pct)} %`, t("kpi.on_time.note")] : null,
+  on_time: ({ sla }) => {
+    const share = sla?.met_pct ?? (typeof sla?.breach_pct === "number" ? 100 - sla.breach_pct : null);
+    return share === null ? null : [`${number(share)} %`, t("kpi.on_time.note")];
+  },
   resolution: ({ resolution }) => {
     const minutes = resolution?.median_minutes ?? resolution?.avg_minutes;
     return typeof minutes === "number" ? [duration(minutes * 60), t("kpi.resolution.note")] : null;
@@ -54,7 +57,7 @@ function padding() {
   const isReporting = document.body.classList.contains("cp-reporting");
   if (phone.matches) {
     const sheet = isReporting ? $("report-panel").offsetHeight : 0;
-    return { top: isReporting ? 24 : 76, bottom: sheet ? sheet + 16 : 84, left: 20, right: 20 };
+    return { top: isReporting ? 56 : 76, bottom: sheet ? sheet + 16 : 52, left: 20, right: 20 };
   }
   return { top: 44, bottom: 56, left: 44 + (isReporting ? $("report-panel") : $("areas")).offsetWidth + 20, right: 72 };
 }
@@ -80,8 +83,8 @@ function setUpButtons(city) {
   });
 }
 
-const read = () => Promise.allSettled([
-  get("/analytics/kpis"), get("/analytics/geofeeds/zones"), get("/analytics/geofeeds/heatmap"),
+const read = (query = "") => Promise.allSettled([
+  get("/analytics/kpis"), get(`/analytics/geofeeds/zones${query}`), get(`/analytics/geofeeds/heatmap${query}`),
 ]);
 
 function show([kpis, zones, heat], live, city) {
@@ -96,9 +99,12 @@ function show([kpis, zones, heat], live, city) {
 }
 
 async function loadMap() {
-  const [{ CityMap }, { Reports }] = await Promise.all([import("./map/city-map.js"), import("./map/reports.js")]);
+  const [{ CityMap }, { Reports }, { setUpAreaPopups }] = await Promise.all([
+    import("./map/city-map.js"), import("./map/reports.js"), import("./map/area-popup.js"),
+  ]);
   const city = new CityMap($("map"), { padding });
   await city.loaded;
+  setUpAreaPopups(city, () => document.body.classList.contains("cp-reporting"));
   return { city, reports: new Reports(city) };
 }
 
@@ -128,7 +134,10 @@ async function start() {
     reports?.refresh();
   };
   const whenVisible = () => document.visibilityState === "visible" && refresh();
-  setUpReport(city, reports, refresh);
+  setUpReport(city, async () => {
+    reports?.refresh({ fresh: true });
+    show(await read("?fresh=true"), live, city);
+  });
   $("map").addEventListener("feedlost", () => live(true));
   setInterval(whenVisible, EVERY_MS);
   document.addEventListener("visibilitychange", whenVisible);

@@ -61,7 +61,8 @@ function showTimeline({ timestamps, status }) {
   $("timeline").replaceChildren(...STEPS.map((step, index) => {
     const at = reached[index];
     const state = at ? (index === last && !isOver ? "current" : "done") : index < last || isOver ? "skipped" : "pending";
-    const when = at ? el("time", { datetime: at, title: moment(at) }, `${moment(at)} · ${ago(at)}`) : t(`timeline.${state}`);
+    const isBefore = at && new Date(at) < new Date(timestamps.created_at);
+    const when = isBefore ? t("timeline.before") : at ? el("time", { datetime: at, title: moment(at) }, `${moment(at)} · ${ago(at)}`) : t(`timeline.${state}`);
     return el("li", { class: `cp-step cp-step-${state}`, "aria-current": state === "current" ? "step" : null },
       el("span", { class: "cp-step-name" }, t(`timeline.${step}`)), el("span", { class: "cp-step-time" }, when));
   }));
@@ -114,7 +115,7 @@ function show(request) {
   setUpRating(request, token, start);
 }
 
-const read = () => get(`/requests/${encodeURIComponent(page.request_id)}`);
+const read = () => get(`/requests/${encodeURIComponent(page.request_id)}`, { headers: token ? { "X-Tracking-Token": token } : {} });
 
 async function start() {
   try {

@@ -25,7 +25,7 @@ async function call(path, options) {
   return body;
 }
 
-export const get = (path, signal) => call(path, { headers: { "X-Tenant": page.tenant.slug }, signal });
+export const get = (path, { signal, headers } = {}) => call(path, { headers: { "X-Tenant": page.tenant.slug, ...headers }, signal });
 
 export const post = (path, body, headers = {}) =>
   call(path, {

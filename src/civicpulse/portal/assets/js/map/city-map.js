@@ -10,9 +10,11 @@ setWorkerUrl(new URL(page.worker, location.origin).href);
 export class CityMap {
   constructor(container, { interactive = true, padding = () => 40 } = {}) {
     this.layer = "reports";
+    this.interactive = interactive;
     this.padding = padding;
     this.zones = empty;
     this.points = empty;
+    this.labelsFrom = 0;
     this.map = new MapLibreMap({
       container, interactive, style: mapStyle(this.layer), center: [0, 20], zoom: 1.2, maxZoom: 19, minZoom: 1,
       attributionControl: false, dragRotate: false, pitchWithRotate: false, touchPitch: false, renderWorldCopies: false,
@@ -20,7 +22,8 @@ export class CityMap {
     });
     this.map.touchZoomRotate?.disableRotation();
     this.map.keyboard?.disableRotation();
-    if (interactive) this.map.addControl(new ScaleControl({ maxWidth: 110 }), "bottom-right");
+    const corner = matchMedia("(max-width: 767px)").matches ? "bottom-left" : "bottom-right";
+    if (interactive) this.map.addControl(new ScaleControl({ maxWidth: 110 }), corner);
     if (page.tiles) this.map.addControl(new AttributionControl({ compact: true }), "bottom-right");
     this.loaded = new Promise((resolve) => this.map.once("load", resolve));
     this.map.on("moveend", () => this.#drawGrid());
@@ -46,9 +49,9 @@ export class CityMap {
     this.map.getSource("zones").setData(this.zones);
     this.map.getSource("names").setData({
       type: "FeatureCollection",
-      features: features.map((feature) => ({
+      features: features.filter(({ properties }) => properties.zone_id !== this.unnamed).map((feature) => ({
         type: "Feature",
-        properties: { name: feature.properties.name, order: order.get(feature) },
+        properties: { name: feature.properties.name, order: order.get(feature), bucket: feature.properties.bucket },
         geometry: { type: "Point", coordinates: labelPoint(feature.geometry) },
       })),
     });
@@ -81,7 +84,16 @@ export class CityMap {
 
   /** Brings `bounds` (default: everything) into the part of the map that nothing covers. */
   fit(bounds = this.bounds, options = {}) {
-    if (bounds) this.map.fitBounds(bounds, { padding: this.padding(), maxZoom: 16, duration: 700, ...options });
+    if (!bounds) return;
+    this.#nameFrom();
+    this.map.fitBounds(bounds, { padding: this.padding(), maxZoom: 16, duration: 700, ...options });
+  }
+
+  #nameFrom() {
+    const zoom = this.bounds && this.map.cameraForBounds(this.bounds, { padding: this.padding() })?.zoom;
+    if (!zoom || !this.interactive) return;
+    this.labelsFrom = zoom + 0.8;
+    this.#paint();
   }
 
   // As many points as there are over the whole city must neither drown it in the strongest colour nor vanish.
@@ -90,10 +102,18 @@ export class CityMap {
     const count = this.points.features.length;
     if (!bounds || !count) return;
     const home = this.map.cameraForBounds(bounds, { padding: this.padding() })?.zoom ?? 11;
-    const base = Math.min(2, Math.max(0.03, 420 / count));
+    // Few points spread wide, many stay sharp.
+    const radius = Math.min(46, Math.max(20, 560 / Math.sqrt(count)));
+    const base = Math.min(1.5, Math.max(0.03, 168_000 / (count * radius ** 2)));
     const { map } = this;
     map.setPaintProperty("heat", "heatmap-intensity", ["interpolate", ["exponential", 2], ["zoom"], home, base, home + 4, base * 8]);
-    map.setPaintProperty("heat", "heatmap-radius", ["interpolate", ["linear"], ["zoom"], home, 20, home + 4, 42]);
+    map.setPaintProperty("heat", "heatmap-radius", ["interpolate", ["linear"], ["zoom"], home, radius, home + 4, radius * 2]);
+  }
+
+  /** Brings `point` into the middle of what nothing covers. */
+  goTo(point, options = {}) {
+    const { top = 0, bottom = 0, left = 0, right = 0 } = this.padding();
+    this.map.easeTo({ center: point, offset: [(left - right) / 2, (top - bottom) / 2], duration: 600, ...options });
   }
 
   #drawGrid() {
@@ -101,7 +121,7 @@ export class CityMap {
   }
 
   #paint() {
-    const all = paints(palette(), this.layer);
+    const all = paints(palette(), this.layer, this.labelsFrom);
     for (const [id, properties] of Object.entries(all)) {
       if (!this.map.getLayer(id)) continue;
       for (const [name, value] of Object.entries(properties)) this.map.setPaintProperty(id, name, value);

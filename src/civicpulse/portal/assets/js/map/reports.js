@@ -3,13 +3,19 @@ import { Marker, Popup } from "maplibre-gl";
 import { get } from "../lib/api.js";
 import { categoryName } from "../lib/categories.js";
 import { el } from "../lib/dom.js";
-import { ago, number } from "../lib/format.js";
-import { metres } from "../lib/geo.js";
+import { ago, number, pretty } from "../lib/format.js";
+import { boundsOf, metres } from "../lib/geo.js";
+import { grouped } from "../lib/grouping.js";
 import { t, trackUrl } from "../lib/page.js";
 
 // More buttons than this would slow a phone down; the largest groups come first.
 const MOST = 400;
-const HOUR_MS = 3600e3;
+const MOST_LISTED = 12;
+const GROUP_PX = 52;
+const SAME_PLACE_M = 3;
+// The feed is asked for finer groups than the map shows, which are then put together around where the reports are.
+const FINER = 3;
+const MOST_POINTS = 2000;
 const URGENT = new Set(["P1", "P2"]);
 
 /** The page's card for something on the map. */
@@ -22,10 +28,18 @@ export function openPopup(map, point, ...content) {
 
 const link = (id) => el("a", { class: "cp-popup-link", href: trackUrl(id) }, t("map.popup.follow"));
 
+// A little more than the view, rounded outward to steps: neighbours and small moves ask for the same feed.
+function snapped([west, south, east, north], zoom) {
+  const step = 180 / 2 ** zoom;
+  const [w, s, e, n] = [Math.floor(west / step), Math.floor(south / step), Math.ceil(east / step), Math.ceil(north / step)].map((value) => value * step);
+  return [Math.max(-180, w), Math.max(-90, s), Math.min(180, e), Math.min(90, n)].map((value) => value.toFixed(6)).join();
+}
+
 export class Reports {
   #markers = new Map();
   #request = null;
   #timer = 0;
+  #isStale = false;
 
   constructor(city) {
     this.city = city;
@@ -40,8 +54,9 @@ export class Reports {
     else this.#draw([]);
   }
 
-  /** Asks for what is in view, once the map rests. */
-  refresh() {
+  /** Asks for what is in view, once the map rests; `fresh`: also what came in this minute. */
+  refresh({ fresh = false } = {}) {
+    this.#isStale ||= fresh;
     clearTimeout(this.#timer);
     if (this.visible) this.#timer = setTimeout(() => this.#load().catch((error) => this.#failed(error)), 60);
   }
@@ -54,17 +69,19 @@ export class Reports {
     this.#request?.abort();
     this.#request = new AbortController();
     const { map } = this.city;
-    const [[west, south], [east, north]] = map.getBounds().toArray();
-    const [dx, dy] = [(east - west) * 0.08, (north - south) * 0.08];
-    const bbox = [Math.max(-180, west - dx), Math.max(-90, south - dy), Math.min(180, east + dx), Math.min(90, north + dy)];
-    const query = new URLSearchParams({ zoom: Math.round(map.getZoom()), bbox: bbox.map((value) => value.toFixed(6)).join(",") });
-    const feed = await get(`/analytics/geofeeds/clusters?${query}`, this.#request.signal);
+    const zoom = Math.floor(map.getZoom() + 0.01);
+    const query = new URLSearchParams({
+      zoom: Math.min(22, zoom + FINER), bbox: snapped(map.getBounds().toArray().flat(), zoom), max_points: MOST_POINTS,
+    });
+    if (this.#isStale) query.set("fresh", "true");
+    this.#isStale = false;
+    const feed = await get(`/analytics/geofeeds/clusters?${query}`, { signal: this.#request.signal });
     if (this.visible) this.#draw(feed.features);
   }
 
   #draw(features) {
-    const count = ({ properties }) => properties.count ?? 1;
-    const shown = [...features].sort((a, b) => count(b) - count(a)).slice(0, MOST);
+    const zoom = Math.floor(this.city.map.getZoom() + 0.01);
+    const shown = grouped(features, zoom, GROUP_PX).slice(0, MOST);
     const wanted = new Map(shown.map((feature) => [this.#key(feature), feature]));
     for (const [key, marker] of this.#markers) {
       if (wanted.has(key)) continue;
@@ -72,7 +89,6 @@ export class Reports {
       this.#markers.delete(key);
     }
     for (const [key, feature] of wanted) if (!this.#markers.has(key)) this.#markers.set(key, this.#add(feature));
-    this.city.map.getContainer().dataset.reports = String(shown.reduce((sum, feature) => sum + count(feature), 0));
   }
 
   #key({ properties, geometry }) {
@@ -110,30 +126,33 @@ export class Reports {
     return button;
   }
 
-  // Zooms until the group falls apart; where it cannot, lists what is known of its members.
+  // Comes as close as its members need to be told apart; reports at one and the same place never are, so those are listed.
   #open({ properties, geometry }) {
     const { map } = this.city;
-    const zoom = Math.min(map.getMaxZoom(), Math.max(properties.expansion_zoom ?? 0, map.getZoom() + 1.5));
-    if (map.getZoom() < map.getMaxZoom() - 0.5) {
-      map.easeTo({ center: geometry.coordinates, zoom, duration: 500, padding: this.city.padding() });
+    const members = properties.members ?? [];
+    const [west, south, east, north] = boundsOf(members.map((member) => member.geometry)) ?? [0, 0, 0, 0];
+    const isOnePlace = members.length > 0 && metres([west, south], [east, north]) < SAME_PLACE_M;
+    if (isOnePlace && members.every((member) => member.properties.request_id)) {
+      this.#list(geometry.coordinates, members);
       return;
     }
-    const near = this.city.points.features.filter(
-      (point) => point.properties.request_id && metres(point.geometry.coordinates, geometry.coordinates) < 25,
-    );
-    const items = near.slice(0, 8).map(({ properties: { request_id: id, category } }) =>
-      el("li", {}, el("a", { href: trackUrl(id) }, `${categoryName(category)} · ${id}`)));
-    openPopup(map, geometry.coordinates, el("h3", {}, t("map.popup.group", { count: number(properties.count) })), el("ul", {}, ...items));
+    const bounds = members.length > 1 && !isOnePlace ? [west, south, east, north] : null;
+    const camera = bounds && map.cameraForBounds(bounds, { padding: this.city.padding() });
+    const zoom = Math.min(map.getMaxZoom(), Math.max(map.getZoom() + 1, camera?.zoom ?? map.getZoom() + 2));
+    this.city.goTo(camera ? [(west + east) / 2, (south + north) / 2] : geometry.coordinates, { zoom });
+  }
+
+  #list(point, members) {
+    const items = members.slice(0, MOST_LISTED).map(({ properties: { request_id: id, category } }) =>
+      el("li", {}, el("a", { href: trackUrl(id) }, categoryName(category)), el("span", { class: "cp-muted" }, ` ${id}`)));
+    openPopup(this.city.map, point, el("h3", {}, t("map.popup.group", { count: number(members.length) })), el("ul", {}, ...items));
   }
 
   #show({ properties, geometry }) {
-    const { request_id: id, category, age_hours: age } = properties;
-    openPopup(
-      this.city.map,
-      geometry.coordinates,
-      el("h3", {}, categoryName(category)),
-      el("p", { class: "cp-muted" }, id, age === undefined ? null : el("br"), age === undefined ? null : t("map.popup.reported", { ago: ago(Date.now() - age * HOUR_MS) })),
-      link(id),
-    );
+    const { request_id: id, category } = properties;
+    const state = el("p", { class: "cp-muted" });
+    openPopup(this.city.map, geometry.coordinates, el("h3", {}, categoryName(category)), el("p", { class: "cp-muted" }, id), state, link(id));
+    const tell = ({ status, timestamps }) => (state.textContent = t("map.popup.state", { state: pretty(status), ago: ago(timestamps.created_at) }));
+    get(`/requests/${encodeURIComponent(id)}`).then(tell, () => state.remove()); // the link below leads to the same facts
   }
 }

@@ -11,9 +11,9 @@ export function palette() {
   const value = (name) => css.getPropertyValue(`--cp-map-${name}`).trim();
   return {
     water: value("water"), grid: value("grid"), shore: value("shore"), land: value("land"), border: value("border"),
-    label: value("label"), halo: value("halo"), selected: value("selected"), dark: value("dark") === "1",
+    label: value("label"), halo: value("halo"), labelPlain: value("label-plain"), labelStrong: value("label-strong"), selected: value("selected"), dark: value("dark") === "1",
     areas: Array.from({ length: BUCKETS }, (_, index) => value(`area-${index + 1}`)),
-    heat: Array.from({ length: 5 }, (_, index) => value(`heat-${index + 1}`)),
+    heat: Array.from({ length: 6 }, (_, index) => value(`heat-${index}`)),
   };
 }
 
@@ -28,13 +28,18 @@ function tileAttribution() {
 export const areaFill = (colours, layer) =>
   layer === "areas" ? ["match", ["get", "bucket"], ...colours.areas.flatMap((colour, i) => [i + 1, colour]), colours.land] : colours.land;
 
-const heatRamp = ([a, b, c, d, e]) =>
-  ["interpolate", ["linear"], ["heatmap-density"], 0, "rgba(0,0,0,0)", 0.08, a, 0.28, b, 0.5, c, 0.75, d, 1, e];
+const heatRamp = ([none, a, b, c, d, e]) =>
+  ["interpolate", ["linear"], ["heatmap-density"], 0, none, 0.08, a, 0.28, b, 0.5, c, 0.75, d, 1, e];
 
 const landOpacity = (layer) => (tiles ? (layer === "areas" ? 0.7 : 0.12) : 1);
 
 /** Paint properties by layer, as they depend on the theme and on what the map shows. */
-export function paints(colours, layer) {
+export function paints(colours, layer, labelsFrom = 0) {
+  const isStrong = [">=", ["get", "bucket"], 4];
+  const strong = ["case", isStrong, colours.labelStrong, colours.labelPlain];
+  const [label, halo] = layer === "areas" ? [strong, ["case", isStrong, colours.areas[4], colours.areas[0]]] : [colours.label, colours.halo];
+  // Groups of reports cover most names of a city seen whole: there, names come with a closer look.
+  const labelOpacity = layer === "reports" && labelsFrom ? ["step", ["zoom"], 0, labelsFrom, 1] : 1;
   return {
     water: { "background-color": colours.water },
     tiles: { "raster-saturation": colours.dark ? -0.6 : -0.25, "raster-brightness-max": colours.dark ? 0.55 : 1 },
@@ -44,7 +49,7 @@ export function paints(colours, layer) {
     borders: { "line-color": colours.border, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.6, 14, 1.6] },
     heat: { "heatmap-color": heatRamp(colours.heat), "heatmap-opacity": 0.88 },
     selected: { "line-color": colours.selected, "line-width": 2.5 },
-    labels: { "text-color": colours.label, "text-halo-color": colours.halo, "text-halo-width": 1.4 },
+    labels: { "text-color": label, "text-halo-color": halo, "text-halo-width": layer === "areas" ? 0.8 : 1.4, "text-opacity": labelOpacity },
   };
 }
 

@@ -23,9 +23,9 @@ export class Combobox {
     list.addEventListener("click", (event) => this.#choose(event.target.closest("[role=option]")?.dataset.value));
   }
 
-  /** `options`: [{value, label, group, color}] in their order. */
+  /** `options`: [{value, label, group, words to find it by}] in their order. */
   setOptions(options) {
-    this.#options = options.map((option) => ({ ...option, folded: fold(`${option.label} ${option.group} ${option.value}`) }));
+    this.#options = options.map((option) => ({ ...option, folded: fold(`${option.label} ${option.group} ${option.value} ${option.words}`) }));
   }
 
   clear() {

@@ -4,20 +4,26 @@ import { categories } from "../lib/categories.js";
 import { $, el } from "../lib/dom.js";
 import { coordinates, number } from "../lib/format.js";
 import { metres } from "../lib/geo.js";
-import { t, tn, trackUrl } from "../lib/page.js";
+import { page, t, tn, trackUrl } from "../lib/page.js";
 import { Combobox } from "./combobox.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { showSent } from "./sent.js";
 
 const NEAR_METRES = 100;
+// Without tiles there is nothing but areas to find one's way by: the map stays far enough to show some.
+const CLOSE_ZOOM = page.tiles ? 15.5 : 13.5;
+const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+
+const optionOf = ({ id, name, group, description = "", keywords = [] }) => ({
+  value: id, label: name, group: group || t("report.category.other_group"), words: [description, ...[keywords].flat()].join(" "),
+});
 
 class ReportPanel {
   #key = null;
   #asked = 0;
 
-  constructor(city, reports, onSent) {
+  constructor(city, onSent) {
     this.city = city;
-    this.reports = reports;
     this.onSent = onSent;
     this.point = null;
     this.pin = null;
@@ -32,7 +38,7 @@ class ReportPanel {
       event.preventDefault();
       this.#send();
     });
-    city?.map.on("click", (event) => this.isOpen && this.place(event.lngLat.toArray()));
+    city?.map.on("click", ({ lngLat }) => this.isOpen && this.#clicked(lngLat.toArray()));
   }
 
   get isOpen() {
@@ -40,11 +46,14 @@ class ReportPanel {
   }
 
   async open() {
-    this.#key ??= crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    this.#key ??= newKey();
     $("report-panel").hidden = false;
     $("report-open").setAttribute("aria-expanded", "true");
     document.body.classList.add("cp-reporting");
-    $("report-heading").focus();
+    $("report-heading").focus({ preventScroll: true });
+    scrollTo({ top: 0 });
+    this.city?.map.resize();
+    this.city?.goTo(this.city.map.getCenter());
     if (!this.city) this.#showCoordinates();
     const { Pin } = this.city ? await import("../map/pin.js") : {};
     if (Pin) this.pin ??= new Pin(this.city.map, (point) => this.place(point));
@@ -55,6 +64,7 @@ class ReportPanel {
     $("report-panel").hidden = true;
     $("report-open").setAttribute("aria-expanded", "false");
     document.body.classList.remove("cp-reporting");
+    this.city?.map.resize();
     this.pin?.remove();
     this.point = null;
     $("report-place").textContent = t("report.where.hint");
@@ -64,7 +74,7 @@ class ReportPanel {
   async #fillCategories() {
     try {
       const items = await categories();
-      this.box.setOptions(items.map(({ id, name, group }) => ({ value: id, label: name, group: group || t("report.category.other_group") })));
+      this.box.setOptions(items.map(optionOf));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       showErrors([{ id: "report-category", error: "error-category", text: t("report.error.network") }]);
@@ -86,6 +96,12 @@ class ReportPanel {
     this.#lookAround();
   }
 
+  // From afar a click only says roughly where: the map comes closer, so that the pin can be put right.
+  #clicked(point) {
+    this.place(point);
+    if (this.city.map.getZoom() < CLOSE_ZOOM - 1) this.#goTo(point);
+  }
+
   #showCoordinates() {
     $("report-coordinates").hidden = false;
     $("report-coordinates-open").setAttribute("aria-expanded", "true");
@@ -104,7 +120,7 @@ class ReportPanel {
   }
 
   #goTo(point) {
-    this.city?.map.easeTo({ center: point, zoom: Math.max(15, this.city.map.getZoom()), padding: this.city.padding(), duration: 600 });
+    this.city?.goTo(point, { zoom: Math.max(CLOSE_ZOOM, this.city.map.getZoom()) });
   }
 
   #locate() {
@@ -145,7 +161,7 @@ class ReportPanel {
       .sort((a, b) => a.distance - b.distance)
       .slice(0, 3);
     const items = near.map(({ id, distance }) =>
-      el("li", {}, el("a", { href: trackUrl(id), target: "_blank", rel: "noopener" }, t("report.nearby.item", { id, metres: number(Math.round(distance)) }))));
+      el("li", {}, el("a", { href: trackUrl(id), target: "_blank", rel: "noopener" }, distance < 5 ? t("report.nearby.here", { id }) : t("report.nearby.item", { id, metres: number(Math.round(distance)) }))));
     box.replaceChildren(el("p", {}, tn("report.nearby", near.length)), el("ul", {}, ...items));
     box.hidden = near.length === 0;
   }
@@ -202,7 +218,7 @@ class ReportPanel {
 
   #refused({ status, problem }) {
     // A body that was refused may be corrected, and a key belongs to one body.
-    if (status === 422) this.#key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    if (status === 422) this.#key = newKey();
     const places = { category: "category", description: "description", address_hint: "address", location: "location", coordinates: "location" };
     const inputs = { category: "report-category", description: "report-description", address: "report-address", location: "report-locate" };
     const known = (problem?.errors ?? []).map(({ field, detail }) => {
@@ -215,4 +231,4 @@ class ReportPanel {
 }
 
 /** Makes the report button work; `onSent()` is called after a report was taken. */
-export const setUpReport = (city, reports, onSent) => new ReportPanel(city, reports, onSent);
+export const setUpReport = (city, onSent) => new ReportPanel(city, onSent);
