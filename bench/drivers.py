@@ -21,7 +21,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from civicpulse.base.embedded import embedded_server
 
 CONNECTIONS, TRANSACTIONS = 8, 4000
-SCHEMA = "CREATE TABLE item (id bigint PRIMARY KEY, name text NOT NULL, seen bigint NOT NULL DEFAULT 0, body text NOT NULL)"
+SCHEMA = (
+    "CREATE TABLE item (id bigint PRIMARY KEY, name text NOT NULL, seen bigint NOT NULL DEFAULT 0, body text NOT NULL)"
+)
 BODY = "x" * 500
 
 
@@ -39,7 +41,12 @@ class Item(Base):
     body: Mapped[str] = mapped_column(Text)
 
 
-ITEM = Table("item", MetaData(), Column("id", BigInteger, primary_key=True), *(Column(n, t) for n, t in (("name", Text), ("seen", BigInteger), ("body", Text))))
+ITEM = Table(
+    "item",
+    MetaData(),
+    Column("id", BigInteger, primary_key=True),
+    *(Column(n, t) for n, t in (("name", Text), ("seen", BigInteger), ("body", Text))),
+)
 
 
 def with_psycopg(pool: AsyncConnectionPool) -> Callable[[int], Awaitable[None]]:
@@ -69,7 +76,9 @@ def with_core(engine: AsyncEngine) -> Callable[[int], Awaitable[None]]:
             (await conn.execute(select(ITEM).where(ITEM.c.id == key))).mappings().one()
             await conn.execute(update(ITEM).where(ITEM.c.id == key).values(seen=ITEM.c.seen + 1))
             (await conn.execute(select(ITEM).where(ITEM.c.id.in_([key, key - 1, key - 2])))).mappings().all()
-            (await conn.execute(select(func.count()).select_from(ITEM).where(ITEM.c.id.between(key - 5, key)))).scalar_one()
+            (
+                await conn.execute(select(func.count()).select_from(ITEM).where(ITEM.c.id.between(key - 5, key)))
+            ).scalar_one()
 
     return work
 
@@ -86,7 +95,9 @@ def with_orm(engine: AsyncEngine) -> Callable[[int], Awaitable[None]]:
             item.seen += 1
             await session.flush()
             (await session.execute(select(Item).where(Item.id.in_([key, key - 1, key - 2])))).scalars().all()
-            (await session.execute(select(func.count()).select_from(Item).where(Item.id.between(key - 5, key)))).scalar_one()
+            (
+                await session.execute(select(func.count()).select_from(Item).where(Item.id.between(key - 5, key)))
+            ).scalar_one()
 
     return work
 
@@ -111,8 +122,14 @@ async def main(url: str) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
         await owner.execute(SCHEMA)
     engine = create_async_engine(url.replace("postgresql://", "postgresql+psycopg://"), pool_size=CONNECTIONS)
-    async with AsyncConnectionPool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, kwargs={"autocommit": True}) as pool:
-        contenders = {"psycopg, SQL by hand": with_psycopg(pool), "SQLAlchemy Core": with_core(engine), "SQLAlchemy ORM": with_orm(engine)}
+    async with AsyncConnectionPool(
+        url, min_size=CONNECTIONS, max_size=CONNECTIONS, kwargs={"autocommit": True}
+    ) as pool:
+        contenders = {
+            "psycopg, SQL by hand": with_psycopg(pool),
+            "SQLAlchemy Core": with_core(engine),
+            "SQLAlchemy ORM": with_orm(engine),
+        }
         for number, (name, work) in enumerate(contenders.items(), 1):
             rate, cpu = await measure(work, number * 1_000_000)
             print(f"{name:<22} {rate:7.0f} transactions/s   {cpu:.2f} ms client CPU each")
