@@ -95,6 +95,12 @@ def test_every_shipped_mapping_fits_the_civic_pack(name: str) -> None:
     assert read_mapping(name).category_names <= categories
 
 
+def test_the_documented_mapping_is_a_mapping() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "import.md").read_text(encoding="utf-8")
+    mapping = parse_mapping(text.split("```yaml\n")[1].split("```")[0], "import.md")
+    assert mapping.name == "springfield"
+
+
 def test_a_mapping_is_read_by_path_too(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(SMALL)
@@ -278,7 +284,7 @@ def test_the_short_cut_through_a_long_history_reads_what_the_whole_clock_reads(
 ) -> None:
     now = START + timedelta(hours=hours)
     if imported:
-        policy = imported_policy(policy, calendar, created_at=START, target_at=START + timedelta(hours=50))
+        policy = imported_policy(policy, created_at=START, target_at=START + timedelta(hours=50))
     plain = read_clock(policy, calendar, started_at=START, now=now, finished_at=now if ended else None)
     fired = len(plain.due_steps)
     expected = clock_columns(
@@ -290,9 +296,9 @@ def test_the_short_cut_through_a_long_history_reads_what_the_whole_clock_reads(
 def test_the_citys_deadline_rules_and_the_ladder_keeps_its_distance_to_it() -> None:
     policy = Policy("p", 72, 120, 24, steps=(Step(60, "tell"), Step(72, "raise", "supervisor"), Step(120, "raise")))
     target = START + timedelta(hours=240)
-    made = imported_policy(policy, ALWAYS, created_at=START, target_at=target)
+    made = imported_policy(policy, created_at=START, target_at=target)
     assert (made.policy_id, made.target_hours, made.breach_threshold_hours) == ("imported", 240, 288)
     assert [step.after_hours for step in made.steps] == [228, 240, 288]
-    late = imported_policy(policy, ALWAYS, created_at=START, target_at=START - timedelta(hours=1))
+    late = imported_policy(policy, created_at=START, target_at=START - timedelta(hours=1))
     assert (late.target_hours, late.target_at) == (0, START - timedelta(hours=1))
     assert not read_clock(late, ALWAYS, started_at=START, now=START, finished_at=START).met

@@ -14,7 +14,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.zones import UNZONED, ZoneIndex
 from civicpulse.requests.clock import calendar_of, columns_of, policy_to_json
-from civicpulse.rules.calendar import Calendar, elapsed_hours
+from civicpulse.rules.calendar import ALWAYS, Calendar, elapsed_hours
 from civicpulse.rules.duplicates import address_key
 from civicpulse.rules.priority import score_of_priority
 from civicpulse.rules.sla import Policy, Reading, Step, choose_policy, read_clock
@@ -120,12 +120,12 @@ class Preparer:
     ) -> tuple[dict[str, Any] | None, Row]:
         """The SLA snapshot, and the clock's columns. The city's own deadline, where it has one, rules."""
         policy, snapshot = self._policy_of(case.category, zone_id, priority)
-        calendar = calendar_of(self._s.pack, policy)
         if case.target_at is not None:
-            policy = imported_policy(policy, calendar, created_at=case.created_at, target_at=case.target_at)
+            policy = imported_policy(policy, created_at=case.created_at, target_at=case.target_at)
             snapshot = policy_to_json(policy)
         if case.is_closed and ended_at is None:
             return snapshot, CLOSED_SOMETIME
+        calendar = calendar_of(self._s.pack, policy)
         return snapshot, open_or_ended(policy, calendar, started_at=case.created_at, ended_at=ended_at, now=self._s.now)
 
     def _note(self, case: Case) -> None:
@@ -199,7 +199,7 @@ def _read(
     """
     until = ended_at or now
     early = _long_after(policy, started_at)
-    if early < until:
+    if early < until and not calendar.always:
         finished_at = None if ended_at is None else early
         reading = read_clock(policy, calendar, started_at=started_at, now=early, finished_at=finished_at)
         if reading.next_at is None and reading.met is not True:
@@ -214,9 +214,9 @@ def _long_after(policy: Policy | None, started_at: datetime) -> datetime:
     return max(started_at, policy.target_at or started_at) + timedelta(days=14, hours=CALENDAR_PER_WORKING_HOUR * hours)
 
 
-def imported_policy(policy: Policy | None, calendar: Calendar, *, created_at: datetime, target_at: datetime) -> Policy:
+def imported_policy(policy: Policy | None, *, created_at: datetime, target_at: datetime) -> Policy:
     """The promise a city made: its deadline as it stands; the pack's ladder keeps its distance to the deadline."""
-    hours = elapsed_hours(calendar, created_at, target_at)
+    hours = elapsed_hours(ALWAYS, created_at, target_at)
     if policy is None:
         return Policy(IMPORTED, hours, hours + GRACE_HOURS, target_at=target_at)
     shift = hours - policy.target_hours
@@ -227,5 +227,6 @@ def imported_policy(policy: Policy | None, calendar: Calendar, *, created_at: da
         breach_threshold_hours=hours + max(0.0, policy.breach_threshold_hours - policy.target_hours),
         response_hours=None if policy.response_hours is None else min(policy.response_hours, hours),
         steps=tuple(Step(max(0.0, step.after_hours + shift), step.action, step.role) for step in policy.steps),
+        calendar=None,  # a date that the city named is counted around the clock
         target_at=target_at,
     )
