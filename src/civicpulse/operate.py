@@ -209,7 +209,7 @@ def _greet(say: Console, host: str, port: int, logins: dict[str, Any]) -> None:
     if not logins:
         say.print("No sample here. 'civicpulse tenant create' and 'civicpulse token create' make a tenant and a token.")
     for login in logins.get("tokens", []):
-        say.print(f"  {login['role']:<11} {login['token']}   {login.get('label', '')}")
+        say.print(f"  {login['role']:<11} {login['token']}   {login.get('label', '')}", soft_wrap=True)
 
 
 def _watch(
