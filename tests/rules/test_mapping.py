@@ -178,7 +178,8 @@ def test_parts_of_the_description_without_their_column_are_left_out(small: Mappi
 
 
 def test_the_first_column_that_is_not_blank_counts(small: Mapping) -> None:
-    assert read(small, Touched="2024-02-01").closed_at == datetime(2024, 2, 1, 5, tzinfo=UTC)
+    assert read(small, Status="Done", Touched="2024-02-01").closed_at == datetime(2024, 2, 1, 5, tzinfo=UTC)
+    assert read(small, Touched="2024-02-01").closed_at is None  # an open row was touched, not closed
     assert read(small, Address=" - ", Corner="A & B").address == "A & B"
 
 

@@ -69,6 +69,7 @@ class CaseReader:
         columns = mapping.columns
         self._external_id = self._first(columns.external_id)
         self._created, self._closed = self._first_of(columns.created_at), self._first_of(columns.closed_at)
+        self._closed_itself = self._first_of(columns.closed_at[:1])
         self._target = self._first_of(columns.target_at)
         self._status = self._first(columns.status)
         self._sub_category, self._channel = self._first_of(columns.sub_category), self._first_of(columns.channel)
@@ -130,6 +131,7 @@ class CaseReader:
         created_at = self._time(self._created, fields, "created")
         if created_at is None:
             raise RowError("it has no creation time")
+        is_closed = self._is_closed(fields)
         category, known_category = self._category(fields)
         lon, lat = self._point(fields)
         sub_category = self._sub_category(fields)
@@ -137,9 +139,10 @@ class CaseReader:
             line=record.line,
             external_id=external_id,
             created_at=created_at,
-            closed_at=self._time(self._closed, fields, "closed"),
+            # The other columns (last touched, say) tell when a closed row was closed, and nothing of an open one.
+            closed_at=self._time(self._closed if is_closed else self._closed_itself, fields, "closed"),
             target_at=self._time(self._target, fields, "target"),
-            is_closed=self._is_closed(fields),
+            is_closed=is_closed,
             category=category,
             known_category=known_category,
             sub_category=sub_category,
