@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from civicpulse.packs.checks import Problem, inconsistencies
 from civicpulse.packs.shapes import (
     DAYS,
+    AnalysisShape,
     AssignmentShape,
     CalendarShape,
     Category,
@@ -61,6 +62,7 @@ class PackDocument(Shape):
     sla: tuple[SlaShape, ...] = ()
     duplicates: DuplicatesShape = DuplicatesShape()
     assignment: AssignmentShape
+    analysis: AnalysisShape = AnalysisShape()
     rating_reason_codes: tuple[Name, ...] = ()
     milestones: dict[Name, Milestone] = Field(default={})
     score: ScoreShape = ScoreShape()

@@ -77,7 +77,8 @@ class SubCategory(Shape):
 
 
 class Category(Shape):
-    """What people can report. `names` and `keywords` are by language; `examples` are sentences as people write them.
+    """What people can report. `names` and `keywords` are by language; `examples` are sentences as people write them;
+    `recommendations` say, by language, what staff should do with such a report.
 
     `dedupe` off: equal reports at one place are lawful repeats. `public`: shown on the public map.
     """
@@ -92,6 +93,7 @@ class Category(Shape):
     sub_categories: tuple[SubCategory, ...] = ()
     keywords: dict[Language, tuple[Label, ...]] = {}
     examples: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = ()
+    recommendations: dict[Language, Annotated[str, Field(min_length=1, max_length=500)]] = {}
     compatible_with: tuple[Name, ...] = ()
     dedupe: bool = True
     public: bool = True
@@ -216,6 +218,18 @@ class Message(Shape):
 
     subject: Template
     body: Template
+
+
+class AnalysisShape(Shape):
+    """How texts are read. A category under `confidence_threshold` is decided by a person.
+
+    `languages` are those that people write in (none named: those of the pack's texts); what cannot be told apart counts
+    as `default_language`, else as the pack's own.
+    """
+
+    confidence_threshold: float = Field(default=0.5, ge=0, le=1)
+    languages: tuple[Language, ...] = ()
+    default_language: Language | None = None
 
 
 class MapView(Shape):
