@@ -1,0 +1,30 @@
+"""Every write of this room: folding the ledger, keeping a feed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from civicpulse.base.db import Tx
+from civicpulse.base.ids import lock_number
+from civicpulse.insight import geo_queries, ledger
+
+FOLD_AT_ONCE = 10_000
+# A tenant's stored feeds: anonymous callers may ask for any box on the map, so their number is bounded.
+KEEP_FEEDS = 200
+
+
+async def fold_kpis(tx: Tx, *, most: int = FOLD_AT_ONCE) -> int:
+    """Folds up to `most` of the tenant's deltas into the cells; how many. Call again when it answers `most`.
+
+    Answers 0 when there is nothing to fold or another process is folding. Needs no caller: it changes no figure.
+    """
+    if not await ledger.lock_ledger(tx, lock_number("kpi ledger", tx.tenant_id)):
+        return 0
+    waiting = await ledger.count_deltas(tx, most=most)
+    if waiting:
+        await ledger.fold(tx, most=most, all_of_them=waiting < most)
+    return waiting
+
+
+async def keep_feed(tx: Tx, made: Mapping[str, Any], *, filters_key: str) -> None:
+    """Stores a feed in geo_feeds for those who ask next. It is derived from what is there: no event, no caller."""
+    await geo_queries.put_feed(tx, made, filters_key=filters_key, keep=KEEP_FEEDS)

@@ -1,0 +1,134 @@
+"""What the ledger counts, and the figures made of it. Pure: sums in, figures out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+# The measures of kpi_deltas and kpi_cells, in their order (migration 0003).
+MEASURES: Final = (
+    "masters", "duplicates", "backlog", "resolved", "resolution_ms", "with_sla", "met", "missed", "on_time", "at_risk",
+    "overdue", "breached", "escalations", "rating_1", "rating_2", "rating_3", "rating_4", "rating_5", "disputes",
+)  # fmt: skip
+BUCKETS: Final = tuple(f"h{number:02d}" for number in range(32))
+
+# Upper bounds of all buckets but the last, in minutes: the same as in kpi_bucket (migration 0003).
+BOUNDS: Final = (
+    5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1080, 1440, 2160, 2880, 4320, 5760, 7200, 10080,
+    14400, 20160, 30240, 43200, 64800, 86400, 129600, 259200, 525600,
+)  # fmt: skip
+MS_PER_MINUTE: Final = 60_000
+
+Sums = Mapping[str, int]
+
+HOW: Final = {
+    "requests": "masters and duplicates created in the period; all work is counted on masters",
+    "backlog": "masters in an open or waiting state now",
+    "sla": "met and missed: finished masters within or past their target; on_time, at_risk, overdue, breached: the others, now",
+    "breach_pct": "100 * (missed + overdue + breached) / masters with an SLA",
+    "resolution": "from created_at to resolved_at, in minutes, of masters that are resolved or closed",
+    "ratings": "ratings, disputes and escalations count on masters and duplicates",
+    "period": "by created_at, from <= created_at < to; days, weeks (ISO) and months are of UTC",
+}
+
+
+def zero() -> dict[str, int]:
+    """Sums of nothing."""
+    return dict.fromkeys(MEASURES, 0)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 2) if whole else None
+
+
+def _ratings(sums: Sums) -> tuple[int, float | None]:
+    count = sum(sums[f"rating_{score}"] for score in range(1, 6))
+    total = sum(score * sums[f"rating_{score}"] for score in range(1, 6))
+    return count, round(total / count, 3) if count else None
+
+
+def average_minutes(sums: Sums) -> float | None:
+    """Mean time to resolution in minutes, None when nothing was resolved."""
+    return round(sums["resolution_ms"] / sums["resolved"] / MS_PER_MINUTE, 2) if sums["resolved"] else None
+
+
+def breach_pct(sums: Sums) -> float | None:
+    """Share of masters with an SLA that are past their target, or were when they were finished."""
+    return _share(sums["missed"] + sums["overdue"] + sums["breached"], sums["with_sla"])
+
+
+def compact(sums: Sums) -> dict[str, Any]:
+    """The measures of one row of a breakdown."""
+    ratings, average = _ratings(sums)
+    return {
+        "requests": sums["masters"] + sums["duplicates"],
+        "masters": sums["masters"],
+        "duplicates": sums["duplicates"],
+        "backlog": sums["backlog"],
+        "resolved": sums["resolved"],
+        "avg_resolution_minutes": average_minutes(sums),
+        "sla_met": sums["met"],
+        "sla_missed": sums["missed"],
+        "at_risk": sums["at_risk"],
+        "overdue": sums["overdue"],
+        "breached": sums["breached"],
+        "breach_pct": breach_pct(sums),
+        "ratings": ratings,
+        "avg_rating": average,
+        "disputes": sums["disputes"],
+        "escalations": sums["escalations"],
+    }
+
+
+def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None, median_method: str) -> dict[str, Any]:
+    """The measures of everything in scope. `by_state` is the backlog by state."""
+    ratings, average = _ratings(sums)
+    sla = {name: sums[name] for name in ("with_sla", "met", "missed", "on_time", "at_risk", "overdue", "breached")}
+    return {
+        "requests": sums["masters"] + sums["duplicates"],
+        "masters": sums["masters"],
+        "duplicates": sums["duplicates"],
+        "backlog": sums["backlog"],
+        "by_state": dict(by_state),
+        "sla": {**sla, "met_pct": _share(sums["met"], sums["met"] + sums["missed"]), "breach_pct": breach_pct(sums)},
+        "resolution": {
+            "count": sums["resolved"],
+            "avg_minutes": average_minutes(sums),
+            "median_minutes": None if median is None else round(median, 2),
+            "median_method": median_method,
+        },
+        "ratings": {
+            "count": ratings,
+            "average": average,
+            "by_score": {str(score): sums[f"rating_{score}"] for score in range(1, 6)},
+            "disputes": sums["disputes"],
+        },
+        "escalations": sums["escalations"],
+    }
+
+
+def median_of(histogram: Sequence[int]) -> float | None:
+    """The median in minutes, interpolated inside its bucket; None when the histogram is empty.
+
+    The last bucket has no upper bound: a median in there is given as its lower one.
+    """
+    half = sum(histogram) / 2
+    if half <= 0:
+        return None
+    below = 0
+    for bucket, count in enumerate(histogram):
+        if below + count >= half and count:
+            low = float(BOUNDS[bucket - 1]) if bucket else 0.0
+            high = float(BOUNDS[bucket]) if bucket < len(BOUNDS) else low
+            return low + (high - low) * (half - below) / count
+        below += count
+    return None
+
+
+def period_label(start: date, grain: str) -> str:
+    """The name of the day, ISO week or month that starts on `start`."""
+    if grain == "day":
+        return start.isoformat()
+    if grain == "week":
+        year, week, _ = start.isocalendar()
+        return f"{year}-W{week:02d}"
+    return f"{start:%Y-%m}"

@@ -1,0 +1,107 @@
+"""The statements behind cohorts and agents; the ledger's are in ledger.py, the map's in geo_queries.py."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.insight.schemas import Scope
+
+# A master repeats the one before it at the same place and in the same category when it comes within the window. The first
+# of such a chain is a first report. The window before the period is read only to see whether a chain had begun there.
+_CHAINS = sql.SQL("""
+WITH reports AS (
+    SELECT r.cell, r.category, r.created_at,
+           lag(r.created_at) OVER (PARTITION BY r.category, r.cell ORDER BY r.created_at, r.id) AS before
+    FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL AND r.cell IS NOT NULL
+      AND r.created_at >= %(read_from)s AND r.created_at < %(read_to)s{narrowed}
+), numbered AS (
+    SELECT cell, category, created_at, created_at - before AS gap, before IS NULL OR created_at - before > %(window)s AS is_first,
+           count(*) FILTER (WHERE before IS NULL OR created_at - before > %(window)s)
+               OVER (PARTITION BY category, cell ORDER BY created_at ROWS UNBOUNDED PRECEDING) AS chain
+    FROM reports
+), chains AS MATERIALIZED (
+    SELECT cell, category, min(created_at) AS first_at, count(*) - 1 AS repeats,
+           (array_agg(created_at ORDER BY created_at))[2] - min(created_at) AS to_repeat
+    FROM numbered GROUP BY category, cell, chain
+    HAVING min(created_at) >= %(since)s AND min(created_at) < %(until)s
+)
+""")
+
+_WEEKS = sql.SQL("""
+SELECT date_trunc('week', first_at)::date AS start, count(*) AS first_reports, count(*) FILTER (WHERE repeats > 0) AS repeated,
+       sum(repeats)::bigint AS repeats,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', to_repeat) / 86400) AS median_days,
+       NULL::bigint AS cell, NULL::text AS category
+FROM chains GROUP BY 1
+""")
+
+_PLACES = sql.SQL("""
+(SELECT NULL::date, count(*), count(*) FILTER (WHERE repeats > 0), sum(repeats)::bigint, NULL::float8, cell, category
+ FROM chains WHERE repeats > 0 GROUP BY cell, category ORDER BY sum(repeats) DESC, cell, category LIMIT %(places)s)
+""")
+
+# Each agent's three counts come from an index of their own, for the agents of this page only.
+_AGENTS = sql.SQL("""
+SELECT a.id, a.agent_code, a.name, a.department, a.active, o.*, s.*, d.*
+FROM (
+    SELECT id, agent_code, name, department, active FROM agents
+    WHERE tenant_id = %(tenant_id)s AND agent_code > %(after)s ORDER BY agent_code LIMIT %(limit)s
+) AS a
+CROSS JOIN LATERAL (
+    SELECT count(*) AS open, count(*) FILTER (WHERE r.status = 'in_progress') AS in_progress,
+           count(*) FILTER (WHERE r.sla_state = 'overdue') AS overdue, count(*) FILTER (WHERE r.sla_state = 'breached') AS breached
+    FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL
+      AND r.state_category IN ('open', 'waiting')
+) AS o
+CROSS JOIN LATERAL (
+    SELECT count(*) AS assigned, coalesce(sum(r.escalation_count), 0)::bigint AS escalations
+    FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL
+      AND r.assigned_at >= %(since)s AND r.assigned_at < %(until)s
+) AS s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS resolved, avg(date_part('epoch', r.resolved_at - r.created_at) / 60) AS minutes,
+           count(*) FILTER (WHERE r.sla_met) AS met, count(r.sla_met) AS judged, avg(r.rating)::float8 AS rating, count(r.rating) AS ratings
+    FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL
+      AND r.resolved_at >= %(since)s AND r.resolved_at < %(until)s AND r.state_category IN ('resolved', 'closed')
+) AS d
+ORDER BY a.agent_code
+""")
+
+
+async def recurrence(
+    tx: Tx, scope: Scope, *, since: datetime, until: datetime, window: timedelta, places: int
+) -> tuple[list[Row], list[Row]]:
+    """Chains of repeats whose first report is in [since, until): by week (start), and the `places` with most repeats.
+
+    One statement; cost grows with the requests created in the period and one window on either side.
+    """
+    parts = [sql.SQL(" AND r.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
+    public = sql.SQL(" AND r.is_public") if scope.public_only else sql.SQL("")
+    statement = sql.Composed(
+        [_CHAINS.format(narrowed=sql.Composed([*parts, public])), _WEEKS, sql.SQL(" UNION ALL "), _PLACES]
+    )
+    values: dict[str, Any] = {
+        **scope.values(),
+        "tenant_id": tx.tenant_id,
+        "since": since,
+        "until": until,
+        "read_from": since - window,
+        "read_to": until + window,
+        "window": window,
+        "places": places,
+    }
+    rows = await tx.rows(statement, values)
+    weeks = sorted((row for row in rows if row["start"] is not None), key=lambda row: row["start"])
+    return weeks, [row for row in rows if row["start"] is None]
+
+
+async def list_agents(tx: Tx, *, since: datetime, until: datetime, after: str, limit: int) -> list[Row]:
+    """Agents whose code follows `after`, with what is on their desk now and what they did in the period. One statement."""
+    values = {"tenant_id": tx.tenant_id, "since": since, "until": until, "after": after, "limit": limit}
+    return await tx.rows(sql.Composed([_AGENTS]), values)

@@ -1,0 +1,381 @@
+"""Key figures over HTTP (spec 1, section 3): exact after any change, at any moment of a fold, for every kind of caller."""
+
+import asyncio
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from builders import create, move
+from conftest import City
+from insight_support import DAY, HOUR, NOON, add_row, change_row, random_columns
+from tests_support import problem
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.insight.actions import fold_kpis
+from civicpulse.insight.ledger import spans
+from civicpulse.insight.measures import BOUNDS, median_of
+from civicpulse.insight.schemas import Period
+
+BRUTE = """
+SELECT count(*) AS requests, count(*) FILTER (WHERE m) AS masters, count(*) FILTER (WHERE NOT m) AS duplicates,
+       count(*) FILTER (WHERE m AND o) AS backlog, count(*) FILTER (WHERE d) AS resolved,
+       round((sum(trunc(extract(epoch FROM resolved_at - created_at) * 1000)) FILTER (WHERE d))
+             / nullif(count(*) FILTER (WHERE d), 0) / 60000, 2)::float8 AS avg_resolution_minutes,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - created_at)::float8 / 60) FILTER (WHERE d) AS median,
+       count(*) FILTER (WHERE m AND NOT o AND sla_met) AS sla_met, count(*) FILTER (WHERE m AND NOT o AND NOT sla_met) AS sla_missed,
+       count(*) FILTER (WHERE m AND sla_state = 'at_risk') AS at_risk, count(*) FILTER (WHERE m AND sla_state = 'overdue') AS overdue,
+       count(*) FILTER (WHERE m AND sla_state = 'breached') AS breached, count(*) FILTER (WHERE m AND sla_state <> 'no_sla') AS with_sla,
+       count(rating) AS ratings, round(avg(rating), 3)::float8 AS avg_rating, count(*) FILTER (WHERE disputed) AS disputes,
+       coalesce(sum(escalation_count), 0)::int AS escalations
+FROM (SELECT *, master_id IS NULL AS m, state_category IN ('open', 'waiting') AS o,
+             master_id IS NULL AND state_category IN ('resolved', 'closed') AND resolved_at IS NOT NULL AS d FROM requests) r
+"""
+COMPACT = (
+    "requests masters duplicates backlog resolved sla_met sla_missed at_risk overdue breached ratings avg_rating disputes escalations"
+).split()
+
+
+async def brute(tx: Tx, where: str = "true", **values: Any) -> Row:
+    found = await tx.row(f"{BRUTE} WHERE {where}", values)
+    assert found is not None
+    return found
+
+
+def flat(totals: dict[str, Any]) -> dict[str, Any]:
+    """The totals under the names of a breakdown."""
+    sla, ratings = totals["sla"], totals["ratings"]
+    return {
+        **{name: totals[name] for name in ("requests", "masters", "duplicates", "backlog", "escalations")},
+        "resolved": totals["resolution"]["count"],
+        "sla_met": sla["met"],
+        "sla_missed": sla["missed"],
+        **{name: sla[name] for name in ("at_risk", "overdue", "breached")},
+        "ratings": ratings["count"],
+        "avg_rating": ratings["average"],
+        "disputes": ratings["disputes"],
+    }
+
+
+def assert_same(figures: dict[str, Any], counted: Row) -> None:
+    assert {name: figures[name] for name in COMPACT} == pytest.approx(
+        {name: counted[name] for name in COMPACT}, abs=0.0011
+    )
+
+
+async def assert_exact(city: City, answer: dict[str, Any], where: str = "true", **values: Any) -> None:
+    async with city.transaction() as tx:
+        counted = await brute(tx, where, **values)
+        assert_same(flat(answer["totals"]), counted)
+        resolution, sla = answer["totals"]["resolution"], answer["totals"]["sla"]
+        assert resolution["avg_minutes"] == pytest.approx(counted["avg_resolution_minutes"], abs=0.02)
+        assert resolution["median_minutes"] == pytest.approx(counted["median"], abs=0.006)
+        assert sla["with_sla"] == counted["with_sla"]
+        past = counted["sla_missed"] + counted["overdue"] + counted["breached"]
+        expected = round(100 * past / counted["with_sla"], 2) if counted["with_sla"] else None
+        assert sla["breach_pct"] == expected
+        states = await tx.rows(
+            f"SELECT status, count(*) AS n FROM requests WHERE master_id IS NULL AND state_category IN ('open', 'waiting') "
+            f"AND {where} GROUP BY 1",
+            values,
+        )
+        assert answer["totals"]["by_state"] == {row["status"]: row["n"] for row in states}
+        for group, column in (("zone", "zone_id"), ("category", "category"), ("priority", "priority")):
+            keys = await tx.rows(f"SELECT DISTINCT {column} AS key FROM requests WHERE {where}", values)
+            assert {row[column] for row in answer[f"by_{group}"]} == {row["key"] for row in keys}
+            for row in answer[f"by_{group}"]:
+                assert_same(row, await brute(tx, f"({where}) AND {column} = %(key)s", key=row[column], **values))
+        grain = answer["computed"]["grain"]
+        for row in answer["by_period"]:
+            inside = f"({where}) AND date_trunc('{grain}', created_at)::date = %(start)s"
+            assert_same(row, await brute(tx, inside, start=date.fromisoformat(row["start"]), **values))
+        assert sum(row["requests"] for row in answer["by_period"]) == counted["requests"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_figures_equal_a_recount_after_random_changes_and_folds(city: City, seed: int) -> None:
+    dice = random.Random(seed)
+    admin = await city.client("admin")
+    rows: list[UUID] = []
+    masters: list[UUID] = []
+    for step in range(6):
+        async with city.transaction() as tx:
+            for _ in range(25):
+                columns = random_columns(dice, masters)
+                rows.append(await add_row(tx, at=columns.pop("created_at"), **columns))
+                if columns["master_id"] is None:
+                    masters.append(rows[-1])
+            for row in dice.sample(rows, 12):
+                changed = random_columns(dice, [])
+                names = dice.sample(sorted(changed.keys()), dice.randrange(1, len(changed)))
+                await change_row(tx, row, **{name: changed[name] for name in names})
+        if step % 2:
+            async with city.transaction() as tx:
+                assert await fold_kpis(tx, most=dice.choice([7, 20, 10_000])) > 0
+        answer = (await admin.get("/analytics/kpis", params={"period": dice.choice(["day", "week", "month"])})).json()
+        await assert_exact(city, answer)
+
+
+async def filled(city: City, count: int = 200, *, folded: bool = True) -> None:
+    dice = random.Random(5)
+    async with city.transaction() as tx:
+        for _ in range(count):
+            columns = random_columns(dice, [])
+            await add_row(tx, at=columns.pop("created_at"), **columns)
+        if folded:
+            while await fold_kpis(tx, most=150) == 150:
+                pass
+
+
+@pytest.mark.parametrize("folded", [True, False])
+async def test_filters_narrow_every_figure(city: City, folded: bool) -> None:
+    await filled(city, folded=folded)
+    admin = await city.client("admin")
+    for params, where in (
+        ({"zone": "Z1"}, "zone_id = 'Z1'"),
+        ({"zone": "Z1,Z2"}, "zone_id IN ('Z1', 'Z2')"),
+        ({"category": ["noise", "trash"]}, "category IN ('noise', 'trash')"),
+        ({"priority": "P1"}, "priority = 'P1'"),
+        ({"zone": "Z2", "category": "noise", "period": "week"}, "zone_id = 'Z2' AND category = 'noise'"),
+        (
+            {"zone": "Z2", "category": "noise", "priority": "P1,P4"},
+            "zone_id = 'Z2' AND category = 'noise' AND priority IN ('P1', 'P4')",
+        ),
+        ({"zone": "nowhere"}, "false"),
+    ):
+        await assert_exact(city, (await admin.get("/analytics/kpis", params=params)).json(), where)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+async def test_a_period_may_start_and_end_at_any_instant(city: City, folded: bool) -> None:
+    await filled(city, folded=folded)
+    admin = await city.client("admin")
+    instants = [
+        (NOON - 80 * DAY, NOON - 3 * DAY),
+        (NOON - 80 * DAY + 5 * HOUR, NOON - 40 * DAY + timedelta(minutes=7)),
+        (NOON - 2 * HOUR, NOON + HOUR),
+        (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)),
+        (datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 10, tzinfo=UTC)),
+        (datetime(2026, 1, 10, 7, tzinfo=UTC), datetime(2026, 1, 10, 19, 30, tzinfo=UTC)),
+        (datetime(2026, 1, 10, 7, tzinfo=UTC), datetime(2026, 1, 11, 0, tzinfo=UTC)),
+    ]
+    for since, until in instants:
+        for grain in ("day", "month"):
+            params = {"from": since.isoformat(), "to": until.isoformat(), "period": grain}
+            answer = (await admin.get("/analytics/kpis", params=params)).json()
+            await assert_exact(city, answer, "created_at >= %(a)s AND created_at < %(b)s", a=since, b=until)
+    answer = (await admin.get("/analytics/kpis", params={"from": "2026-02-10", "zone": "Z1"})).json()
+    await assert_exact(city, answer, "created_at >= '2026-02-10Z' AND zone_id = 'Z1'")
+    answer = (await admin.get("/analytics/kpis", params={"to": "2026-02-10T03:00:00+02:00"})).json()
+    await assert_exact(city, answer, "created_at < '2026-02-10T01:00Z'")
+    assert answer["computed"]["period"] == {"from": None, "to": "2026-02-10T01:00:00Z"}
+
+
+def test_spans_cover_each_instant_once() -> None:
+    dice = random.Random(1)
+    base = datetime(2025, 11, 1, tzinfo=UTC)
+    for _ in range(2000):
+        ends = sorted(base + dice.choice([HOUR, DAY, timedelta(minutes=1)]) * dice.randrange(3000) for _ in range(2))
+        got = spans(Period(*ends))
+        whole = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in got.edge_days]
+        months = (got.last_month - got.first_month).days
+        covered = sum((until - since for since, until in got.cut), timedelta()) + (len(whole) + months) * DAY
+        assert covered == ends[1] - ends[0]
+        assert len(set(whole)) == len(whole) <= 62
+        assert all(until - since < DAY for since, until in got.cut)
+        assert (got.last_day - got.first_day).days == len(whole) + months
+
+
+async def test_a_fold_changes_no_figure_and_a_second_one_finds_nothing(city: City) -> None:
+    await filled(city, 60, folded=False)
+    admin = await city.client("admin")
+    before = (await admin.get("/analytics/kpis")).json()
+    async with city.transaction() as tx:
+        assert await fold_kpis(tx) == 60
+    async with city.transaction() as tx:
+        assert await fold_kpis(tx) == 0
+    after = (await admin.get("/analytics/kpis")).json()
+    assert {**before, "computed": None} == {**after, "computed": None}
+
+
+async def test_only_one_transaction_folds_at_a_time(city: City) -> None:
+    await filled(city, 10, folded=False)
+    async with city.transaction() as first, city.transaction() as second:
+        assert await fold_kpis(first) == 10
+        assert await fold_kpis(second) == 0
+
+
+async def test_cells_that_count_nothing_any_more_are_gone(city: City) -> None:
+    async with city.transaction() as tx:
+        row = await add_row(tx)
+        await fold_kpis(tx)
+        before = await tx.value("SELECT count(*) FROM kpi_cells")
+        await change_row(tx, row, status="triaged")
+        await fold_kpis(tx)
+        assert await tx.value("SELECT count(*) FROM kpi_cells") == before == 16
+        assert await tx.value("SELECT count(*) FROM kpi_cells WHERE status = 'new'") == 0
+
+
+async def test_a_change_that_counts_for_nothing_leaves_no_trace(city: City) -> None:
+    async with city.transaction() as tx:
+        row = await add_row(tx)
+        await fold_kpis(tx)
+        await change_row(tx, row, description="Another text", updated_at=NOON + DAY)
+        assert await tx.value("SELECT count(*) FROM kpi_deltas") == 0
+
+
+async def test_figures_follow_requests_made_and_moved_over_http(city: City) -> None:
+    admin, anyone = await city.client("admin"), await city.client()
+    for _ in range(2):
+        made = await create(anyone, location={"type": "Point", "coordinates": [-74.0, 40.7]})
+    other = await create(anyone, category="graffiti", location={"type": "Point", "coordinates": [-74.2, 40.9]})
+    answer = (await admin.get("/analytics/kpis")).json()
+    await assert_exact(city, answer)
+    assert answer["totals"]["requests"] == 3
+    assert (await move(admin, other["request_id"], "closed", reason="spam")).status_code == 200
+    answer = (await admin.get("/analytics/kpis")).json()
+    await assert_exact(city, answer)
+    assert answer["totals"]["requests"] == 3
+    assert made["request_id"]
+
+
+async def test_the_same_figures_are_answered_with_304(city: City) -> None:
+    admin = await city.client("admin")
+    async with city.transaction() as tx:
+        row = await add_row(tx)
+    first = await admin.get("/analytics/kpis")
+    seen = {"If-None-Match": first.headers["etag"]}
+    again = await admin.get("/analytics/kpis", headers=seen)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    async with city.transaction() as tx:
+        await change_row(tx, row, status="triaged")
+    changed = await admin.get("/analytics/kpis", headers=seen)
+    assert changed.status_code == 200
+    assert changed.json()["totals"]["by_state"] == {"triaged": 1}
+
+
+async def test_the_public_sees_figures_of_public_requests_only(city: City) -> None:
+    async with city.transaction() as tx:
+        await add_row(tx)
+        await add_row(tx, is_public=False, status="resolved", resolved_at=NOON + HOUR)
+    for role in (None, "citizen"):
+        answer = (await (await city.client(role)).get("/analytics/kpis")).json()
+        assert answer["totals"]["requests"] == 1
+        await assert_exact(city, answer, "is_public")
+    for role in ("agent", "dispatcher", "supervisor", "admin"):
+        assert (await (await city.client(role)).get("/analytics/kpis")).json()["totals"]["requests"] == 2
+
+
+async def test_another_tenant_counts_nothing_of_it(city: City, other_city: City) -> None:
+    await filled(city, 20, folded=False)
+    foreign = await other_city.client("admin")
+    assert (await foreign.get("/analytics/kpis")).json()["totals"]["requests"] == 0
+    async with other_city.transaction() as tx:
+        assert await fold_kpis(tx) == 0
+    async with city.transaction() as tx:
+        assert await fold_kpis(tx) == 20
+    answer = (await foreign.get("/analytics/kpis")).json()
+    assert answer["totals"]["requests"] == 0
+    assert answer["by_zone"] == answer["by_period"] == []
+    assert answer["totals"]["sla"]["breach_pct"] is answer["totals"]["resolution"]["median_minutes"] is None
+
+
+async def test_the_number_of_statements_does_not_grow_with_rows(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = await city.client("admin")
+    counts = []
+    rows = Tx.rows
+    value = Tx.value
+
+    async def counted_rows(self: Tx, *args: Any) -> Any:
+        counts[-1] += 1
+        return await rows(self, *args)
+
+    async def counted_value(self: Tx, *args: Any) -> Any:
+        counts[-1] += 1
+        return await value(self, *args)
+
+    for size in (5, 60):
+        await filled(city, size, folded=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(Tx, "rows", counted_rows)
+            patch.setattr(Tx, "value", counted_value)
+            counts.append(0)
+            assert (await admin.get("/analytics/kpis")).status_code == 200
+    assert counts == [2, 2]
+
+
+async def test_reports_are_counted_while_folds_run(city: City) -> None:
+    admin = await city.client("admin")
+    seen: list[int] = []
+    done = asyncio.Event()
+
+    async def folding() -> None:
+        while not done.is_set():
+            async with city.transaction() as tx:
+                await fold_kpis(tx, most=5)
+            await asyncio.sleep(0)
+
+    async def reading() -> None:
+        while not done.is_set():
+            seen.append((await admin.get("/analytics/kpis")).json()["totals"]["requests"])
+
+    async def writing() -> None:
+        for number in range(60):
+            async with city.transaction() as tx:
+                await add_row(tx, at=NOON - DAY * (number % 40))
+            seen.append(-number)
+        done.set()
+
+    await asyncio.gather(folding(), reading(), writing())
+    read = [count for count in seen if count > 0]
+    assert read == sorted(read)
+    assert (await admin.get("/analytics/kpis")).json()["totals"]["requests"] == 60
+
+
+async def test_only_the_asked_breakdowns_are_given(city: City) -> None:
+    answer = (await (await city.client()).get("/analytics/kpis", params={"group": "zone,period"})).json()
+    assert {name for name in answer if name.startswith("by_")} == {"by_zone", "by_period"}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"priority": "P9"},
+        {"period": "year"},
+        {"group": "colour"},
+        {"from": "yesterday"},
+        {"from": "2026-03-02", "to": "2026-03-01"},
+        {"from": "2026-03-01T10:00:00"},
+        {"zone": "a\x00b"},
+        {"category": "x" * 300},
+        {"zone": ",".join(f"Z{number}" for number in range(300))},
+    ],
+)
+async def test_bad_parameters_are_named(city: City, params: dict[str, str]) -> None:
+    document = problem(await (await city.client()).get("/analytics/kpis", params=params), 422)
+    assert document["errors"][0]["field"] in (*params, "since", "until")
+
+
+def test_the_median_of_a_histogram_is_near_the_true_one() -> None:
+    dice = random.Random(3)
+    for _ in range(20):
+        minutes = sorted(dice.lognormvariate(dice.uniform(3, 9), dice.uniform(0.5, 1.5)) for _ in range(5001))
+        histogram = [0] * (len(BOUNDS) + 1)
+        for value in minutes:
+            histogram[sum(value >= bound for bound in BOUNDS)] += 1
+        assert median_of(histogram) == pytest.approx(minutes[2500], rel=0.1)
+    assert median_of([0] * 32) is None
+    assert median_of([0] * 31 + [4]) == BOUNDS[-1]
+
+
+async def test_above_the_limit_the_median_comes_from_the_histogram(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("civicpulse.insight.kpis.EXACT_UP_TO", 50)
+    async with city.transaction() as tx:
+        for number in range(60):
+            await add_row(tx, status="closed", resolved_at=NOON + timedelta(minutes=61 + number % 29))
+            if number == 30:
+                await fold_kpis(tx)
+    resolution = (await (await city.client()).get("/analytics/kpis")).json()["totals"]["resolution"]
+    assert resolution["median_method"] == "histogram"
+    assert resolution["median_minutes"] == 75.0
