@@ -58,7 +58,8 @@ SELECT id FROM added
 
 CLOSE_REQUESTS = """
 WITH given AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(rows)s::json) AS g (
+    SELECT g.id, g.status, g.state_category, g.closed_at, g.sla_state, g.sla_due_at, g.sla_met
+    FROM json_to_recordset(%(rows)s::json) AS g (
         id uuid, status text, state_category text, closed_at timestamptz,
         sla_state text, sla_due_at timestamptz, sla_met boolean)
 ), changed AS (
