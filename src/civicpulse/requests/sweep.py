@@ -1,8 +1,9 @@
 """The SLA sweep: takes the requests whose clock has something to say, and nothing else (design.md section 5)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -17,7 +18,12 @@ from civicpulse.rules.sla import Reading
 BATCH = 500
 DUE_TENANTS = "SELECT tenant_id FROM gate_tenants_due(%s)"
 
-# One statement a batch. An escalation that is there already has been told: its row, not the worker, makes it once-only.
+# A request that got back a policy it had before starts its ladder anew: steps of that policy that were told stay told.
+TOLD = """
+SELECT request_id, pack_version, policy_id, step FROM escalations WHERE tenant_id = %(tenant_id)s AND request_id = ANY(%(ids)s)
+"""
+
+# One statement a batch, on rows that this transaction holds.
 APPLY = """
 WITH news AS (
     SELECT item.id, item.sla_state, item.sla_due_at, item.sla_met, item.next_sla_at, item.steps_fired, item.escalations, item.events
@@ -56,18 +62,26 @@ class SweepReport:
 
 
 async def sweep(db: Database, tenants: TenantDirectory, *, now: datetime | None = None) -> SweepReport:
-    """Sweeps every tenant that has something due, batch by batch, each batch one transaction. Safe to run many at once."""
-    report, now = SweepReport(), now or time.now()
+    """Sweeps every tenant that has something due, batch by batch, each batch one transaction. Safe to run many at once.
+
+    A tenant whose sweep fails does not hold up the others; its error is raised at the end.
+    """
+    report, now, errors = SweepReport(), now or time.now(), []
     async with db.gate() as conn:
         cursor = await conn.execute(DUE_TENANTS, [now])
         due = [row[0] for row in await cursor.fetchall()]
     for tenant_id in due:
         tenant = await tenants.by_id(tenant_id)
-        while tenant is not None:
-            async with db.transaction(tenant) as tx:
-                taken = await sweep_batch(tx, now=now, report=report)
-            if taken < BATCH:
-                break
+        try:
+            while tenant is not None:
+                async with db.transaction(tenant) as tx:
+                    taken = await sweep_batch(tx, now=now, report=report)
+                if taken < BATCH:
+                    break
+        except Exception as error:  # noqa: BLE001 - raised below, when the other tenants have been served
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup(f"the sweep failed for {len(errors)} of {len(due)} tenants", errors)
     return report
 
 
@@ -76,11 +90,13 @@ async def sweep_batch(tx: Tx, *, now: datetime, report: SweepReport) -> int:
     rows = await queries.lock_due(tx, now=now, most=BATCH)
     if not rows:
         return 0
+    readings = [(row, clock.read_row(row, await pack_version(tx, row["pack_version"]), now)) for row in rows]
+    fired = await _told_before(tx, [row["id"] for row, reading in readings if reading.due_steps])
     news, steps, events = [], [], []
-    for row in rows:
-        reading = clock.read_row(row, await pack_version(tx, row["pack_version"]), now)
+    for row, read in readings:
+        reading = _without_told(row, read, fired)
         told = _events(row, reading)
-        news.append(_news(row, reading, events=len(told)))
+        news.append(_news(row, reading, passed=len(read.due_steps), events=len(told)))
         steps += _steps(row, reading)
         events += told
         report.escalations += len(reading.due_steps)
@@ -91,7 +107,19 @@ async def sweep_batch(tx: Tx, *, now: datetime, report: SweepReport) -> int:
     return len(rows)
 
 
-def _news(row: Row, reading: Reading, *, events: int) -> dict[str, Any]:
+async def _told_before(tx: Tx, ids: list[UUID]) -> set[tuple[Any, ...]]:
+    rows = await tx.rows(TOLD, {"tenant_id": tx.tenant_id, "ids": ids}) if ids else []
+    return {(row["request_id"], row["pack_version"], row["policy_id"], row["step"]) for row in rows}
+
+
+def _without_told(row: Row, reading: Reading, fired: set[tuple[Any, ...]]) -> Reading:
+    if not reading.due_steps or not fired:
+        return reading
+    about = (row["id"], row["pack_version"], row["sla"]["policy_id"])
+    return replace(reading, due_steps=tuple(due for due in reading.due_steps if (*about, due[0]) not in fired))
+
+
+def _news(row: Row, reading: Reading, *, passed: int, events: int) -> dict[str, Any]:
     # When steps were due the reading's next moment is that of what comes after them; a duplicate has no clock.
     return {
         "id": str(row["id"]),
@@ -99,7 +127,7 @@ def _news(row: Row, reading: Reading, *, events: int) -> dict[str, Any]:
         "sla_due_at": _text(reading.due_at),
         "sla_met": reading.met,
         "next_sla_at": _text(reading.next_at) if row["master_id"] is None else None,
-        "steps_fired": row["sla_steps_fired"] + len(reading.due_steps),
+        "steps_fired": row["sla_steps_fired"] + passed,
         "escalations": len(reading.due_steps),
         "events": events,
     }
