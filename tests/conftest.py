@@ -90,6 +90,7 @@ async def app(database_url: str) -> AsyncIterator[FastAPI]:
             database_url=database_url,
             migration_url=database_url,
             pool_size=40,
+            storage_url=Path(os.environ[RUN_DIR], "files").as_uri(),
             anonymous_writes_per_minute=0,
             anonymous_reads_per_minute=0,
         )

@@ -8,6 +8,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from civicpulse import __version__
 from civicpulse.base.clients.senders import build_sender
+from civicpulse.base.clients.storage import Storage
 from civicpulse.base.health import router as health
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
@@ -22,6 +23,7 @@ from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
 from civicpulse.portal.pages import mount_portal
 from civicpulse.requests.api import router as requests
+from civicpulse.requests.files import router as files
 from civicpulse.settings import Settings, get_settings
 
 DESCRIPTION = """Service requests: intake, workflow, SLA clock, duplicates, assignment, audit, analytics.
@@ -37,6 +39,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
             app.state.sender = build_sender(settings)
+            app.state.storage = Storage(settings.storage_url)
             app.state.limiter = RateLimiter(
                 writes_per_minute=settings.anonymous_writes_per_minute,
                 reads_per_minute=settings.anonymous_reads_per_minute,
@@ -58,11 +61,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
-    for router in (health, intake, requests, people, packs, places, insight, notify):
+    for router in (health, intake, requests, files, people, packs, places, insight, notify):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)
     app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=4)
     app.add_middleware(Observe)
-    app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(
+        Doorway, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes
+    )
     return app

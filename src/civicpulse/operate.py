@@ -120,7 +120,7 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
         with embedded_server(data) as url:
             migrate(url)
             say.print("database  ready")
-            environment = os.environ | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
+            environment = _environment(url, data)
             logins = _prepare(url, data, sample=sample, say=say)
             commands = _commands(host, port)
             children = {name: _start(command, environment) for name, command in commands.items()}
@@ -178,6 +178,12 @@ def _prepare(url: str, data: Path, *, sample: bool, say: Console) -> dict[str, A
         return json.loads(kept.read_text()) if kept.exists() else {}
 
     return asyncio.run(main())
+
+
+def _environment(url: str, data: Path) -> dict[str, str]:
+    """What the children are told: the database, whose they are, and where files go unless that is set."""
+    files = {"CIVICPULSE_STORAGE_URL": (data.resolve() / "files").as_uri()}
+    return files | os.environ | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
 
 
 def _commands(host: str, port: int) -> dict[str, list[str]]:

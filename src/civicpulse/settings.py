@@ -36,6 +36,8 @@ class Settings:
     anonymous_writes_per_minute: int = 120
     anonymous_reads_per_minute: int = 1200
     body_limit_bytes: int = 2 * 1024 * 1024
+    upload_limit_bytes: int = 64 * 1024 * 1024
+    storage_url: str = ""
     log_level: str = "INFO"
     senders: tuple[str, ...] = ()
     public_url: str = ""
@@ -54,6 +56,8 @@ class Settings:
             anonymous_writes_per_minute=int(_number("CIVICPULSE_ANONYMOUS_WRITES_PER_MINUTE", 120)),
             anonymous_reads_per_minute=int(_number("CIVICPULSE_ANONYMOUS_READS_PER_MINUTE", 1200)),
             body_limit_bytes=int(_number("CIVICPULSE_BODY_LIMIT_BYTES", 2 * 1024 * 1024, minimum=1024)),
+            upload_limit_bytes=int(_number("CIVICPULSE_UPLOAD_LIMIT_BYTES", 64 * 1024 * 1024, minimum=1024)),
+            storage_url=_text("CIVICPULSE_STORAGE_URL"),
             log_level=_text("CIVICPULSE_LOG_LEVEL", "INFO").upper(),
             senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
             public_url=_text("CIVICPULSE_PUBLIC_URL"),

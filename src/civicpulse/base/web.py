@@ -165,9 +165,10 @@ def add_error_handlers(app: FastAPI) -> None:
 class Doorway:
     """The outermost layer: `/api/x` and `/x/` are `/x`; a body over the limit is refused before it is held in memory."""
 
-    def __init__(self, app: ASGIApp, *, body_limit_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, body_limit_bytes: int, upload_limit_bytes: int) -> None:
         self.app = app
         self.body_limit_bytes = body_limit_bytes
+        self.upload_limit_bytes = upload_limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection."""
@@ -175,9 +176,13 @@ class Doorway:
             await self.app(scope, receive, send)
             return
         scope["path"] = _plain(scope["path"])
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if declared.isdigit() and int(declared) > self.body_limit_bytes:
-            await self._refuse(scope, receive, send)
+        headers = dict(scope["headers"])
+        # A multipart body is spooled to disk piece by piece, so it may be larger than one that is held in memory.
+        is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        limit = self.upload_limit_bytes if is_upload else self.body_limit_bytes
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            await self._refuse(scope, receive, send, limit)
             return
         seen = 0
 
@@ -185,14 +190,14 @@ class Doorway:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.body_limit_bytes:
-                raise HTTPException(413, f"The body is larger than {self.body_limit_bytes} bytes.")
+            if seen > limit:
+                raise HTTPException(413, f"The body is larger than {limit} bytes.")
             return message
 
         await self.app(scope, counted, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = Problem(f"The body is larger than {self.body_limit_bytes} bytes.", code="too_large")
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        problem = Problem(f"The body is larger than {limit} bytes.", code="too_large")
         problem.status, problem.title = 413, "Too large"
         await ProblemJson(problem.document(scope["path"]), status_code=413)(scope, receive, send)
 

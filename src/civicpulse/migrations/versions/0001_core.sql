@@ -281,6 +281,8 @@ CREATE TABLE evidence (
     type        text NOT NULL CHECK (type IN ('photo', 'video', 'file')),
     url         text NOT NULL,
     sha256      text NOT NULL,
+    media_type  text, -- set for files that we keep ourselves
+    file_name   text,
     uploaded_by text NOT NULL CHECK (uploaded_by IN ('citizen', 'agent', 'staff')),
     uploaded_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),

@@ -1,0 +1,127 @@
+"""Evidence as files: photos and documents sent with a request, kept in the object store, found by their hash."""
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, File, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
+
+from civicpulse.base.clients.storage import Storage
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Forbidden, Invalid, NotFound
+from civicpulse.base.ids import new_id
+from civicpulse.base.web import Json, TransactionRoute
+from civicpulse.people.callers import Caller, needs
+from civicpulse.requests import queries
+from civicpulse.requests.actions import UPLOADERS
+from civicpulse.requests.api import TrackingToken, is_reporter, visible_request
+from civicpulse.requests.changes import open_change
+from civicpulse.rules.access import Permission
+
+router = APIRouter(route_class=TransactionRoute, tags=["requests"])
+
+MOST_FILES = 10
+MOST_BYTES = 15 * 1024 * 1024
+# Shown in the page as what they are; anything else is offered for download only.
+SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "application/pdf"})
+
+DESCRIBE = """
+UPDATE evidence SET media_type = %(media_type)s, file_name = %(file_name)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+"""
+
+FIND = """
+SELECT e.id, e.media_type, e.file_name, e.sha256, r.request_id FROM evidence e
+JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.request_id
+WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s AND e.media_type IS NOT NULL
+"""
+
+
+def storage_key(tx: Tx, evidence_id: UUID) -> str:
+    """Where a piece of evidence lies in the store."""
+    return f"{tx.tenant_id}/evidence/{evidence_id}"
+
+
+def kind_of(media_type: str) -> str:
+    """photo, video or file."""
+    return {"image": "photo", "video": "video"}.get(media_type.split("/")[0], "file")
+
+
+@router.post("/requests/{request_id}/evidence", status_code=201, summary="Send files as evidence")
+async def add_files(
+    request_id: str,
+    request: Request,
+    files: Annotated[list[UploadFile], File(alias="file")],
+    caller: Caller = needs(Permission.REQUEST_RATE),
+    token: TrackingToken = None,
+) -> Response:
+    """Up to ten files of 15 MB (multipart field `file`), by staff or by the reporter; answers type, url and sha256 of each."""
+    row = await visible_request(caller, request_id, token)
+    if not (caller.is_staff or is_reporter(caller, row, token)):
+        raise Forbidden(
+            "Only staff and the person who reported this request may add evidence.", code="not_the_reporter"
+        )
+    if len(files) > MOST_FILES:
+        raise Invalid(f"At most {MOST_FILES} files at once.", field="file")
+    change = await open_change(caller.tx, caller.actor, request_id)
+    items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
+    uploader = UPLOADERS[caller.actor.type]
+    await queries.add_evidence(caller.tx, row["id"], items, uploaded_by=uploader, at=change.at)
+    for item in items:
+        about = {"media_type": item["media_type"], "file_name": item["file_name"]}
+        await caller.tx.run(DESCRIBE, about | {"tenant_id": caller.tx.tenant_id, "id": item["id"]})
+    change.tell("evidence", evidence=[item["sha256"] for item in items])
+    await change.apply()
+    shown = [
+        {name: item[name] for name in ("type", "url", "sha256", "file_name")} | {"uploaded_by": uploader}
+        for item in items
+    ]
+    return Json({"items": shown}, status_code=201)
+
+
+async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:
+    data = await file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise Invalid(
+            f"{file.filename!r} is larger than {MOST_BYTES // 1024 // 1024} MB.", field="file", code="file_too_large"
+        )
+    if not data:
+        raise Invalid(f"{file.filename!r} is empty.", field="file")
+    evidence_id = new_id()
+    # Before the commit: a row must never point to a file that is not there; a file without a row only takes space.
+    await storage.put(storage_key(tx, evidence_id), data)
+    media_type = (file.content_type or "application/octet-stream").split(";")[0].strip().lower()[:100]
+    return {
+        "id": evidence_id,
+        "type": kind_of(media_type),
+        "url": f"/evidence/{evidence_id}",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "media_type": media_type,
+        "file_name": (file.filename or "file").replace("\x00", "")[:200],
+    }
+
+
+@router.get("/evidence/{evidence_id}", summary="Fetch a file")
+async def get_file(
+    evidence_id: UUID, request: Request, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+) -> Response:
+    """The file, for whoever may see its request."""
+    found = await caller.tx.row(FIND, {"tenant_id": caller.tx.tenant_id, "id": evidence_id})
+    if found is None:
+        raise NotFound("There is no such file here.")
+    await visible_request(caller, found["request_id"], token)
+    try:
+        pieces = await request.app.state.storage.get(storage_key(caller.tx, evidence_id))
+    except FileNotFoundError:
+        raise NotFound("The file has gone from the store.", code="file_missing") from None
+    shown = found["media_type"] in SHOWN
+    headers = {
+        "Content-Disposition": "inline" if shown else "attachment",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "ETag": f'"{found["sha256"]}"',
+        "Cache-Control": "private, max-age=3600",
+    }
+    return StreamingResponse(
+        pieces, media_type=found["media_type"] if shown else "application/octet-stream", headers=headers
+    )
