@@ -43,7 +43,7 @@ class Load:
     @property
     def tail(self) -> str:
         """The percentiles in words, and the failures if there were any."""
-        text = f"p50 {self.percentile(0.5):.1f} p95 {self.percentile(0.95):.1f} p99 {self.percentile(0.99):.1f} ms"
+        text = f"best {self.percentile(0):.1f} p50 {self.percentile(0.5):.1f} p95 {self.percentile(0.95):.1f} p99 {self.percentile(0.99):.1f} ms"
         return f"{text}; {self.failures} FAILED, first: {self.first_failure}" if self.failures else text
 
 

@@ -25,6 +25,7 @@ class Session:
     say: Console
     figures: list[Figure] = field(default_factory=list)
     empty_intake: float = 0.0  # reports per second while the tables were empty
+    empty_ratio: float = 0.0  # and as a share of pgbench's
 
     def add(self, figure: Figure) -> None:
         """Keeps a figure for the table and tells it at once."""

@@ -1,0 +1,63 @@
+"""The importer as an operator runs it, and how much memory it and the API process took."""
+
+import subprocess
+import sys
+import time
+
+from bench.server import peak_memory_kb
+from bench.session import Session, middle
+from bench.table import Figure, Goal
+
+ROWS_GOAL = 5000
+MEMORY_GOAL_MB = 300
+
+
+def import_file(session: Session) -> None:
+    """`civicpulse import requests` of a city's file into a new tenant each time, next to the filled one."""
+    if not session.import_file.exists():
+        session.say.print(f"  import: not run, there is no {session.import_file}; give one with --import-file")
+        return
+    rates, peaks, told = [], [], ""
+    for index in range(1 if session.quick else 3):
+        city = session.server.city(f"import-{index}")
+        seconds, peak, told = _import(session, city.tenant.slug)
+        with session.server.owner() as owner:
+            wanted = "SELECT count(*) FROM requests WHERE tenant_id = %s"
+            (rows,) = owner.execute(wanted, [city.tenant.tenant_id]).fetchone() or (0,)
+        rates.append(rows / seconds)
+        peaks.append(peak)
+    goal, note = Goal(ROWS_GOAL, at_least=True), "the whole command, start to end"
+    session.add(Figure("import", "rows per second", middle(rates), "/s", goal, note=note, failed=not min(rates)))
+    peak_mb = max(peaks) / 1024
+    session.add(Figure("memory", "importer, peak", peak_mb, "MB", Goal(MEMORY_GOAL_MB)))
+    session.say.print(f"  import: {told}", markup=False)
+
+
+def _import(session: Session, slug: str) -> tuple[float, int, str]:
+    """Seconds, peak kB, and the first line of the report."""
+    command = [sys.executable, "-m", "civicpulse.cli", "import", "requests", str(session.import_file)]
+    log = session.server.folder / f"{slug}.log"
+    began, peak = time.perf_counter(), 0
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "--tenant", slug, "--mapping", "boston"],
+            env=session.server.environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        while process.poll() is None:
+            peak = max(peak, peak_memory_kb(process.pid))
+            time.sleep(0.05)
+    seconds = time.perf_counter() - began
+    lines = log.read_text(errors="replace").splitlines()
+    if process.returncode:
+        session.say.print("\n".join(["  import failed:", *lines[-15:]]), markup=False, style="red")
+    return seconds, peak, " ".join(lines[-12:])[:300]
+
+
+def memory(session: Session) -> None:
+    """The API process's peak over everything that was asked of it in this run."""
+    server = session.server
+    assert server.process is not None
+    peak = max(server.peak_kb, peak_memory_kb(server.process.pid)) / 1024
+    session.add(Figure("memory", "API process, peak of the run", peak, "MB", Goal(MEMORY_GOAL_MB)))
