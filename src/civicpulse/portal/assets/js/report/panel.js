@@ -152,7 +152,7 @@ class ReportPanel {
     }
     const [dy, dx] = [NEAR_METRES / 111195, NEAR_METRES / 111195 / Math.cos((point[1] * Math.PI) / 180)];
     const bbox = [point[0] - dx, point[1] - dy, point[0] + dx, point[1] + dy].map((value) => value.toFixed(6)).join(",");
-    const feed = await get(`/analytics/geofeeds/clusters?zoom=22&bbox=${bbox}`).catch(() => null); // a courtesy: without it the report works as well
+    const feed = await get(`/analytics/geofeeds/clusters?zoom=22&bbox=${bbox}&fresh=true`).catch(() => null); // a courtesy: without it the report works as well
     if (!feed || asked !== this.#asked) return;
     const near = feed.features
       .filter(({ properties }) => properties.request_id && properties.category === category)
