@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from civicpulse.packs.shapes import CalendarShape, SlaShape, window_minutes
+from civicpulse.rules import distribution
 from civicpulse.rules.assignment import STEPS
 from civicpulse.rules.workflow import State, Transition, Workflow, check_workflow
 
@@ -128,9 +129,43 @@ def _hours_problems(path: Path, entry: SlaShape) -> Iterator[Problem]:
 
 
 def _assignment_problems(document: PackDocument) -> Iterator[Problem]:
-    for index, step in enumerate(document.assignment.steps):
-        if step not in STEPS:
-            yield Problem(("assignment", "steps", index), f"unknown step {step!r}: one of {', '.join(STEPS)}")
+    steps = document.assignment.steps
+    by_offices = any(step in distribution.STEPS and step not in STEPS for step in steps)
+    known: tuple[str, ...] = distribution.STEPS if by_offices else tuple(STEPS)
+    for index, step in enumerate(steps):
+        if step not in known:
+            yield Problem(("assignment", "steps", index), f"unknown step {step!r}: one of {', '.join(known)}")
+    if by_offices and "nearest_office" not in steps:
+        yield Problem(("assignment", "steps"), "a distribution over offices begins with nearest_office")
+    if by_offices and document.distribution is None:
+        yield Problem(("assignment", "steps"), "these steps need the section distribution")
+    yield from _distribution_problems(document)
+
+
+def _distribution_problems(document: PackDocument) -> Iterator[Problem]:
+    shape = document.distribution
+    if shape is None:
+        return
+    categories = {category.id for category in document.categories}
+    known = {"category": categories, "segment": set(document.segments), "language": set(document.language_labels)}
+    for index, name in enumerate(shape.unassigned):
+        if name not in categories:
+            yield Problem(("distribution", "unassigned", index), f"unknown category {name!r}")
+    for index, entry in enumerate(shape.eligibility):
+        path: Path = ("distribution", "eligibility", index)
+        if entry.skill is None and not entry.positions:
+            yield Problem(path, "give a skill, positions or both")
+        for field, values in entry.when.items():
+            yield from _unlisted((*path, "when", field), values, known[field], what=field)
+        yield from _unlisted((*path, "positions"), entry.positions, document.positions, what="position")
+        if entry.skill is not None and entry.skill not in document.skills:
+            yield Problem((*path, "skill"), f"unknown skill {entry.skill!r}")
+
+
+def _unlisted(path: Path, values: Iterable[str], known: Container[str], *, what: str) -> Iterator[Problem]:
+    for index, value in enumerate(values):
+        if value not in known:
+            yield Problem((*path, index), f"unknown {what} {value!r}")
 
 
 def _milestone_problems(document: PackDocument) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,7 +15,9 @@ from civicpulse.packs.shapes import (
     AssignmentShape,
     CalendarShape,
     Category,
+    CsvColumn,
     Dashboard,
+    DistributionShape,
     DuplicatesShape,
     Label,
     Language,
@@ -32,6 +34,7 @@ from civicpulse.packs.shapes import (
 )
 from civicpulse.rules.assignment import AssignmentPolicy
 from civicpulse.rules.calendar import ALWAYS, Calendar
+from civicpulse.rules.distribution import DistributionPolicy, EligibilityRule
 from civicpulse.rules.duplicates import DuplicatePolicy
 from civicpulse.rules.sla import Policy, PolicyRule, Step
 from civicpulse.rules.workflow import State, Transition, Workflow
@@ -40,6 +43,7 @@ __all__ = ["Category", "Message", "Milestone", "Pack", "PackDocument", "Problem"
 
 INCONSISTENT = "pack_inconsistent"
 _DEFAULT_WEIGHTS: dict[Priority, float] = {"P1": 8, "P2": 4, "P3": 2, "P4": 1}
+Vocabulary: TypeAlias = Literal["segments", "positions", "skills"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -70,6 +74,13 @@ class PackDocument(Shape):
     messages: dict[Name, dict[Language, Message]] = Field(default={})
     dashboard: Dashboard = Dashboard()
     linked_entity_types: tuple[Name, ...] = ()
+    # The words that files use for a value: the value as the rules know it, and its other spellings.
+    segments: dict[Label, tuple[Label, ...]] = Field(default={})
+    positions: dict[Label, tuple[Label, ...]] = Field(default={})
+    skills: dict[Label, tuple[Label, ...]] = Field(default={})
+    language_labels: dict[Language, Label] = Field(default={})
+    distribution: DistributionShape | None = None
+    csv_columns: dict[Name, dict[Name, CsvColumn]] = Field(default={})
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -96,8 +107,11 @@ class Pack:
     priority_weights: Mapping[str, float]
     open_states: tuple[str, ...]
     """States whose clock may run or wait: everything but resolved and closed."""
+    distribution: DistributionPolicy | None
+    """The cascade over offices, when the pack's assignment is one; then `assignment` is not asked."""
     _duplicates: DuplicatePolicy
     _compatible: Mapping[str, tuple[str, ...]]
+    _spellings: Mapping[str, Mapping[str, str]]
 
     @property
     def version(self) -> str:
@@ -135,6 +149,10 @@ class Pack:
         sub = own.sub_category(sub_category)
         return frozenset(own.skills if sub is None or sub.skills is None else sub.skills)
 
+    def spelled(self, vocabulary: Vocabulary, word: str) -> str | None:
+        """The value that a file's word stands for, whatever its case and blanks; None when it is none of them."""
+        return self._spellings[vocabulary].get(_plain(word))
+
     def message(self, event: str, language: str) -> Message | None:
         """The template for an event: in that language, else in its base language, else in the pack's own."""
         templates = self.document.messages.get(event, {})
@@ -165,9 +183,52 @@ def compile_pack(document: PackDocument) -> Pack:
         milestones=MappingProxyType(document.milestones),
         priority_weights=MappingProxyType({str(key): value for key, value in document.priority_weights.items()}),
         open_states=tuple(name for name, state in workflow.states.items() if state.category in ("open", "waiting")),
+        distribution=distribution_policy(document),
         _duplicates=DuplicatePolicy(**document.duplicates.model_dump()),
         _compatible=MappingProxyType(dict(_compatibilities(document.categories))),
+        _spellings=MappingProxyType(
+            {
+                "segments": _spellings(document.segments),
+                "positions": _spellings(document.positions),
+                "skills": _spellings(document.skills),
+            }
+        ),
     )
+
+
+def _plain(word: str) -> str:
+    return " ".join(word.casefold().replace("ё", "е").split())
+
+
+def _spellings(words: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
+    spelled = {_plain(other): value for value, others in words.items() for other in others}
+    return MappingProxyType(spelled | {_plain(value): value for value in words})
+
+
+def distribution_policy(document: PackDocument) -> DistributionPolicy | None:
+    """The cascade that the steps of `assignment` and the section `distribution` describe; None for other packs."""
+    shape, steps = document.distribution, document.assignment.steps
+    if shape is None or "nearest_office" not in steps:
+        return None
+    labels = {category.id: category.name_in(document.language) for category in document.categories}
+    return DistributionPolicy(
+        name=document.assignment.name,
+        home_country=shape.home_country,
+        split=MappingProxyType(dict(shape.split)),
+        least_quality=shape.least_quality,
+        rules=tuple(_eligibility(shape)) if "eligibility" in steps else (),
+        in_turn=2 if "two_in_turn" in steps else 1,
+        next_office="next_office" in steps,
+        unassigned=frozenset(shape.unassigned),
+        language=document.language,
+        labels=MappingProxyType(labels | dict(document.language_labels)),
+    )
+
+
+def _eligibility(shape: DistributionShape) -> Iterator[EligibilityRule]:
+    for entry in shape.eligibility:
+        field, values = next(iter(entry.when.items()))
+        yield EligibilityRule(entry.name, field, frozenset(values), entry.skill, frozenset(entry.positions))
 
 
 def _workflow(shape: WorkflowShape) -> Workflow:

@@ -198,6 +198,36 @@ class AssignmentShape(Shape):
     match_all_skills: bool = True
 
 
+class EligibilityShape(Shape):
+    """`when` a ticket's segment, category or language is one of these, it takes the `skill`, one of the `positions`."""
+
+    name: Name
+    when: dict[Literal["segment", "category", "language"], tuple[Label, ...]] = Field(min_length=1, max_length=1)
+    skill: Label | None = None
+    positions: tuple[Label, ...] = ()
+
+
+class DistributionShape(Shape):
+    """How tickets reach managers by offices (`rules.distribution`).
+
+    `split` shares unknown and foreign addresses among offices by name, such as {Astana: 1, Almaty: 1}; a place of less
+    than `least_quality` counts as unknown; `unassigned` are categories that nobody gets.
+    """
+
+    home_country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    split: dict[Label, Annotated[int, Field(ge=1, le=1000)]] = {}
+    least_quality: Literal["region", "town", "house"] = "region"
+    eligibility: tuple[EligibilityShape, ...] = ()
+    unassigned: tuple[Name, ...] = ()
+
+
+class CsvColumn(Shape):
+    """A column of a CSV file: the headers it is known by, and whether a file without it is refused."""
+
+    headers: tuple[Label, ...] = Field(min_length=1)
+    required: bool = True
+
+
 class Milestone(Shape):
     """What field staff can log; `moves_to` names the state it leads to, `evidence` that it carries a file or note."""
 
