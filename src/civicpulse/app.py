@@ -10,6 +10,7 @@ from civicpulse import __version__
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.health import router as health
+from civicpulse.base.log import configure_logging
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
@@ -51,7 +52,9 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The web app for `settings` (default: the environment's)."""
-    settings = settings or get_settings()
+    if settings is None:
+        settings = get_settings()
+        configure_logging(settings.log_level)  # here too: each of several uvicorn workers is a process of its own
     app = FastAPI(
         title="CivicPulse",
         version=__version__,

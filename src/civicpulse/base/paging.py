@@ -38,7 +38,7 @@ def decode_cursor(cursor: str, sort: str, kinds: Sequence[type]) -> tuple[Any, .
 def _as(kind: type, value: Any) -> Any:
     if kind is datetime:
         return datetime.fromisoformat(value)
-    if kind is UUID:
+    if kind is UUID and isinstance(value, str):
         return UUID(value)
     if not isinstance(value, kind):
         raise TypeError(f"{value!r} is not {kind}")

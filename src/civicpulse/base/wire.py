@@ -1,9 +1,12 @@
 """Wire types that more than one room reads: text that can be stored, instants that say their offset."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+_NUMBER = re.compile(r"\s*[-+]?[\d.]+(e[-+]?\d+)?\s*", re.IGNORECASE)
 
 
 class Wire(BaseModel):
@@ -32,10 +35,16 @@ def _not_blank(value: str) -> str:
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must carry an offset, such as 2026-03-01T12:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
 
 
 def _plus_sign(value: Any) -> Any:
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        # Pydantic would take 2026 for 34 minutes after midnight of 1 January 1970.
+        raise ValueError("must be RFC 3339, such as 2026-03-01T12:00:00Z, not a number")
     # A plus in a query string arrives as a blank: 2026-03-01T12:00:00 02:00.
     if isinstance(value, str) and len(value) > 19 and value[-6] == " ":
         return f"{value[:-6]}+{value[-5:]}"

@@ -21,7 +21,7 @@ class LocationIn(Wire):
     """A GeoJSON point (longitude first) with what the reporter says of the place."""
 
     type: Literal["Point"] = "Point"
-    coordinates: Annotated[list[float], Field(min_length=2, max_length=3)]
+    coordinates: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=2, max_length=3)]
     address_hint: ShortText | None = None
     zone_id: Word | None = None
 
@@ -30,7 +30,8 @@ class LocationIn(Wire):
     def _on_earth(cls, value: list[float]) -> list[float]:
         lon, lat = value[0], value[1]
         if -180 <= lon <= 180 and -90 <= lat <= 90:
-            return value
+            # A tenth of a millimetre from zero is zero: the square of much less is no number to PostgreSQL.
+            return [0.0 if abs(degrees) < 1e-9 else degrees for degrees in value]
         swapped = -180 <= lat <= 180 and -90 <= lon <= 90
         hint = "; these look swapped" if swapped else ""
         raise ValueError(f"must be [longitude -180..180, latitude -90..90]{hint}")

@@ -86,7 +86,7 @@ def _if_match(request: Request) -> int | None:
     if header is None or header.strip() == "*":
         return None
     version = header.strip().removeprefix("W/").strip('"')
-    if not version.isdigit() or len(version) > 9:
+    if not (version.isascii() and version.isdigit()) or len(version) > 9:
         raise Invalid('If-Match must be the ETag of an earlier answer, such as "3".', field="If-Match")
     return int(version)
 
