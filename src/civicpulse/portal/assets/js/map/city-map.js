@@ -106,8 +106,10 @@ export class CityMap {
     const radius = Math.min(46, Math.max(20, 560 / Math.sqrt(count)));
     const base = Math.min(1.5, Math.max(0.03, 168_000 / (count * radius ** 2)));
     const { map } = this;
+    const { clientWidth, clientHeight } = map.getContainer();
+    const size = radius * Math.min(1, clientWidth / 700, clientHeight / 700);
     map.setPaintProperty("heat", "heatmap-intensity", ["interpolate", ["exponential", 2], ["zoom"], home, base, home + 4, base * 8]);
-    map.setPaintProperty("heat", "heatmap-radius", ["interpolate", ["linear"], ["zoom"], home, radius, home + 4, radius * 2]);
+    map.setPaintProperty("heat", "heatmap-radius", ["interpolate", ["linear"], ["zoom"], home, size, home + 4, size * 2]);
   }
 
   /** Brings `point` into the middle of what nothing covers. */
