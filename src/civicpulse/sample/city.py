@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -124,7 +125,9 @@ class City:
         zone = rng.choices(self.zones, [zone.share for zone in self.zones])[0].code
         if rng.random() < troubled:
             spot = rng.choice(self.hot_spots[zone])
-            return place_on(spot.street, min(max(spot.metres + rng.gauss(0, 45), 0), spot.street.line.length * 1000), rng)
+            return place_on(
+                spot.street, min(max(spot.metres + rng.gauss(0, 45), 0), spot.street.line.length * 1000), rng
+            )
         street = rng.choice(self.streets[zone])
         return place_on(street, rng.uniform(0, street.line.length * 1000), rng)
 
@@ -190,7 +193,7 @@ def _roughened(line: LineString, rng: Random, limit: Polygon) -> LineString:
 
 def _bent(points: Sequence[tuple[float, ...]], rng: Random, bend: float) -> list[tuple[float, ...]]:
     bent: list[tuple[float, ...]] = [points[0]]
-    for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(points):
         aside = rng.uniform(-bend, bend)
         bent += [((x1 + x2) / 2 - (y2 - y1) * aside, (y1 + y2) / 2 + (x2 - x1) * aside), (x2, y2)]
     return bent

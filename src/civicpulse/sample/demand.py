@@ -30,7 +30,7 @@ WEEK = {
 SUMMER = {6: 1.3, 7: 1.5, 8: 1.4, 9: 1.1, 12: 0.7, 1: 0.6, 2: 0.7}
 LEAVES = {10: 1.6, 11: 1.9, 4: 1.3, 1: 0.6, 2: 0.6}
 THAW = {2: 1.4, 3: 1.8, 4: 1.4, 7: 0.8, 8: 0.8}
-WINTER_ONLY = {month: 0.0 for month in range(4, 11)} | {11: 0.25, 12: 1.0, 1: 1.6, 2: 1.4, 3: 0.4}
+WINTER_ONLY = dict.fromkeys(range(4, 11), 0.0) | {11: 0.25, 12: 1.0, 1: 1.6, 2: 1.4, 3: 0.4}
 DARK_MONTHS = {11: 1.3, 12: 1.4, 1: 1.4, 6: 0.7, 7: 0.7}
 
 
@@ -148,8 +148,9 @@ def _calendar(rng: Random, since: datetime, until: datetime) -> _Calendar:
 
 
 def _storms(rng: Random, days: list[date]) -> set[date]:
-    storms, number = set(), rng.randint(4, 12)
-    while number < len(days):
+    """One every two or three weeks, the last a few days ago."""
+    storms, number = {days[-4]}, rng.randint(4, 12)
+    while number < len(days) - 8:
         storms.add(days[number])
         number += rng.randint(11, 21)
     return storms
@@ -186,7 +187,9 @@ def _noticed(rng: Random, category: str, place: Place, at: datetime) -> Iterator
             street = place.street
             metres = min(max(place.metres + rng.uniform(-70, 70), 0), street.line.length * 1000)
             seen = place_on(street, metres, rng)
-        yield Sighting(later, seen, category, _tags(rng, category), asset if rng.random() < 0.6 else None, is_first=False)
+        yield Sighting(
+            later, seen, category, _tags(rng, category), asset if rng.random() < 0.6 else None, is_first=False
+        )
 
 
 def _tags(rng: Random, category: str) -> tuple[str, ...]:

@@ -1,150 +1,25 @@
 """How a request lives in Harbour City, from the report to the verdict, through the product's own actions."""
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from civicpulse.base import clock
-from civicpulse.base.db import Row, Tx
-from civicpulse.base.events import Actor
-from civicpulse.packs.model import Pack
 from civicpulse.requests import actions, talking
 from civicpulse.requests.assigning import auto_assign
 from civicpulse.requests.merging import merge, unmerge
-from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
 from civicpulse.sample import texts
-from civicpulse.sample.city import City
-from civicpulse.sample.demand import LOCAL
-from civicpulse.sample.engine import Engine, Life
-from civicpulse.sample.people import Resident, Staff, Worker
+from civicpulse.sample.engine import Life
+from civicpulse.sample.people import Worker
+from civicpulse.sample.world import CREWS, DESK, DONE, OPEN, Case, World, within
 
-OPEN = ("new", "triaged", "assigned", "in_progress")
-DONE = ("resolved", "closed")
-SWEEP_EVERY = timedelta(hours=1)
-
-# Working time of the desk and of the crews, in minutes of the local day, Monday first; None: nobody.
-DESK = ((390, 1350),) * 5 + ((480, 1320),) * 2
-CREWS = ((420, 1020),) * 5 + ((450, 900), None)
-
-TRIAGE_MINUTES = {"P1": 9.0, "P2": 35.0, "P3": 170.0, "P4": 420.0}  # the median from report to triage
-BUSINESS_STRETCH = 168 / 40  # an hour of the business calendar is so long on the wall
-PACE_MEDIAN, PACE_SPREAD = 0.44, 0.78  # of the target that a piece of work takes, log-normal
-
-SPAM, NOT_OURS, FORGOTTEN, STUCK = 0.022, 0.025, 0.03, 0.06
-RECLASSIFIED_PRIORITY, PRESSED, DISPUTED, DISPUTE_ACCEPTED = 0.07, 0.05, 0.045, 0.65
+ROUND_THE_CLOCK = ("noise", "illegal_parking", "stray_animal")
+TRIAGE_MINUTES = {"P1": 9.0, "P2": 35.0, "P3": 240.0, "P4": 700.0}  # the median from report to triage
+PACE_MEDIAN, PACE_SPREAD = 0.33, 0.75  # of the target that a piece of work takes, log-normal
+NOT_OURS, FORGOTTEN, STUCK, BY_HAND = 0.025, 0.03, 0.07, 0.2
+RECLASSIFIED_PRIORITY, DISPUTED, DISPUTE_ACCEPTED = 0.07, 0.045, 0.65
 STAFF_MERGES, STAFF_UNMERGES = 0.6, 0.15
-
-
-@dataclass(slots=True, eq=False)
-class Case:
-    """A request as the simulation remembers it; `truth` is what it really is about, `proposed` its likely twins."""
-
-    number: str
-    category: str
-    truth: str
-    zone: str
-    status: str
-    priority: str
-    hours: float
-    created_at: datetime
-    reporter: Actor
-    resident: Resident | None
-    language: str
-    proposed: Sequence[str] = ()
-    worker: Worker | None = None
-    master: "Case | None" = None
-    followers: list["Case"] = field(default_factory=list)
-
-    def take(self, row: Row) -> None:
-        """Remembers what an action left."""
-        self.status, self.priority, self.category = row["status"], row["priority"], row["category"]
-        self.hours = target_hours(row["sla"])
-
-    def follow(self, master: "Case") -> None:
-        """Joins a master, with all that follow this one."""
-        self.status, self.master = "merged", master
-        master.followers += [self, *self.followers]
-
-    def leave(self) -> None:
-        """Undoes `follow`; the status is then the caller's to set."""
-        assert self.master is not None, "only who follows can leave"
-        own = {self, *self.followers}
-        self.master.followers = [case for case in self.master.followers if case not in own]
-        self.master = None
-
-    @property
-    def state(self) -> str:
-        """The status, for a duplicate that of its last master."""
-        case = self
-        while case.master is not None:
-            case = case.master
-        return case.status
-
-
-@dataclass(slots=True)
-class World:
-    """What every life can reach."""
-
-    engine: Engine
-    city: City
-    staff: Staff
-    pack: Pack
-    rng: Random
-    cases: dict[str, Case] = field(default_factory=dict)
-    swept: SweepReport = field(default_factory=SweepReport)
-
-    @property
-    def tx(self) -> Tx:
-        """The open transaction."""
-        return self.engine.tx
-
-    def dispatcher(self) -> Actor:
-        """Somebody at the desk."""
-        return self.rng.choice(self.staff.dispatchers).actor
-
-    def chance(self, probability: float) -> bool:
-        """True so often."""
-        return self.rng.random() < probability
-
-    def after(self, low: float, high: float) -> datetime:
-        """Between so many minutes from now."""
-        return clock.now() + timedelta(minutes=self.rng.uniform(low, high))
-
-    def photo(self) -> dict[str, str]:
-        """A piece of evidence."""
-        name = f"{self.rng.getrandbits(48):012x}"
-        url = f"https://files.harbour-city.example/{name}.jpg"
-        return {"type": "photo", "url": url, "sha256": f"{self.rng.getrandbits(256):064x}"}
-
-
-def target_hours(sla: dict[str, Any] | None) -> float:
-    """The target in hours on the wall."""
-    if sla is None:
-        return 96.0
-    hours: float = sla["target_hours"]
-    return hours * (BUSINESS_STRETCH if sla["calendar"] == "business" else 1)
-
-
-def within(week: Sequence[tuple[int, int] | None], at: datetime, rng: Random) -> datetime:
-    """`at`, or soon after the next opening when it falls outside the working time."""
-    local = at.astimezone(LOCAL)
-    for days in range(8):
-        day = local + timedelta(days=days)
-        hours = week[day.weekday()]
-        minute = local.hour * 60 + local.minute if days == 0 else -1
-        if hours is None or minute >= hours[1]:
-            continue
-        if minute >= hours[0]:
-            return at
-        opening = day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(minutes=hours[0])
-        return opening.astimezone(UTC) + timedelta(seconds=rng.uniform(60, 5400))
-    return at
-
-
-# -------------------------------------------------------------------------------------------------- the case
 
 
 async def case_life(world: World, case: Case) -> Life:
@@ -163,12 +38,12 @@ async def case_life(world: World, case: Case) -> Life:
 
 async def _triage(world: World, case: Case) -> Life:
     rng = world.rng
-    delay = timedelta(minutes=TRIAGE_MINUTES[case.priority] * rng.lognormvariate(0, 0.7))
+    delay = timedelta(minutes=TRIAGE_MINUTES[case.priority] * rng.lognormvariate(0, 0.7) * world.strain())
     if world.chance(FORGOTTEN) and case.priority in ("P3", "P4"):
         delay += timedelta(days=rng.uniform(2, 7))
     at = clock.now() + delay
     yield at if case.priority == "P1" else within(DESK, at, rng)
-    if world.chance(SPAM):
+    if case.is_spam:
         row = await actions.transition(
             world.tx, world.dispatcher(), case.number, to="closed", fields={"reason": "Not a report"}
         )
@@ -232,20 +107,23 @@ async def _merged(world: World, case: Case, twin: Case) -> Life:
 
 
 async def _assignment(world: World, case: Case) -> Life:
-    """By the pack's policy; with nobody there again later, and in the end by hand."""
-    yield world.after(1, 25)
-    for _ in range(3):
-        actor = world.dispatcher()
-        row, decision = await auto_assign(world.tx, actor, case.number)
+    """By the pack's policy, at once or, when it can wait, in the crews' hours; with nobody there again later. Some, and
+    those for whom nobody is found, by hand."""
+    at_once = case.priority in ("P1", "P2") or case.category in ROUND_THE_CLOCK
+    soon = world.after(1, 25 if at_once else 600 * world.strain() - 575)
+    yield soon if at_once else within(CREWS, soon, world.rng)
+    for _ in range(0 if world.chance(BY_HAND) else 2):
+        row, decision = await auto_assign(world.tx, world.dispatcher(), case.number)
         if decision.winner is not None:
             case.take(row)
             case.worker = world.staff.crews[decision.winner.id]
             return
-        yield within(CREWS, world.after(180, 700), world.rng)
+        yield within(CREWS, world.after(120, 600), world.rng)
     skills = world.pack.required_skills(case.category)
-    able = [worker for worker in world.staff.crews.values() if skills <= set(worker.post.skills)]
-    case.worker = world.rng.choice(able or list(world.staff.crews.values()))
-    fields = {"assigned_agent_id": case.worker.post.code, "reason": "Nobody was on shift; agreed by phone"}
+    crews = [worker for worker in world.staff.crews.values() if skills <= set(worker.post.skills)]
+    near = [worker for worker in crews if case.zone in worker.post.zones]
+    case.worker = world.rng.choice(near or crews or list(world.staff.crews.values()))
+    fields = {"assigned_agent_id": case.worker.post.code, "reason": "Agreed by phone"}
     case.take(await actions.transition(world.tx, world.dispatcher(), case.number, to="assigned", fields=fields))
 
 
@@ -258,7 +136,7 @@ async def _work(world: World, case: Case) -> Life:
     yield start if case.priority == "P1" else within(CREWS, start, rng)
     if world.chance(0.6):
         await _milestone(world, case, "arrived")
-        if world.chance(0.6):
+        if world.chance(0.25):
             yield world.after(5, 45)
             await _milestone(world, case, "work_started")
     else:
@@ -270,9 +148,9 @@ async def _work(world: World, case: Case) -> Life:
 def _finish(world: World, case: Case, worker: Worker) -> datetime:
     """When the work will be done: mostly well inside the target, at times late, and some get stuck."""
     rng = world.rng
-    share = PACE_MEDIAN * rng.lognormvariate(0, PACE_SPREAD) * worker.pace
+    share = PACE_MEDIAN * rng.lognormvariate(0, PACE_SPREAD) * worker.pace * world.strain()
     if case.priority in ("P3", "P4") and world.chance(STUCK):
-        share = rng.uniform(2.0, 6.0)
+        share = rng.uniform(1.5, 8.0)
     done_at = max(case.created_at + timedelta(hours=case.hours * share), world.after(25, 300))
     return done_at if case.priority in ("P1", "P2") else within(CREWS, done_at, rng)
 
@@ -359,67 +237,3 @@ def _reasons(rng: Random, stars: int, mood: str) -> Iterator[str]:
         yield "problem_not_fixed"
     elif rng.random() < 0.75:
         yield from sorted(set(rng.choices(GOOD if stars > 3 else BAD, k=rng.randint(1, 2))))
-
-
-# ----------------------------------------------------------------------------- what goes on beside the case
-
-
-async def talk_life(world: World, case: Case) -> Life:
-    """The reporter asks, the city answers in the thread."""
-    resident = case.resident
-    assert resident is not None, "only known reporters write"
-    yield world.after(60, 60 * max(case.hours, 12) * 0.9)
-    for _ in range(world.rng.choice((1, 1, 1, 2))):
-        asked = await _say(world, case, resident.actor, "question")
-        if world.chance(0.75):
-            yield within(DESK, world.after(20, 1300), world.rng)
-            author = case.worker.actor if case.worker and world.chance(0.4) else world.dispatcher()
-            await _say(world, case, author, "answer", parent=asked)
-        yield world.after(1400, 6000)
-        if case.status not in OPEN:
-            return
-
-
-async def note_life(world: World, case: Case) -> Life:
-    """Staff among themselves, and a word to everybody from the crew."""
-    yield within(CREWS, world.after(60, 60 * max(case.hours, 12) * 0.8), world.rng)
-    author = case.worker.actor if case.worker else world.dispatcher()
-    first = await talking.comment(
-        world.tx, author, case.number, message=world.rng.choice(texts.INTERNAL_NOTES), parent_id=None, is_internal=True
-    )
-    if world.chance(0.4):
-        yield world.after(10, 500)
-        await talking.comment(
-            world.tx,
-            world.dispatcher(),
-            case.number,
-            message=world.rng.choice(texts.INTERNAL_ANSWERS),
-            parent_id=first["meta"]["comment_id"],
-            is_internal=True,
-        )
-    if case.worker and case.status in OPEN and world.chance(0.3):
-        yield world.after(30, 900)
-        await _say(world, case, case.worker.actor, "update")
-
-
-async def _say(world: World, case: Case, author: Actor, kind: str, *, parent: str | None = None) -> str:
-    message = texts.talk(world.rng, case.language, kind)
-    told = await talking.comment(world.tx, author, case.number, message=message, parent_id=parent, is_internal=False)
-    comment_id: str = told["meta"]["comment_id"]
-    return comment_id
-
-
-async def pressure_life(world: World, case: Case) -> Life:
-    """Somebody does not want to wait for the ladder."""
-    yield within(DESK, clock.now() + timedelta(hours=case.hours * world.rng.uniform(0.2, 1.1)), world.rng)
-    if case.status in OPEN[1:]:
-        author = case.worker.actor if case.worker and world.chance(0.5) else world.staff.supervisor.actor
-        await actions.escalate(world.tx, author, case.number, reason=world.rng.choice(texts.ESCALATION_REASONS))
-
-
-async def sweep_life(world: World) -> Life:
-    """The SLA clock, swept as the worker would."""
-    while True:
-        while await sweep_batch(world.tx, now=clock.now(), report=world.swept) == BATCH:
-            pass
-        yield clock.now() + SWEEP_EVERY

@@ -53,7 +53,7 @@ class Post:
 
 
 DAY, EARLY, EVENING, NIGHT = ("07:00", "15:30"), ("05:00", "13:30"), ("14:00", "23:00"), ("22:00", "06:30")
-OFFICE = ("08:30", "17:00")
+OFFICE, LATE = ("08:30", "17:00"), ("18:00", "02:30")
 
 POSTS = (
     Post("AG-PW-01", "Rosa Delgado", "Public Works", ROADS, SOUTH, WEEKDAYS, DAY),
@@ -75,7 +75,7 @@ POSTS = (
     Post("AG-AN-02", "Yusuf Rahman", "Animal Services", ANIMALS, ALL, EARLY_WEEK, EVENING, on_call=True),
     Post("AG-PE-01", "Carla Mendes", "Enforcement", ORDER, SOUTH, WEEKDAYS, DAY),
     Post("AG-PE-02", "Jamal Carter", "Enforcement", ORDER, ALL, LATE_WEEK, EVENING),
-    Post("AG-PE-03", "Sofia Lindqvist", "Enforcement", ORDER, ("ZONE-HB-02",), DAYS, NIGHT, fence="ZONE-DT-01"),
+    Post("AG-PE-03", "Sofia Lindqvist", "Enforcement", ORDER, ("ZONE-HB-02",), DAYS, LATE, fence="ZONE-DT-01"),
     Post("AG-BI-01", "Henry Adler", "Buildings and Housing", HOUSES, SOUTH, WEEKDAYS, OFFICE),
     Post("AG-BI-02", "Mei Tanaka", "Buildings and Housing", HOUSES, (*NORTH, "ZONE-MB-05"), WEEKDAYS, OFFICE, on_call=True),
     Post("AG-CS-01", "Leila Nazari", "Contact Centre", ("customer_service",), (*ALL, "UNZONED"), WEEKDAYS, OFFICE),
@@ -139,7 +139,7 @@ class Staff:
 async def hire(tx: Tx, city: City, rng: Random) -> Staff:
     """Makes the agents through the product's own action."""
     caller = Caller(tx, SYSTEM, Role.SYSTEM, None, None, None)
-    workers = []
+    workers: list[Worker] = []
     for post in POSTS:
         fence = fence_around(city.hot_spots[post.fence][0], 0.9) if post.fence else None
         shifts = [{"day": day, "start": post.hours[0], "end": post.hours[1]} for day in post.days]

@@ -12,20 +12,13 @@ from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.rules.access import Role
 from civicpulse.sample import texts
+from civicpulse.sample.beside import note_life, pressure_life, talk_life
 from civicpulse.sample.city import LANDMARKS
 from civicpulse.sample.demand import Sighting
 from civicpulse.sample.engine import Life
-from civicpulse.sample.life import (
-    PRESSED,
-    Case,
-    World,
-    case_life,
-    note_life,
-    pressure_life,
-    talk_life,
-    target_hours,
-)
+from civicpulse.sample.life import case_life
 from civicpulse.sample.people import LANGUAGES, Resident
+from civicpulse.sample.world import Case, World, target_hours
 
 # What reporters take one thing for; the desk puts it right.
 MISTAKEN = {
@@ -35,8 +28,8 @@ MISTAKEN = {
     "rodent": "housing_condition", "building_hazard": "housing_condition", "general_inquiry": "park_maintenance",
 }  # fmt: skip
 
-WRONG_CATEGORY, OUT_OF_TOWN, HIDDEN, WITH_PHOTO = 0.05, 0.004, 0.05, 0.28
-BY_PHONE, NAMELESS = 0.13, 0.24
+SPAM, WRONG_CATEGORY, OUT_OF_TOWN, HIDDEN, WITH_PHOTO = 0.022, 0.05, 0.004, 0.05, 0.28
+BY_PHONE, NAMELESS, PRESSED = 0.13, 0.24, 0.05
 OUT_OF_TOWN_DEGREES = 0.13
 HUSHED = ("sparks", "exposed wires")  # hazards that make a report urgent wherever they are named
 HAZARDS = 0.012
@@ -50,6 +43,15 @@ class Reporter:
     resident: Resident | None
     source: str
     is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A report before it is sent."""
+
+    body: dict[str, Any]
+    language: str
+    is_spam: bool
 
 
 async def report_life(world: World, seen: Sighting, residents: Sequence[Resident]) -> Life:
@@ -90,10 +92,10 @@ def _reporter(world: World, seen: Sighting, residents: Sequence[Resident]) -> Re
 
 
 async def _file(world: World, seen: Sighting, reporter: Reporter) -> Case:
-    body, language = _body(world, seen, reporter)
+    draft = _draft(world, seen, reporter)
     profile = reporter.resident.id if reporter.resident and reporter.actor.role is Role.CITIZEN else None
     receipt = await create_request(
-        world.tx, reporter.actor, RequestIn.model_validate(body), profile=profile, source=reporter.source
+        world.tx, reporter.actor, RequestIn.model_validate(draft.body), profile=profile, source=reporter.source
     )
     document = orjson.loads(receipt.body)
     duplicates = document["duplicates"]
@@ -108,7 +110,8 @@ async def _file(world: World, seen: Sighting, reporter: Reporter) -> Case:
         created_at=clock.now(),
         reporter=reporter.actor,
         resident=reporter.resident,
-        language=language,
+        language=draft.language,
+        is_spam=draft.is_spam,
         proposed=[found["request_id"] for found in duplicates["proposed"]],
     )
     if not duplicates["is_master"]:
@@ -116,14 +119,17 @@ async def _file(world: World, seen: Sighting, reporter: Reporter) -> Case:
     return case
 
 
-def _body(world: World, seen: Sighting, reporter: Reporter) -> tuple[dict[str, Any], str]:
+def _draft(world: World, seen: Sighting, reporter: Reporter) -> Draft:
     rng, resident, place = world.rng, reporter.resident, seen.place
     wanted = resident.language if resident else rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
     street, zone = place.street.name, place.street.zone
     sub, text, language = texts.describe(
         rng, seen.category, wanted, street=street, landmark=rng.choice(LANDMARKS[zone])
     )
-    if seen.category == "street_light" and rng.random() < HAZARDS * 5:
+    is_spam = world.chance(SPAM)
+    if is_spam:
+        sub, text, language = None, rng.choice(texts.SPAM), "en"
+    elif seen.category == "street_light" and rng.random() < HAZARDS * 5:
         text = f"{text} There are {rng.choice(HUSHED)}!"
     category = seen.category
     if category in MISTAKEN and world.chance(WRONG_CATEGORY):
@@ -148,4 +154,4 @@ def _body(world: World, seen: Sighting, reporter: Reporter) -> tuple[dict[str, A
         "evidence": [world.photo()] if world.chance(WITH_PHOTO) else [],
         "is_public": False if world.chance(HIDDEN) else None,
     }
-    return body, language
+    return Draft(body, language, is_spam)

@@ -2,7 +2,6 @@
 
 A line may begin with the sub-category it speaks of and a bar. Slots: {street}, {landmark}, {days}.
 """
-# ruff: noqa: E501, RUF001 - a sentence a line, in the letters people use
 
 from random import Random
 
@@ -251,7 +250,12 @@ ESCALATION_REASONS: Lines = (
     "Local paper is writing about it.",
     "Crew has no access, the owner has to be pressed.",
 )
-NOT_OURS: Lines = ("Private property", "State road, passed on to the state", "Nothing found on site", "Gone before we came")
+NOT_OURS: Lines = (
+    "Private property",
+    "State road, passed on to the state",
+    "Nothing found on site",
+    "Gone before we came",
+)
 
 
 def describe(rng: Random, category: str, language: str, *, street: str, landmark: str) -> tuple[str | None, str, str]:

@@ -1,5 +1,5 @@
 """What people in Harbour City write in Spanish, Arabic, Russian and Kazakh, and how they talk in each language."""
-# ruff: noqa: E501, RUF001 - a sentence a line, in the letters people use
+# ruff: noqa: E501 - a sentence a line, in the letters people use
 
 Lines = tuple[str, ...]
 
