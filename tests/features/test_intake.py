@@ -489,3 +489,18 @@ async def test_the_tracking_token_lets_a_stranger_rate_once(city) -> None:
     document = (await anybody.get(f"/requests/{number}")).json()
     assert document["citizen_feedback"]["rating"] == 5
     assert "tracking_token" not in document
+
+
+async def test_the_zone_is_the_one_that_holds_the_point_and_triage_names_only_one_that_there_is(city) -> None:
+    async with city.transaction() as tx:
+        square = '{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}'
+        add = "INSERT INTO zones (tenant_id, zone_id, name, geometry) VALUES (%s, 'ZONE-1', 'One', %s)"
+        await tx.run(add, [tx.tenant_id, square])
+    staff = await city.client("dispatcher")
+    inside = await create(staff, lon=0.5, lat=0.25, category="graffiti")
+    outside = await create(staff, lon=1.5, lat=1.5)
+    assert inside["location"]["zone_id"] == "ZONE-1"
+    assert outside["location"]["zone_id"] == "UNZONED"
+    problem(await move(staff, outside["request_id"], "triaged", zone_id="ZONE-2"), 422)
+    moved = await move(staff, outside["request_id"], "triaged", zone_id="ZONE-1")
+    assert moved.json()["location"]["zone_id"] == "ZONE-1"

@@ -20,7 +20,7 @@ from civicpulse.intake.schemas import RequestIn
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.places.cells import cell_of, cells_around, lock_cells
-from civicpulse.places.zones import zone_index
+from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock
 from civicpulse.requests.documents import to_document, to_public, tracking_token
 from civicpulse.requests.merging import attach
@@ -29,8 +29,6 @@ from civicpulse.rules.access import Permission, may
 from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, address_key, judge
 from civicpulse.rules.priority import choose_priority, score_of_priority
 from civicpulse.rules.sla import choose_policy
-
-UNZONED = "UNZONED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Invalid, RuleRefused
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
+from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
 from civicpulse.rules.outcome import Refusal
@@ -100,6 +101,8 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _take_fields(change: Change, fields: Mapping[str, Any]) -> None:
     """Writes the fields a transition brings: triage decisions, the agent, evidence, a note."""
+    if zone_id := fields.get("zone_id"):
+        await _check_zone(change.tx, zone_id)
     _classify(
         change,
         {
@@ -117,6 +120,12 @@ async def _take_fields(change: Change, fields: Mapping[str, Any]) -> None:
         await add_evidence(change, evidence)
     if note := fields.get("note"):
         change.set(notes=[*change.row["notes"], note])
+
+
+async def _check_zone(tx: Tx, zone_id: str) -> None:
+    zones = await zone_index(tx)
+    if len(zones) and zone_id not in zones and zone_id != UNZONED:
+        raise Invalid(f"There is no zone {zone_id!r}; see GET /zones.", field="zone_id")
 
 
 def _classify(change: Change, decided: dict[str, Any]) -> None:
