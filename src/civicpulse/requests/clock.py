@@ -111,10 +111,13 @@ def read_row(row: Row, pack: Pack, now: datetime) -> Reading:
 
 
 def finished_at(row: Row) -> datetime | None:
-    """When the work ended, for the clock: resolved, or closed without having been resolved."""
+    """When the work ended, for the clock: resolved, or closed without having been resolved.
+
+    An imported request may be closed without a time; its clock stands still all the same, at its last change.
+    """
     if row["state_category"] not in ("resolved", "closed"):
         return None
-    ended: datetime | None = row["resolved_at"] or row["closed_at"]
+    ended: datetime | None = row["resolved_at"] or row["closed_at"] or row["updated_at"]
     return ended
 
 
