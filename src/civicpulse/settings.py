@@ -42,6 +42,8 @@ class Settings:
     senders: tuple[str, ...] = ()
     public_url: str = ""
     tile_url: str = ""
+    nominatim_url: str = ""
+    nominatim_timeout_seconds: float = 5.0
     parent_pid: int = 0
 
     @classmethod
@@ -62,6 +64,8 @@ class Settings:
             senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
             public_url=_text("CIVICPULSE_PUBLIC_URL"),
             tile_url=_text("CIVICPULSE_TILE_URL"),
+            nominatim_url=_text("CIVICPULSE_NOMINATIM_URL"),
+            nominatim_timeout_seconds=_number("CIVICPULSE_NOMINATIM_TIMEOUT_SECONDS", 5, minimum=0.1),
             parent_pid=int(_number("CIVICPULSE_PARENT_PID", 0)),
         )
 

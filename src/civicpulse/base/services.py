@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Database
 from civicpulse.base.tenancy import TenantDirectory
 from civicpulse.settings import Settings
@@ -11,11 +12,12 @@ from civicpulse.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The open pool, the tenants and the settings."""
+    """The open pool, the tenants, the settings, and the online geocoder where one is set."""
 
     settings: Settings
     db: Database
     tenants: TenantDirectory
+    geocoder: NominatimClient | None = None
 
 
 @asynccontextmanager
@@ -24,6 +26,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     db = Database(settings.database_url, size=settings.pool_size)
     await db.open()
     try:
-        yield Services(settings, db, TenantDirectory(db, default_slug=settings.default_tenant))
+        yield Services(settings, db, TenantDirectory(db, default_slug=settings.default_tenant), _geocoder(settings, db))
     finally:
         await db.close()
+
+
+def _geocoder(settings: Settings, db: Database) -> NominatimClient | None:
+    if not settings.nominatim_url:
+        return None
+    return NominatimClient(settings.nominatim_url, db, timeout_seconds=settings.nominatim_timeout_seconds)

@@ -1,46 +1,98 @@
-"""From an address as people write it to a place on the map, and how sure that is (spec 5, step 3)."""
+"""Where addresses lie: the gazetteer always, a Nominatim server besides where the operator names one (spec 5, step 3).
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+A host's own geocoder may know houses; its answers are kept, also "nothing found". When it fails or is slow the rest of
+the batch is answered offline, and asked again another time.
+"""
 
-from civicpulse.base.db import Tx
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 
-Quality = Literal["house", "town", "region", "none"]
+from civicpulse.base import clock
+from civicpulse.base.clients.geocoder import Found, GeocoderUnavailable, NominatimClient, quality_of
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.log import get_logger
+from civicpulse.packs.store import current_pack
+from civicpulse.places import geo_queries, offline
+from civicpulse.places.place import NOWHERE, AddressParts, Place, Quality
+
+__all__ = ["NOWHERE", "AddressParts", "Place", "Quality", "geocode_many"]
+
+MOST_ONLINE = 100
+ORDER: tuple[Quality, ...] = ("none", "region", "town", "house")
+log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressParts:
-    """An address by its parts, each as written; `raw` is one line where that is all there is."""
+async def geocode_many(
+    tx: Tx, parts: Sequence[AddressParts], *, online: NominatimClient | None = None, most_online: int = MOST_ONLINE
+) -> list[Place]:
+    """A place for each address, in order. Never fails: what cannot be found has quality "none".
 
-    country: str | None = None
-    region: str | None = None
-    town: str | None = None
-    street: str | None = None
-    house: str | None = None
-    raw: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an address lies, in degrees; both None with quality "none".
-
-    `country_code` is ISO 3166 alpha-2, also when only the country is known. `matched` names what was found, `source`
-    who found it: "gazetteer", "nominatim" or "none".
+    With `online`, addresses that are not in the store are asked for, one a second, at most `most_online` of them in
+    this call. An answer counts when it is at least as exact as the gazetteer's.
     """
-
-    lon: float | None
-    lat: float | None
-    quality: Quality
-    country_code: str | None
-    matched: str | None
-    source: str
-
-
-NOWHERE = Place(None, None, "none", None, None, "none")
+    home = await home_country(tx)
+    places = await asyncio.to_thread(_offline, parts, home)
+    if online is None:
+        return places
+    texts = [_text(address) for address in parts]
+    countries = {text: place.country_code or home for text, place in zip(texts, places, strict=True) if text}
+    answers = await _answers(tx, countries, online, most=most_online)
+    return [_better(answers.get(text), place) for text, place in zip(texts, places, strict=True)]
 
 
-async def geocode_many(tx: Tx, parts: Sequence[AddressParts]) -> list[Place]:
-    """A place for each address, in order. Never fails: what cannot be found has quality "none"."""
-    del tx
-    return [NOWHERE for _ in parts]
+async def home_country(tx: Tx) -> str | None:
+    """The country of addresses that name none, from the tenant's pack."""
+    distribution = (await current_pack(tx)).document.distribution
+    return distribution.home_country if distribution else None
+
+
+def _offline(parts: Iterable[AddressParts], home: str | None) -> list[Place]:
+    return [offline.find(address, home=home) for address in parts]
+
+
+def _text(address: AddressParts) -> str:
+    """The address in one line, as it is asked and remembered; empty where no town, street or line is given."""
+    if not (address.town or address.street or address.raw):
+        return ""
+    street = " ".join(part for part in (address.street, address.house) if part)
+    parts = (address.raw, street, address.town, address.region, address.country)
+    return ", ".join(" ".join(part.split()) for part in parts if part and part.strip())
+
+
+async def _answers(
+    tx: Tx, countries: Mapping[str, str | None], online: NominatimClient, *, most: int
+) -> dict[str, Place]:
+    stored = await geo_queries.find_geocodes(tx, list(countries))
+    answers = {row["query"]: _stored(row) for row in stored}
+    missing = [text for text in countries if text not in answers]
+    for text in missing[:most]:
+        try:
+            found = await online.search(text, country=countries[text])
+        except GeocoderUnavailable as error:
+            log.warning("geocoder_unavailable", reason=str(error), left=len(missing))
+            break
+        answers[text] = _place(found)
+        await geo_queries.put_geocode(tx, text, answers[text], at=clock.now())
+    return answers
+
+
+def _place(found: Found | None) -> Place:
+    quality = quality_of(found.rank) if found else None
+    if found is None or quality is None:
+        return NOWHERE
+    return Place(found.lon, found.lat, ORDER[_rank(quality)], found.country_code, found.name, "nominatim")
+
+
+def _stored(row: Row) -> Place:
+    source = "none" if row["quality"] == "none" else "nominatim"
+    return Place(row["lon"], row["lat"], row["quality"], row["country_code"], row["matched"], source)
+
+
+def _better(online: Place | None, offline_place: Place) -> Place:
+    if online is None or _rank(online.quality) < _rank(offline_place.quality) or online.quality == "none":
+        return offline_place
+    return online
+
+
+def _rank(quality: str) -> int:
+    return ORDER.index(quality)

@@ -1,10 +1,17 @@
-"""Offices: upserted by name, placed on the map (spec 5: business units, franchises)."""
+"""Offices: upserted by name, placed on the map (spec 5: business units; spec 4: franchises)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from civicpulse.base.db import Tx
+from civicpulse.base import clock
+from civicpulse.base.clients.geocoder import NominatimClient
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.events import Actor, record
+from civicpulse.base.ids import new_id
+from civicpulse.places import geo_queries
+from civicpulse.places.geocoding import AddressParts, geocode_many, home_country
+from civicpulse.rules.distribution import OfficeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +24,55 @@ class OfficeDraft:
 
 @dataclass(frozen=True, slots=True)
 class OfficesPut:
-    """The ids of all named offices by name, and what was done."""
+    """The ids of all named offices by name, and the names of those that were added and changed."""
 
     ids: Mapping[str, UUID]
     added: tuple[str, ...]
     changed: tuple[str, ...]
 
 
-async def put_offices(tx: Tx, drafts: Sequence[OfficeDraft]) -> OfficesPut:
-    """Adds offices and changes addresses, by name; an office whose address changed loses its coordinates."""
-    raise NotImplementedError
+async def put_offices(tx: Tx, actor: Actor, drafts: Sequence[OfficeDraft]) -> OfficesPut:
+    """Adds offices and changes addresses, by name; of two drafts with one name the last counts.
+
+    An office whose address changed loses its coordinates: `place_offices` finds them anew. Offices that are not named
+    stay.
+    """
+    latest = {draft.name: draft for draft in drafts}
+    rows = [(new_id(), name, latest[name].address) for name in sorted(latest)]  # in one order: no deadlocks
+    now = clock.now()
+    touched = await geo_queries.put_offices(tx, rows, at=now)
+    added = tuple(sorted(row["name"] for row in touched if row["added"]))
+    changed = tuple(sorted(row["name"] for row in touched if not row["added"]))
+    if touched:
+        meta = {"added": list(added), "changed": list(changed)}
+        await record(
+            tx, actor, subject_id=tx.tenant_id, subject_type="tenant", seq=None, type="offices_put", at=now, meta=meta
+        )
+    return OfficesPut(await geo_queries.office_ids(tx, list(latest)), added, changed)
 
 
-async def place_offices(tx: Tx) -> int:
-    """Geocodes the offices that have no coordinates; how many are still without."""
-    raise NotImplementedError
+async def place_offices(tx: Tx, *, online: NominatimClient | None = None) -> list[str]:
+    """Geocodes the offices that were not looked for since their address last changed; the names of those not found.
+
+    An office called after its town is found by its name where the address does not say the town.
+    """
+    rows = [row for row in await geo_queries.list_offices(tx) if row["geo_quality"] is None]
+    if not rows:
+        return []
+    country = await home_country(tx)
+    parts = [AddressParts(country=country, town=row["name"], raw=row["address"]) for row in rows]
+    places = await geocode_many(tx, parts, online=online)
+    await geo_queries.place_offices(
+        tx, [(row["id"], place) for row, place in zip(rows, places, strict=True)], at=clock.now()
+    )
+    return [row["name"] for row, place in zip(rows, places, strict=True) if place.quality == "none"]
+
+
+async def list_offices(tx: Tx) -> list[Row]:
+    """Every office with all columns, by name."""
+    return await geo_queries.list_offices(tx)
+
+
+def office_facts(rows: Sequence[Row]) -> list[OfficeFacts]:
+    """Rows of `list_offices` as the rules take them."""
+    return [OfficeFacts(row["id"], row["name"], row["lon"], row["lat"]) for row in rows]
