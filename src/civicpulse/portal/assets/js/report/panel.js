@@ -57,6 +57,7 @@ class ReportPanel {
     if (!this.city) this.#showCoordinates();
     const { Pin } = this.city ? await import("../map/pin.js") : {};
     if (Pin) this.pin ??= new Pin(this.city.map, (point) => this.place(point));
+    if (this.point) this.pin?.place(this.point); // a quick visitor has clicked already
     await this.#fillCategories();
   }
 
