@@ -17,24 +17,36 @@ def import_file(session: Session) -> None:
     if not session.import_file.exists():
         session.say.print(f"  import: not run, there is no {session.import_file}; give one with --import-file")
         return
-    rates, peaks, told = [], [], ""
+    start_up = middle([_start_up(session) for _ in range(3)])
+    times: list[float] = []
+    peaks, rows = [], 0
     for index in range(1 if session.quick else 3):
         city = session.server.city(f"import-{index}")
-        seconds, peak, told = _import(session, city.tenant.slug)
+        seconds, peak = _import(session, city.tenant.slug)
         with session.server.owner() as owner:
             wanted = "SELECT count(*) FROM requests WHERE tenant_id = %s"
             (rows,) = owner.execute(wanted, [city.tenant.tenant_id]).fetchone() or (0,)
-        rates.append(rows / seconds)
+        times.append(seconds)
         peaks.append(peak)
-    goal, note = Goal(ROWS_GOAL, at_least=True), "the whole command, start to end"
-    session.add(Figure("import", "rows per second", middle(rates), "/s", goal, note=note, failed=not min(rates)))
-    peak_mb = max(peaks) / 1024
-    session.add(Figure("memory", "importer, peak", peak_mb, "MB", Goal(MEMORY_GOAL_MB)))
-    session.say.print(f"  import: {told}", markup=False)
+    took = middle(times)
+    rate = rows / max(took - start_up, 0.001)
+    note = f"{rows:,} rows; whole command {took:.1f} s, of which {start_up:.1f} s to start, not counted"
+    session.add(
+        Figure("import", "rows per second", rate, "/s", Goal(ROWS_GOAL, at_least=True), note=note, failed=not rows)
+    )
+    session.add(Figure("memory", "importer, peak", max(peaks) / 1024, "MB", Goal(MEMORY_GOAL_MB)))
 
 
-def _import(session: Session, slug: str) -> tuple[float, int, str]:
-    """Seconds, peak kB, and the first line of the report."""
+def _start_up(session: Session) -> float:
+    """Seconds that the command takes before it does anything."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "civicpulse.cli", "import", "requests", "--help"]
+    subprocess.run(command, env=session.server.environment, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def _import(session: Session, slug: str) -> tuple[float, int]:
+    """Seconds and peak kB of one import."""
     command = [sys.executable, "-m", "civicpulse.cli", "import", "requests", str(session.import_file)]
     log = session.server.folder / f"{slug}.log"
     began, peak = time.perf_counter(), 0
@@ -49,10 +61,10 @@ def _import(session: Session, slug: str) -> tuple[float, int, str]:
             peak = max(peak, peak_memory_kb(process.pid))
             time.sleep(0.05)
     seconds = time.perf_counter() - began
-    lines = log.read_text(errors="replace").splitlines()
     if process.returncode:
+        lines = log.read_text(errors="replace").splitlines()
         session.say.print("\n".join(["  import failed:", *lines[-15:]]), markup=False, style="red")
-    return seconds, peak, " ".join(lines[-12:])[:300]
+    return seconds, peak
 
 
 def memory(session: Session) -> None:

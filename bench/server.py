@@ -139,6 +139,12 @@ class Server:
         except (urllib.error.URLError, OSError):
             return False
 
+    def api_cpu(self) -> float:
+        """Seconds of CPU that the API process has used so far."""
+        assert self.process is not None
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def stop_api(self) -> None:
         """Stops the API process, noting its peak memory first."""
         if self.process is None:

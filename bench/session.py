@@ -14,6 +14,35 @@ from bench.table import Figure, Goal
 FILLED = "filled"
 
 
+def middle(values: list[float]) -> float:
+    """The median."""
+    return float(median(values))
+
+
+@dataclass(slots=True)
+class Turns:
+    """Rounds of intake over HTTP and by pgbench."""
+
+    loads: list[Load] = field(default_factory=list)
+    yards: list[float] = field(default_factory=list)
+    api_cpu_ms: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Reports per second over HTTP."""
+        return middle([load.per_second for load in self.loads])
+
+    @property
+    def yard(self) -> float:
+        """The same by pgbench."""
+        return middle(self.yards)
+
+    @property
+    def ratio(self) -> float:
+        """HTTP ÷ pgbench, the median of the rounds' own ratios."""
+        return middle([load.per_second / tps for load, tps in zip(self.loads, self.yards, strict=True)])
+
+
 @dataclass(slots=True)
 class Session:
     """One run of the bench."""
@@ -24,8 +53,7 @@ class Session:
     import_file: Path
     say: Console
     figures: list[Figure] = field(default_factory=list)
-    empty_intake: float = 0.0  # reports per second while the tables were empty
-    empty_ratio: float = 0.0  # and as a share of pgbench's
+    empty: Turns | None = None  # the intake at 16 connections while the tables were empty
 
     def add(self, figure: Figure) -> None:
         """Keeps a figure for the table and tells it at once."""
@@ -65,8 +93,3 @@ class Session:
         goal = Goal(goal_ms) if goal_ms else None
         self.add(Figure(section, what, p50, "ms p50", goal, ratio, against, note, failed=bool(load.failures)))
         return p50
-
-
-def middle(values: list[float]) -> float:
-    """The median."""
-    return float(median(values))
