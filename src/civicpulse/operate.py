@@ -24,7 +24,7 @@ import uvicorn
 from rich.console import Console
 from rich.progress import Progress
 
-from civicpulse.base.embedded import embedded_server
+from civicpulse.base.embedded import EmbeddedServerError, embedded_server, revive
 from civicpulse.base.migrate import migrate
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
@@ -128,7 +128,7 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
                 if not _wait_ready(host, port, children, stopping):
                     return 0 if stopping.is_set() else 1
                 _greet(say, host, port, logins)
-                return _watch(children, commands, environment, stopping, say)
+                return _watch(children, commands, environment, data, stopping=stopping, say=say)
             finally:
                 _stop_children(children)
                 say.print("stopped")
@@ -222,12 +222,15 @@ def _watch(
     children: dict[str, Child],
     commands: dict[str, list[str]],
     environment: dict[str, str],
+    data: Path,
+    *,
     stopping: threading.Event,
     say: Console,
 ) -> int:
-    """Until told to stop; a process that dies is started again, unless it keeps dying."""
+    """Until told to stop; a process that dies, the database too, is started again, unless it keeps dying."""
     deaths: list[float] = []
     while not stopping.wait(0.3):
+        _watch_database(data, say)
         for name, child in children.items():
             if child.poll() is None:
                 continue
@@ -239,6 +242,14 @@ def _watch(
             say.print(f"the {name} process ended with code {child.returncode}; starting it again", style="yellow")
             children[name] = _start(commands[name], environment)
     return 0
+
+
+def _watch_database(data: Path, say: Console) -> None:
+    try:
+        if revive(data):
+            say.print("the database had ended; it runs again", style="yellow")
+    except EmbeddedServerError as error:  # tried again at the next look
+        say.print(f"the database does not start: {error}", style="red")
 
 
 def _stop_children(children: dict[str, Child]) -> None:

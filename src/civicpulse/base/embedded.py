@@ -196,6 +196,34 @@ def embedded_server(data: Path, *, extra: Mapping[str, str] | None = None) -> It
             _leave(data, cluster, users, user)
 
 
+def revive(data: Path) -> bool:
+    """Starts the server of a running `embedded_server` block again if it was killed. True when it did.
+
+    Raises EmbeddedServerError while the killed server's last processes still hold its memory: try again.
+    """
+    data = data.expanduser().resolve()
+    cluster = data / "postgres"
+    if _has_living_postmaster(cluster):
+        return False
+    user = _server_user()
+    with _locked(data / "start.lock", fcntl.LOCK_EX):
+        if _is_running(cluster, user):
+            return False
+        _start(cluster, _socket_dir(data), user, {})
+    return True
+
+
+def _has_living_postmaster(cluster: Path) -> bool:
+    """Asked often, so without starting a program."""
+    try:
+        os.kill(int((cluster / "postmaster.pid").read_text().split()[0]), 0)
+    except PermissionError:
+        return True
+    except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
+        return False
+    return True
+
+
 def _leave(data: Path, cluster: Path, users: int, user: str | None) -> None:
     with _locked(data / "start.lock", fcntl.LOCK_EX):
         fcntl.flock(users, fcntl.LOCK_UN)
