@@ -85,7 +85,9 @@ class Database:
         conn = await self._pool.getconn()
         try:
             # One round trip for both. SET LOCAL, not set_config: Citus propagates only the former.
-            await conn.execute(f"BEGIN; SET LOCAL civicpulse.tenant = '{tenant.tenant_id}'".encode())  # a UUID needs no quoting
+            await conn.execute(
+                f"BEGIN; SET LOCAL civicpulse.tenant = '{tenant.tenant_id}'".encode()
+            )  # a UUID needs no quoting
         except BaseException:
             await self._pool.putconn(conn)
             raise

@@ -60,4 +60,6 @@ class Observe:
         # A plain success is a debug line: under load the lines would cost more than many a query.
         level = logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING
         if ROOT.isEnabledFor(level):
-            log.log(level, "http", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2))
+            log.log(
+                level, "http", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2)
+            )
