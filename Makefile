@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BUNDLE := src/civicpulse/portal/static/dist/manifest.json
-ASSETS := $(shell find src/civicpulse/portal/assets -type f 2>/dev/null) package.json package-lock.json
+ASSETS := $(shell find src/civicpulse/portal/assets src/civicpulse/portal/templates -type f 2>/dev/null) scripts/bundle.mjs package-lock.json
 
 .PHONY: help setup run test test-quick bench check format lock clean
 

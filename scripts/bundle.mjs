@@ -14,6 +14,7 @@ const dist = join(portal, "static/dist");
 const making = `${dist}.making`;
 const packages = join(root, "node_modules");
 const tabler = join(packages, "@tabler/core/dist/css/tabler.css");
+const swagger = join(packages, "swagger-ui-dist");
 const maplibre = join(packages, "maplibre-gl/dist");
 
 // Page scripts; each may have a style sheet of the same name in assets/css.
@@ -104,6 +105,16 @@ async function workerCode() {
   return code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
 }
 
+// The API reference at /docs, from our own origin.
+async function reference() {
+  const start = "window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true });\n";
+  return {
+    docs_script: await place("docs.js", await readFile(join(swagger, "swagger-ui-bundle.js"))),
+    docs_style: await place("docs.css", await readFile(join(swagger, "swagger-ui.css"))),
+    docs_start: await place("docs-start.js", start),
+  };
+}
+
 async function compress(name) {
   if (![".js", ".mjs", ".css", ".svg"].includes(extname(name))) return;
   const content = await readFile(join(making, name));
@@ -126,6 +137,7 @@ async function main() {
     style: await buildStyles(),
     worker: await place("map-worker.mjs", await workerCode()),
     icon: await place("icon.svg", await readFile(join(assets, "img/icon.svg"))),
+    ...(await reference()),
   };
   const scripts = await buildScripts();
   for (const name of await readdir(making)) await compress(name);

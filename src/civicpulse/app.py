@@ -14,7 +14,7 @@ from civicpulse.base.log import configure_logging
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
-from civicpulse.base.web import Doorway, add_error_handlers
+from civicpulse.base.web import Doorway, add_error_handlers, describe_tokens
 from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
 from civicpulse.notify.api import router as notify
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan(settings),
         redirect_slashes=False,
+        docs_url=None,  # the portal serves it, from our own origin
         redoc_url=None,
     )
     add_error_handlers(app)
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)
+    describe_tokens(app)
     app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=4)
     app.add_middleware(Observe)
     app.add_middleware(

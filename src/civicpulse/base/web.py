@@ -162,6 +162,20 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
+def describe_tokens(app: FastAPI) -> None:
+    """Says in the OpenAPI document that a bearer token may be sent, so that tools offer a place for it."""
+    describe = app.openapi
+
+    def with_tokens() -> dict[str, Any]:
+        document = describe()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["token"] = {"type": "http", "scheme": "bearer"}
+        document["security"] = [{}, {"token": []}]
+        return document
+
+    app.openapi = with_tokens  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
 class Doorway:
     """The outermost layer: `/api/x` and `/x/` are `/x`; a body over the limit is refused before it is held in memory."""
 

@@ -17,12 +17,12 @@ from civicpulse.base.web import services_of
 from civicpulse.portal.bundle import Bundle, BundleMissingError, BundleShelf
 
 # Pages and files for everybody: these routes have no Caller, because they touch no tenant's data.
-PUBLIC_PAGES = frozenset({"/", "/track/{request_id}", "/static/{name}"})
+PUBLIC_PAGES = frozenset({"/", "/docs", "/track/{request_id}", "/static/{name}"})
 
 NOT_BUILT = """The pages have not been built.
 
 From a source checkout run `make setup` (it needs Node.js 20 or newer); an installed wheel brings them along.
-The API works without them: see /docs.
+The API works without them: see /openapi.json.
 """
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -141,6 +141,23 @@ async def track(request: Request) -> Response:
     return _page(request, "track", tenant, request_id=request_id)
 
 
+async def reference(request: Request) -> Response:
+    """The API reference (Swagger UI, from our own origin)."""
+    bundle = _shelf.current()
+    document = _templates.get_template("docs.html").render(
+        style=bundle.url("docs_style"),
+        script=bundle.url("docs_script"),
+        start=bundle.url("docs_start"),
+        icon=bundle.url("icon"),
+    )
+    headers = security_headers("")
+    # Swagger UI writes style attributes; scripts stay bound to our own files.
+    headers["Content-Security-Policy"] = headers["Content-Security-Policy"].replace(
+        "style-src 'self'", "style-src 'self' 'unsafe-inline'"
+    )
+    return HTMLResponse(document, headers=headers)
+
+
 async def static(request: Request) -> Response:
     """One file of the bundle."""
     return _shelf.answer(request, request.path_params["name"])
@@ -153,5 +170,6 @@ async def _not_built(_request: Request, _error: Exception) -> Response:
 def mount_portal(app: FastAPI) -> None:
     """Adds the pages and their static files to `app`."""
     app.add_exception_handler(BundleMissingError, _not_built)
-    for path, page in (("/", home), ("/track/{request_id}", track), ("/static/{name}", static)):
+    pages = {"/": home, "/docs": reference, "/track/{request_id}": track, "/static/{name}": static}
+    for path, page in pages.items():
         app.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
