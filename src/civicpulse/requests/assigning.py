@@ -1,6 +1,8 @@
 """Who gets a request: gathers the facts, asks the rule, writes the decision with its reasons (spec 1, C)."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from shapely import Point
@@ -9,12 +11,15 @@ from shapely.geometry import shape
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict
 from civicpulse.base.events import Actor
-from civicpulse.base.ids import lock_number, new_id
+from civicpulse.base.ids import new_id
+from civicpulse.people import queries as people
 from civicpulse.people.agents import list_active_agents
 from civicpulse.requests import queries
 from civicpulse.requests.actions import move
 from civicpulse.requests.changes import Change, open_change
-from civicpulse.rules.assignment import AgentFacts, Assignment, RequestFacts, assign
+from civicpulse.requests.distributing import distribute_requests, lock_assigning, steps_json
+from civicpulse.rules.assignment import AgentFacts, Assignment, Failure, Ranked, RequestFacts, assign
+from civicpulse.rules.distribution import Distribution
 from civicpulse.rules.shifts import Schedule, Shift
 
 
@@ -25,15 +30,20 @@ class NobodyAvailable(Conflict):
 
 
 async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | None = None) -> tuple[Row, Assignment]:
-    """Finds the agent by the pack's policy and moves triaged → assigned. Returns the row and the decision.
+    """Finds the agent by the pack's policy and moves the request to assigned. Returns the row and the decision.
 
     With nobody to give it to, the decision's winner is None, it is stored with its reasons and the state stays.
     """
     change = await open_change(tx, actor, number, seen_version=seen_version)
-    # One assignment at a time in a tenant: the next one counts the load that this one adds.
-    await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "assign")])
-    decision = decide(change, await list_active_agents(tx))
-    await _store(change, decision)
+    await lock_assigning(tx)
+    if change.pack.distribution is not None:
+        distributed = (await distribute_requests(tx, change.pack, [change.row["id"]])).decisions[0]
+        decision = await _as_assignment(tx, distributed)
+        await _store(change, decision, office_id=distributed.office_id, steps=steps_json(distributed))
+        change.set(office_id=distributed.office_id)
+    else:
+        decision = decide(change, await list_active_agents(tx))
+        await _store(change, decision)
     change.set(
         candidate_agents=[ranked.agent_id for ranked in decision.candidates],
         assignment_policy=change.pack.assignment.name,
@@ -85,7 +95,28 @@ def _facts(agent: Row, point: Point | None) -> AgentFacts:
     )
 
 
-async def _store(change: Change, decision: Assignment) -> None:
+async def _as_assignment(tx: Tx, decision: Distribution) -> Assignment:
+    """A distribution's decision in the shape of an assignment among agents."""
+    ids = [agent_id for agent_id, _, _ in decision.candidates] + [one.manager_id for one in decision.failures]
+    agents = {row["id"]: row for row in await people.list_agents(tx, limit=None, ids=ids)}
+    ranked = [
+        Ranked(agent_id, agents[agent_id]["agent_code"], load, f"{name}, load {load}")
+        for agent_id, name, load in decision.candidates
+    ]
+    return Assignment(
+        winner=_facts(agents[decision.manager_id], None) if decision.manager_id else None,
+        candidates=tuple(sorted(ranked, key=lambda one: one.agent_id != decision.manager_id)),
+        failures=tuple(
+            Failure(one.manager_id, agents[one.manager_id]["agent_code"], one.rule, f"lacks {one.lacks}")
+            for one in decision.failures
+        ),
+        reason=decision.reason,
+    )
+
+
+async def _store(
+    change: Change, decision: Assignment, *, office_id: UUID | None = None, steps: Sequence[dict[str, Any]] = ()
+) -> None:
     values = {
         "tenant_id": change.tx.tenant_id,
         "id": new_id(),
@@ -95,6 +126,8 @@ async def _store(change: Change, decision: Assignment) -> None:
         "reason": decision.reason,
         "candidates": Jsonb(candidates_json(decision)),
         "failures": Jsonb(failures_json(decision)),
+        "office_id": office_id,
+        "steps": Jsonb(list(steps)),
         "at": change.at,
         "by": change.actor.key,
     }

@@ -176,8 +176,10 @@ ON CONFLICT (tenant_id, request_id) DO NOTHING
 """
 
 ADD_ASSIGNMENT = """
-INSERT INTO assignments (tenant_id, id, request_id, agent_id, policy, reason, candidates, failures, decided_at, decided_by)
-VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(agent_id)s, %(policy)s, %(reason)s, %(candidates)s, %(failures)s, %(at)s, %(by)s)
+INSERT INTO assignments (tenant_id, id, request_id, agent_id, office_id, policy, reason, candidates, failures, steps, decided_at,
+                         decided_by)
+VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(agent_id)s, %(office_id)s, %(policy)s, %(reason)s, %(candidates)s, %(failures)s,
+        %(steps)s, %(at)s, %(by)s)
 """
 
 TOUCH_AGENT = "UPDATE agents SET last_assigned_at = %(at)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s"

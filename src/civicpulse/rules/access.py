@@ -22,6 +22,7 @@ class Permission(StrEnum):
     AGENT_WRITE = "agent:write"
     ANALYTICS_READ = "analytics:read"
     ANALYTICS_STAFF = "analytics:staff"
+    ASSIGNMENT_SIMULATE = "assignment:simulate"
     CITIZEN_CONTACT = "citizen:contact"
     CITIZEN_CREATE = "citizen:create"
     CITIZEN_ERASE = "citizen:erase"
@@ -56,7 +57,7 @@ _AGENT = _CITIZEN | {
     P.REQUEST_READ_ALL,
     P.REQUEST_TRANSITION,
 }
-_DISPATCHER = _AGENT | {P.ANALYTICS_STAFF, P.CITIZEN_CONTACT, P.REQUEST_ASSIGN, P.REQUEST_MERGE}
+_DISPATCHER = _AGENT | {P.ANALYTICS_STAFF, P.ASSIGNMENT_SIMULATE, P.CITIZEN_CONTACT, P.REQUEST_ASSIGN, P.REQUEST_MERGE}
 _ADMIN = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {
