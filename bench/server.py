@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 import psutil  # type: ignore[import-untyped]
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from bench.reports import zones
 from civicpulse.base.embedded import embedded_server
@@ -178,10 +179,11 @@ def peak_memory_kb(pid: int) -> int:
 @contextmanager
 def bench_server() -> Iterator[Server]:
     """A server of its own, durable as the product ships it, with the API running. Nothing of it stays."""
-    folder = Path(tempfile.mkdtemp(prefix="civicpulse-bench-"))
+    folder, sockets = Path(tempfile.mkdtemp(prefix="civicpulse-bench-")), ""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with embedded_server(folder / "data") as url:
+            sockets = str(conninfo_to_dict(url)["host"])
             migrate(url)
             server = Server(url, folder)
             try:
@@ -191,7 +193,8 @@ def bench_server() -> Iterator[Server]:
                 server.stop_api()
     finally:
         signal.signal(signal.SIGTERM, before)
-        shutil.rmtree(folder, ignore_errors=True)
+        for made in filter(None, (folder, sockets)):
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _interrupt(*_: object) -> None:
