@@ -193,7 +193,7 @@ def bench_server() -> Iterator[Server]:
                 server.stop_api()
     finally:
         signal.signal(signal.SIGTERM, before)
-        for made in filter(None, (folder, sockets)):
+        for made in (str(folder), sockets):
             shutil.rmtree(made, ignore_errors=True)
 
 
