@@ -1,0 +1,63 @@
+"""A summary by extract: the first sentence or two, without greeting, signature and the line breaks of mail.
+
+In the shared study this lead method scored above every ranking of sentences, and near an LLM's own summaries.
+"""
+
+import re
+from typing import Final
+
+LONGEST: Final = 160
+
+_BREAKS = re.compile(r"\s*\n\s*")
+_BLANKS = re.compile(r"\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?؟。…])\s+(?=\S)")
+_HEADER = re.compile(r"^(?:\s*(?:(?:fwd?|re|fw|aw|отв|пер)\s*:|(?:from|sent|to|subject|от|кому|тема)\s*:[^\n]*\n)\s*)+", re.IGNORECASE)
+_GREETING = re.compile(
+    r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|dear [^\n,.!]{1,40}|to whom it may concern|"
+    r"здравствуйте|добрый (?:день|вечер)|доброе утро|доброго времени суток|уважаем\w+ [^\n,.!]{1,40}|приветствую|"
+    r"сәлеметсіз(?:дер)? бе|саламатсыз(?:дар)? ба|салеметсиз бе|қайырлы (?:күн|таң|кеш)|құрметті [^\n,.!]{1,40}|ассалаумағалейкум|"
+    r"السلام عليكم(?: ورحمة الله(?: وبركاته)?)?|مرحبا|صباح الخير|مساء الخير|تحية طيبة|"
+    r"hola|buenos días|buenos dias|buenas tardes|buenas noches|estimad\w+ [^\n,.!]{1,40})"
+    r"(?: (?:there|all|team|sir|madam|коллеги|все|todos|a todos))?\s*[,.!:؛،–-]*\s*)+",
+    re.IGNORECASE,
+)
+_SIGNATURE = re.compile(
+    r"\n\s*(?:--+\s*\n|(?:kind |best |warm )?regards\b|sincerely\b|с уважением\b|құрметпен\b|مع التحية|saludos\b|atentamente\b|"
+    r"sent from my\b|отправлено (?:с|из)\b|enviado desde\b).*$",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def summarise(text: str) -> str:
+    """At most 160 characters of the text's own words; "" for an empty text."""
+    head = text[:2000].strip()
+    if "\n" in head:
+        head = _SIGNATURE.sub("", head)
+    if ":" in head[:200]:
+        head = _HEADER.sub("", head)
+    joined = _BLANKS.sub(" ", _BREAKS.sub(" ", head)).strip()
+    body = _GREETING.sub("", joined, count=1) or joined
+    if len(body) <= LONGEST:
+        return _capital(body)
+    return _capital(_lead(body))
+
+
+def _lead(body: str) -> str:
+    taken = ""
+    for sentence in _SENTENCE_END.split(body[: LONGEST * 4]):
+        longer = f"{taken} {sentence}".strip()
+        if len(longer) > LONGEST:
+            break
+        taken = longer
+    return taken or _cut(body)
+
+
+def _cut(body: str) -> str:
+    """Cut between words, with the sign that there is more."""
+    head = body[: LONGEST - 1]
+    space = head.rfind(" ")
+    return (head[:space] if space > LONGEST // 2 else head).rstrip(" ,;:،–-") + "…"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

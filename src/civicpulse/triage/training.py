@@ -1,0 +1,189 @@
+"""Fits a text model: the only place that needs scikit-learn, which is loaded when a fit begins.
+
+One linear SVM over all of a tenant's languages. Its strength and the weight of rare categories are chosen, and its scores
+made probabilities, by cross-validation on the tenant's own rows.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from civicpulse.triage.metrics import macro_f1
+from civicpulse.triage.model import Floats, TextModel, Vocabulary, pieces_of, units_of
+from civicpulse.triage.words import read
+
+FOLDS: Final = 4
+MOST_JUDGED: Final = 6000  # rows that choose the settings: more only make it slower
+FEW: Final = 3000  # under so many rows a feature seen once counts too
+MOST_PIECES: Final = 120_000
+MOST_PAIRS: Final = 60_000
+SEED: Final = 20261120
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text with its category. `is_history` is false for what the pack itself says (names, keywords, examples)."""
+
+    text: str
+    category: str
+    weight: float = 1.0
+    is_history: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`strength`: the SVM's C. `balance`: 0 counts every row the same, 1 every category the same."""
+
+    strength: float
+    balance: float
+
+
+SETTINGS: Final = (Setting(0.1, 0.5), Setting(0.1, 1.0), Setting(0.3, 1.0))
+SETTING_OF_FEW: Final = Setting(0.3, 1.0)
+ENOUGH_TO_CHOOSE: Final = 200
+
+
+@dataclass(slots=True)
+class _Table:
+    """Examples as numbers: a sparse matrix (rows, features) and what makes its values."""
+
+    vocabulary: Vocabulary
+    idf: Floats
+    matrix: Any = field(repr=False)
+
+
+def fit(examples: Sequence[Example], *, facts: dict[str, Any] | None = None) -> TextModel:
+    """Trains on `examples` (at least two categories). Deterministic. Seconds for some thousand rows."""
+    words = [read(example.text).words for example in examples]
+    table = _tabulate(words)
+    labels = np.array([example.category for example in examples])
+    weights = np.array([example.weight for example in examples])
+    history = np.array([example.is_history for example in examples])
+    setting, sharpness = _choose(table.matrix, labels, weights, history)
+    machine = _machine(table.matrix, labels, weights, setting)
+    coefficients, bias = _two_sided(machine)
+    known = {"setting": {"strength": setting.strength, "balance": setting.balance}, "rows": int(history.sum())}
+    return TextModel(
+        categories=tuple(str(name) for name in machine.classes_),
+        vocabulary=table.vocabulary,
+        idf=table.idf,
+        # Rounded as they will be stored: what is judged is what answers.
+        weights=(coefficients * table.idf[:, None]).astype(np.float16).astype(np.float32),
+        bias=bias,
+        sharpness=sharpness,
+        facts=known | (facts or {}),
+    )
+
+
+def _tabulate(texts: Sequence[Sequence[str]]) -> _Table:
+    units = [units_of(words) for words in texts]
+    least = 1 if len(texts) < FEW else 2
+    counts: tuple[Counter[str], Counter[str], Counter[str]] = (Counter(), Counter(), Counter())
+    for words, pairs in units:
+        counts[0].update(words)
+        counts[1].update(pairs)
+        counts[2].update({piece for word in words for piece in pieces_of(word)})
+    vocabulary = Vocabulary.of(
+        counts[0],
+        (pair for pair, seen in counts[1].most_common(MOST_PAIRS) if seen >= least),
+        (piece for piece, seen in counts[2].most_common(MOST_PIECES) if seen >= least),
+    )
+    seen = [
+        count[feature]
+        for count, table in zip(counts, (vocabulary.words, vocabulary.pairs, vocabulary.pieces), strict=True)
+        for feature in table
+    ]
+    idf = (np.log((1 + len(texts)) / (1 + np.array(seen, np.float64))) + 1).astype(np.float32)
+    return _Table(vocabulary, idf, _matrix(units, vocabulary, idf))
+
+
+def _matrix(units: Sequence[tuple[list[str], list[str]]], vocabulary: Vocabulary, idf: Floats) -> Any:
+    """The values that `TextModel.scores` adds up, row by row."""
+    from scipy import sparse  # noqa: PLC0415 - heavy, and only training needs it
+
+    rows: list[NDArray[np.int64]] = []
+    columns: list[NDArray[np.int64]] = []
+    values: list[Floats] = []
+    for row, (words, pairs) in enumerate(units):
+        whole = [n for word in words if (n := vocabulary.words.get(word)) is not None]
+        whole += [n for pair in pairs if (n := vocabulary.pairs.get(pair)) is not None]
+        pieces = [n for word in words for piece in pieces_of(word) if (n := vocabulary.pieces.get(piece)) is not None]
+        for block in (np.array(whole, np.int64), np.array(pieces, np.int64)):
+            if block.size:
+                weight = idf[block]
+                columns.append(block)
+                rows.append(np.full(block.size, row))
+                values.append(weight / np.sqrt(np.square(weight).sum()))
+    index = (np.concatenate(rows), np.concatenate(columns)) if rows else ([], [])
+    shape = (len(units), len(vocabulary))
+    return sparse.coo_matrix((np.concatenate(values) if values else [], index), shape=shape).tocsr()
+
+
+def _machine(matrix: Any, labels: NDArray[Any], weights: NDArray[Any], setting: Setting) -> Any:
+    from sklearn.svm import LinearSVC  # noqa: PLC0415 - heavy, and only training needs it
+
+    counts = Counter(labels.tolist())
+    mean = len(labels) / len(counts)
+    classes = {name: (mean / count) ** setting.balance for name, count in counts.items()}
+    machine = LinearSVC(C=setting.strength, class_weight=classes, random_state=SEED, max_iter=2000)
+    return machine.fit(matrix, labels, sample_weight=weights)
+
+
+def _two_sided(machine: Any) -> tuple[Floats, Floats]:
+    """(features, categories) and biases, also for two categories, of which the library keeps one side only."""
+    coefficients, bias = machine.coef_.T, machine.intercept_
+    if len(machine.classes_) == 2:
+        coefficients, bias = np.hstack([-coefficients, coefficients]), np.array([-bias[0], bias[0]])
+    return coefficients.astype(np.float32), bias.astype(np.float32)
+
+
+def _choose(matrix: Any, labels: NDArray[Any], weights: NDArray[Any], history: NDArray[Any]) -> tuple[Setting, float]:
+    """The setting that does best on folds left out, and how far its scores must be stretched to be probabilities."""
+    judged = np.flatnonzero(history) if history.sum() >= ENOUGH_TO_CHOOSE else np.arange(len(labels))
+    judged = np.random.default_rng(SEED).permutation(judged)[:MOST_JUDGED]
+    settings = SETTINGS if len(judged) >= ENOUGH_TO_CHOOSE and history.any() else (SETTING_OF_FEW,)
+    names = np.unique(labels)
+    best: tuple[float, Setting, float] | None = None
+    for setting in settings:
+        scores, truth = _left_out(matrix, labels, weights, judged, setting)
+        guesses = scores.argmax(axis=1)
+        worth = float((guesses == truth).mean()) + macro_f1(guesses.tolist(), truth.tolist())
+        if best is None or worth > best[0]:
+            best = (worth, setting, _sharpness(scores, truth))
+    assert best is not None
+    return best[1], best[2]
+
+
+def _left_out(
+    matrix: Any, labels: NDArray[Any], weights: NDArray[Any], judged: NDArray[Any], setting: Setting
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Scores of the judged rows by machines that did not see them, and their true categories as numbers."""
+    names = np.unique(labels)
+    scores = np.full((len(judged), len(names)), -2.0, np.float32)
+    rest = np.setdiff1d(np.arange(len(labels)), judged)
+    for fold in range(FOLDS):
+        out = np.arange(len(judged)) % FOLDS == fold
+        seen = np.concatenate([rest, judged[~out]])
+        if len(np.unique(labels[seen])) < 2:
+            continue
+        machine = _machine(matrix[seen], labels[seen], weights[seen], setting)
+        coefficients, bias = _two_sided(machine)
+        columns = np.searchsorted(names, machine.classes_)
+        scores[np.ix_(out, columns)] = matrix[judged[out]] @ coefficients + bias
+    return scores, np.searchsorted(names, labels[judged])
+
+
+def _sharpness(scores: Floats, truth: NDArray[np.int64]) -> float:
+    """The factor under which softmax probabilities are the most likely, by golden steps over a wide range."""
+    candidates = np.geomspace(0.5, 20, 60)
+    rows = np.arange(len(truth))
+    costs = []
+    for factor in candidates:
+        stretched = scores * factor
+        stretched = stretched - stretched.max(axis=1, keepdims=True)
+        costs.append(float((np.log(np.exp(stretched).sum(axis=1)) - stretched[rows, truth]).mean()))
+    return float(candidates[int(np.argmin(costs))])
