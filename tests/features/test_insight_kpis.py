@@ -8,15 +8,16 @@ from uuid import UUID
 
 import pytest
 from builders import create, move
-from conftest import City
 from insight_support import DAY, HOUR, NOON, add_row, change_row, random_columns
 from tests_support import problem
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.actions import fold_kpis
+from civicpulse.insight.jobs import fold_all
 from civicpulse.insight.ledger import spans
 from civicpulse.insight.measures import BOUNDS, median_of
 from civicpulse.insight.schemas import Period
+from conftest import City
 
 BRUTE = """
 SELECT count(*) AS requests, count(*) FILTER (WHERE m) AS masters, count(*) FILTER (WHERE NOT m) AS duplicates,
@@ -33,8 +34,20 @@ FROM (SELECT *, master_id IS NULL AS m, state_category IN ('open', 'waiting') AS
              master_id IS NULL AND state_category IN ('resolved', 'closed') AND resolved_at IS NOT NULL AS d FROM requests) r
 """
 COMPACT = (
-    "requests masters duplicates backlog resolved sla_met sla_missed at_risk overdue breached ratings avg_rating disputes escalations"
-).split()
+    *(
+        "requests",
+        "masters",
+        "duplicates",
+        "backlog",
+        "resolved",
+        "sla_met",
+        "sla_missed",
+        "at_risk",
+        "overdue",
+        "breached",
+    ),
+    *("ratings", "avg_rating", "disputes", "escalations"),
+)
 
 
 async def brute(tx: Tx, where: str = "true", **values: Any) -> Row:
@@ -197,6 +210,16 @@ async def test_a_fold_changes_no_figure_and_a_second_one_finds_nothing(city: Cit
         assert await fold_kpis(tx) == 0
     after = (await admin.get("/analytics/kpis")).json()
     assert {**before, "computed": None} == {**after, "computed": None}
+
+
+async def test_the_worker_folds_every_tenant(city: City, other_city: City) -> None:
+    await filled(city, 10, folded=False)
+    await filled(other_city, 5, folded=False)
+    assert await fold_all(city.services) == 0
+    for home, count in ((city, 10), (other_city, 5)):
+        async with home.transaction() as tx:
+            assert await tx.value("SELECT count(*) FROM kpi_deltas") == 0
+            assert await tx.value("SELECT sum(masters) FROM kpi_cells WHERE dims = 0 AND is_month") == count
 
 
 async def test_only_one_transaction_folds_at_a_time(city: City) -> None:

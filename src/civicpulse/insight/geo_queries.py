@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.schemas import Scope
+from civicpulse.insight.viewport import Span, cell_spans
 
 FINEST = 10  # the resolution of requests.cell
 
@@ -18,25 +19,29 @@ _PARENT = "({cell} | ((1::bigint << (3 * (15 - {resolution}))) - 1))"
 _WEIGHT = """(CASE r.priority WHEN 'P1' THEN %(w1)s WHEN 'P2' THEN %(w2)s WHEN 'P3' THEN %(w3)s ELSE %(w4)s END)::float8
     * ln(1 + greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600)"""
 
-_OPEN = sql.SQL(
-    """r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NULL{narrowed}"""
-)
+_OPEN = sql.SQL("""requests r
+WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NULL{narrowed}""")
+# A small box is read as spans of cells, each a short descent into the index. The OFFSET keeps the planner from turning it
+# round and reading everything that is open.
+_OPEN_IN_SPANS = sql.SQL("""unnest(%(lows)s::bigint[], %(highs)s::bigint[]) AS span (low, high)
+CROSS JOIN LATERAL (
+    SELECT r.cell, r.request_id, r.zone_id, r.category, r.priority, r.status, r.sla_state, r.created_at, r.lon, r.lat
+    FROM {open} AND r.cell >= span.low AND r.cell <= span.high OFFSET 0
+) AS r WHERE true""")
 
-_COUNT = sql.SQL(
-    "SELECT count(*) FROM (SELECT 1 FROM requests r WHERE {open} AND r.cell IS NOT NULL LIMIT %(most)s) AS few"
-)
+_COUNT = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {open} AND r.cell IS NOT NULL LIMIT %(most)s) AS few")
 
 _POINTS = sql.SQL("""
 SELECT r.request_id, r.category, r.priority, r.status, r.zone_id, r.lon, r.lat, {weight} AS weight,
        greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600 AS age_hours
-FROM requests r WHERE {open} AND r.cell IS NOT NULL ORDER BY weight DESC LIMIT %(most)s
+FROM {open} AND r.cell IS NOT NULL ORDER BY weight DESC LIMIT %(most)s
 """)
 
 # The finest of the allowed resolutions that makes at most `most` cells; a CASE stops counting at the first that fits.
 _CELLS = sql.SQL("""
 WITH fine AS MATERIALIZED (
     SELECT {finest} AS cell, count(*) AS n, sum({weight}) AS weight, min(r.cell) AS low, max(r.cell) AS high
-    FROM requests r WHERE {open} AND r.cell IS NOT NULL GROUP BY 1
+    FROM {open} AND r.cell IS NOT NULL GROUP BY 1
 ), fit AS MATERIALIZED (
     SELECT CASE {choices} ELSE 0 END AS resolution
 )
@@ -47,14 +52,14 @@ _CHOICE = sql.SQL("WHEN (SELECT count(DISTINCT {parent}) FROM fine f) <= %(most)
 
 _SINGLES = sql.SQL("""
 SELECT r.cell, r.request_id, r.category, r.priority, r.status, r.lon, r.lat
-FROM requests r WHERE {open} AND r.cell = ANY(%(cells)s)
+FROM {open} AND r.cell = ANY(%(cells)s)
 """)
 
 _ZONES_OPEN = sql.SQL("""
 SELECT r.zone_id, count(*) AS open, count(*) FILTER (WHERE r.sla_state = 'overdue') AS overdue,
        count(*) FILTER (WHERE r.sla_state = 'breached') AS breached,
        count(*) FILTER (WHERE r.sla_state = 'at_risk') AS at_risk, sum({weight}) AS weight
-FROM requests r WHERE {open} GROUP BY r.zone_id
+FROM {open} GROUP BY r.zone_id
 """)
 
 _ZONES_RESOLVED = sql.SQL("""
@@ -115,13 +120,25 @@ def _narrowed(
     return sql.Composed(parts)
 
 
+def _spans(scope: Scope) -> list[Span] | None:
+    return None if scope.bbox is None else cell_spans(scope.bbox)
+
+
+def _open(scope: Scope) -> sql.Composed:
+    """What follows FROM to read the open requests in scope as `r`, up to a WHERE that takes further conditions."""
+    everywhere = _OPEN.format(narrowed=_narrowed(scope))
+    return everywhere if _spans(scope) is None else _OPEN_IN_SPANS.format(open=everywhere)
+
+
 def _parent(cell: str, resolution: int | str) -> sql.SQL:
     return sql.SQL(_PARENT.format(cell=cell, resolution=resolution))
 
 
 def _values(tx: Tx, scope: Scope, **more: Any) -> dict[str, Any]:
     box = dict(zip(("west", "south", "east", "north"), scope.bbox, strict=True)) if scope.bbox else {}
-    return {"tenant_id": tx.tenant_id, **scope.values(), **box, **more}
+    spans = _spans(scope) or []
+    ends = {"lows": [low for low, _ in spans], "highs": [high for _, high in spans]}
+    return {"tenant_id": tx.tenant_id, **scope.values(), **box, **ends, **more}
 
 
 def _weighing(weights: Mapping[str, float], at: datetime) -> dict[str, float]:
@@ -130,14 +147,14 @@ def _weighing(weights: Mapping[str, float], at: datetime) -> dict[str, float]:
 
 async def count_open(tx: Tx, scope: Scope, *, most: int) -> int:
     """How many open requests with a place there are, counted up to `most`."""
-    statement = _COUNT.format(open=_OPEN.format(narrowed=_narrowed(scope)))
+    statement = _COUNT.format(open=_open(scope))
     counted: int = await tx.value(statement, _values(tx, scope, most=most))
     return counted
 
 
 async def list_points(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, most: int) -> list[Row]:
     """The `most` heaviest open requests with their weight and age."""
-    statement = _POINTS.format(open=_OPEN.format(narrowed=_narrowed(scope)), weight=sql.SQL(_WEIGHT))
+    statement = _POINTS.format(open=_open(scope), weight=sql.SQL(_WEIGHT))
     return await tx.rows(statement, _values(tx, scope, most=most, **_weighing(weights, at)))
 
 
@@ -154,7 +171,7 @@ async def list_cells(
     statement = _CELLS.format(
         finest=_parent("r.cell", finest),
         weight=sql.SQL(_WEIGHT),
-        open=_OPEN.format(narrowed=_narrowed(scope)),
+        open=_open(scope),
         choices=sql.SQL(" ").join(choices),
         parent=_parent("f.cell", "fit.resolution"),
     )
@@ -165,13 +182,13 @@ async def list_in_cells(tx: Tx, scope: Scope, cells: Sequence[int]) -> list[Row]
     """The open requests in these cells of the finest resolution."""
     if not cells:
         return []
-    statement = _SINGLES.format(open=_OPEN.format(narrowed=_narrowed(scope)))
+    statement = _SINGLES.format(open=_open(scope))
     return await tx.rows(statement, _values(tx, scope, cells=list(cells)))
 
 
 async def count_by_zone(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime) -> list[Row]:
     """Open requests by zone: open, overdue, breached, at_risk and weight."""
-    statement = _ZONES_OPEN.format(open=_OPEN.format(narrowed=_narrowed(scope)), weight=sql.SQL(_WEIGHT))
+    statement = _ZONES_OPEN.format(open=_open(scope), weight=sql.SQL(_WEIGHT))
     return await tx.rows(statement, _values(tx, scope, **_weighing(weights, at)))
 
 

@@ -86,7 +86,7 @@ USING (
            CASE WHEN s.dims & 2 > 0 THEN m.category ELSE '' END AS category,
            CASE WHEN s.dims & 4 > 0 THEN m.priority ELSE '' END AS priority, m.status, m.is_public, {sums}, {bucket_sums}
     FROM merged m CROSS JOIN generate_series(0, 7) AS s (dims) CROSS JOIN (VALUES (true), (false)) AS p (is_month)
-    GROUP BY 1, 2, 3, 4, 5, 6, m.status, m.is_public
+    GROUP BY 1, 2, 3, 4, 5, 6, m.status, m.is_public ORDER BY 1, 2, 3
 ) AS n
 ON c.tenant_id = %(tenant_id)s AND c.dims = n.dims AND c.is_month = n.is_month AND c.start = n.start AND c.zone_id = n.zone_id
    AND c.category = n.category AND c.priority = n.priority AND c.status = n.status AND c.is_public = n.is_public

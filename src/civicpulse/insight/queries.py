@@ -8,39 +8,42 @@ from psycopg import sql
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.schemas import Scope
 
-# A master repeats the one before it at the same place and in the same category when it comes within the window. The first
-# of such a chain is a first report. The window before the period is read only to see whether a chain had begun there.
+# A master repeats the one before it at the same place and in the same category when it comes within the window; otherwise
+# it is a first report, and what repeats it, one after the other, is its chain. The window before the period is read only to
+# see whether a chain had begun there. In the order of the index requests_candidates, so nothing is sorted.
 _CHAINS = sql.SQL("""
 WITH reports AS (
-    SELECT r.cell, r.category, r.created_at,
-           lag(r.created_at) OVER (PARTITION BY r.category, r.cell ORDER BY r.created_at, r.id) AS before
+    SELECT r.cell, r.category, r.created_at, lag(r.created_at) OVER same_place AS before, lead(r.created_at) OVER same_place AS after
     FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL AND r.cell IS NOT NULL
       AND r.created_at >= %(read_from)s AND r.created_at < %(read_to)s{narrowed}
-), numbered AS (
-    SELECT cell, category, created_at, created_at - before AS gap, before IS NULL OR created_at - before > %(window)s AS is_first,
-           count(*) FILTER (WHERE before IS NULL OR created_at - before > %(window)s)
-               OVER (PARTITION BY category, cell ORDER BY created_at ROWS UNBOUNDED PRECEDING) AS chain
+    WINDOW same_place AS (PARTITION BY r.category, r.cell ORDER BY r.created_at)
+), judged AS (
+    SELECT cell, category, created_at, before IS NULL OR created_at - before > %(window)s AS is_first,
+           CASE WHEN after - created_at <= %(window)s THEN after - created_at END AS to_repeat
     FROM reports
 ), chains AS MATERIALIZED (
-    SELECT cell, category, min(created_at) AS first_at, count(*) - 1 AS repeats,
-           (array_agg(created_at ORDER BY created_at))[2] - min(created_at) AS to_repeat
-    FROM numbered GROUP BY category, cell, chain
-    HAVING min(created_at) >= %(since)s AND min(created_at) < %(until)s
+    SELECT cell, category, is_first, to_repeat,
+           max(created_at) FILTER (WHERE is_first)
+               OVER (PARTITION BY category, cell ORDER BY created_at) AS first_at
+    FROM judged
 )
 """)
 
 _WEEKS = sql.SQL("""
-SELECT date_trunc('week', first_at)::date AS start, count(*) AS first_reports, count(*) FILTER (WHERE repeats > 0) AS repeated,
-       sum(repeats)::bigint AS repeats,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', to_repeat) / 86400) AS median_days,
+SELECT date_trunc('week', first_at)::date AS start, count(*) FILTER (WHERE is_first) AS first_reports,
+       count(*) FILTER (WHERE is_first AND to_repeat IS NOT NULL) AS repeated, count(*) FILTER (WHERE NOT is_first) AS repeats,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', to_repeat) / 86400)
+           FILTER (WHERE is_first AND to_repeat IS NOT NULL) AS median_days,
        NULL::bigint AS cell, NULL::text AS category
-FROM chains GROUP BY 1
+FROM chains WHERE first_at >= %(since)s AND first_at < %(until)s GROUP BY 1
 """)
 
 _PLACES = sql.SQL("""
-(SELECT NULL::date, count(*), count(*) FILTER (WHERE repeats > 0), sum(repeats)::bigint, NULL::float8, cell, category
- FROM chains WHERE repeats > 0 GROUP BY cell, category ORDER BY sum(repeats) DESC, cell, category LIMIT %(places)s)
+(SELECT NULL::date, count(*) FILTER (WHERE is_first), count(*) FILTER (WHERE is_first AND to_repeat IS NOT NULL),
+        count(*) FILTER (WHERE NOT is_first) AS repeats, NULL::float8, cell, category
+ FROM chains WHERE first_at >= %(since)s AND first_at < %(until)s AND (NOT is_first OR to_repeat IS NOT NULL)
+ GROUP BY cell, category ORDER BY repeats DESC, cell, category LIMIT %(places)s)
 """)
 
 # Each agent's three counts come from an index of their own, for the agents of this page only.

@@ -8,7 +8,7 @@ CREATE TABLE kpi_deltas (
     zone_id       text NOT NULL,
     category      text NOT NULL,
     priority      text NOT NULL,
-    status        text NOT NULL,     -- '' for duplicates: they follow their master
+    status        text NOT NULL,     -- of the backlog only, else '': figures are by open state, and most cells of the past are one row
     is_public     boolean NOT NULL,
     bucket        smallint,          -- of the resolution time, see kpi_bucket; NULL while unresolved
     masters       int NOT NULL,
@@ -37,7 +37,7 @@ CREATE INDEX kpi_deltas_tenant ON kpi_deltas (tenant_id);
 -- 4 priority), the others are ''. So a question with any filters and any breakdown reads only rows that it needs. Each
 -- exists per month (is_month, start = first day) and per day. h00..h31: resolved requests by bucket, NULL for none.
 CREATE TABLE kpi_cells (
-    tenant_id     uuid NOT NULL REFERENCES tenants,
+    tenant_id     uuid NOT NULL,
     dims          smallint NOT NULL CHECK (dims BETWEEN 0 AND 7),
     is_month      boolean NOT NULL,
     start         date NOT NULL,
@@ -81,7 +81,7 @@ CREATE FUNCTION kpi_bucket(minutes double precision) RETURNS smallint LANGUAGE s
 -- escalation counts wherever it happened. Read for parts of days, and by the check that the ledger is right.
 CREATE VIEW kpi_contributions WITH (security_invoker = true) AS
 SELECT r.tenant_id, r.id, r.created_at, (r.created_at AT TIME ZONE 'UTC')::date AS day, r.zone_id, r.category, r.priority,
-       CASE WHEN is_master THEN r.status ELSE '' END AS status, r.is_public,
+       CASE WHEN is_master AND NOT is_over THEN r.status ELSE '' END AS status, r.is_public,
        CASE WHEN is_done THEN kpi_bucket(ms / 60000.0) END AS bucket,
        is_master::int AS masters, (NOT is_master)::int AS duplicates, (is_master AND NOT is_over)::int AS backlog,
        is_done::int AS resolved, CASE WHEN is_done THEN ms ELSE 0 END AS resolution_ms,
@@ -112,7 +112,7 @@ BEGIN
         ms := CASE WHEN is_done THEN (date_part('epoch', r.resolved_at - r.created_at) * 1000)::bigint ELSE 0 END;
         INSERT INTO kpi_deltas VALUES (
             r.tenant_id, (r.created_at AT TIME ZONE 'UTC')::date, r.zone_id, r.category, r.priority,
-            CASE WHEN is_master THEN r.status ELSE '' END, r.is_public, CASE WHEN is_done THEN kpi_bucket(ms / 60000.0) END,
+            CASE WHEN is_master AND NOT is_over THEN r.status ELSE '' END, r.is_public, CASE WHEN is_done THEN kpi_bucket(ms / 60000.0) END,
             sign * is_master::int, sign * (NOT is_master)::int, sign * (is_master AND NOT is_over)::int,
             sign * is_done::int, sign * ms, sign * (is_master AND r.sla_state <> 'no_sla')::int,
             sign * coalesce(is_over AND r.sla_met, false)::int, sign * coalesce(is_over AND NOT r.sla_met, false)::int,
@@ -169,7 +169,7 @@ REVOKE CREATE ON SCHEMA public FROM civicpulse_gate;
 
 -- The map: every column that a feed filters, groups or weighs by, so that it never visits the table.
 CREATE INDEX requests_open ON requests (tenant_id, cell)
-    INCLUDE (zone_id, category, priority, status, sla_state, created_at, lon, lat, is_public)
+    INCLUDE (request_id, zone_id, category, priority, status, sla_state, created_at, lon, lat, is_public)
     WHERE state_category IN ('open', 'waiting') AND master_id IS NULL;
 -- Exact medians of narrow questions, and what was resolved lately. Written when a request is resolved, not at intake.
 CREATE INDEX requests_resolution ON requests (tenant_id, zone_id, category, priority, created_at)
@@ -177,6 +177,10 @@ CREATE INDEX requests_resolution ON requests (tenant_id, zone_id, category, prio
 CREATE INDEX requests_resolved ON requests (tenant_id, resolved_at)
     INCLUDE (created_at, zone_id, category, priority, state_category, is_public)
     WHERE resolved_at IS NOT NULL AND master_id IS NULL;
+-- What comes back at the same place is read in this order, without visiting the table.
+DROP INDEX requests_candidates;
+CREATE INDEX requests_candidates ON requests (tenant_id, category, cell, created_at) INCLUDE (zone_id, is_public)
+    WHERE master_id IS NULL AND cell IS NOT NULL;
 -- An agent's desk: what is open now, what came and what was done in a period.
 DROP INDEX requests_agent_open;
 CREATE INDEX requests_agent_open ON requests (tenant_id, assigned_agent_id) INCLUDE (status, sla_state)
