@@ -17,7 +17,7 @@ from civicpulse.sample.world import CREWS, DESK, DONE, OPEN, Case, World, within
 ROUND_THE_CLOCK = ("noise", "illegal_parking", "stray_animal")
 TRIAGE_MINUTES = {"P1": 9.0, "P2": 35.0, "P3": 240.0, "P4": 700.0}  # the median from report to triage
 PACE_MEDIAN, PACE_SPREAD = 0.33, 0.75  # of the target that a piece of work takes, log-normal
-NOT_OURS, FORGOTTEN, STUCK, BY_HAND = 0.025, 0.03, 0.07, 0.2
+NOT_OURS, FORGOTTEN, STUCK, BY_HAND = 0.025, 0.03, 0.085, 0.3
 RECLASSIFIED_PRIORITY, DISPUTED, DISPUTE_ACCEPTED = 0.07, 0.045, 0.65
 STAFF_MERGES, STAFF_UNMERGES = 0.6, 0.15
 
@@ -136,7 +136,7 @@ async def _work(world: World, case: Case) -> Life:
     yield start if case.priority == "P1" else within(CREWS, start, rng)
     if world.chance(0.6):
         await _milestone(world, case, "arrived")
-        if world.chance(0.25):
+        if world.chance(0.12):
             yield world.after(5, 45)
             await _milestone(world, case, "work_started")
     else:

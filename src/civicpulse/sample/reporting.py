@@ -69,9 +69,9 @@ async def report_life(world: World, seen: Sighting, residents: Sequence[Resident
 
 def _beside(world: World, case: Case) -> list[Life]:
     lives: list[Life] = []
-    if case.resident is not None and world.chance(0.3 * case.resident.zeal * 2):
+    if case.resident is not None and world.chance(0.5 * case.resident.zeal):
         lives.append(talk_life(world, case))
-    if world.chance(0.26):
+    if world.chance(0.22):
         lives.append(note_life(world, case))
     if world.chance(PRESSED):
         lives.append(pressure_life(world, case))

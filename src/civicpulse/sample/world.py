@@ -24,7 +24,7 @@ DESK = ((390, 1350),) * 5 + ((480, 1320),) * 2
 CREWS = ((420, 1020),) * 5 + ((450, 900), None)
 
 BUSINESS_STRETCH = 168 / 40  # an hour of the business calendar is so long on the wall
-STRAIN, STRAIN_DAYS = 3.0, 18  # lately half of the crews are ill: so much slower, and since how many days
+STRAIN, STRAIN_DAYS = 3.2, 21  # lately half of the crews are ill: so much slower, and since how many days
 
 
 @dataclass(slots=True, eq=False)
