@@ -360,6 +360,36 @@ async def test_a_call_that_cannot_be_used_is_a_422_and_changes_nothing(city) -> 
     assert (await staff.get(f"/requests/{number}")).content == before
 
 
+async def test_files_that_cannot_be_used_are_a_4xx(city) -> None:
+    staff = await city.client("admin")
+    number = (await create(staff))["request_id"]
+    parts = "multipart/form-data; boundary=x"
+    good = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc\r\n--x--\r\n'
+    for content_type, content in {
+        ("application/json", b"{}"),
+        ("application/json", b"{"),
+        ("multipart/form-data", good),
+        (parts, b""),
+        (parts, b"garbage"),
+        (parts, good[:-20]),
+        (parts, good.replace(b"form-data; name", b"form-data; nume")),
+        (parts, good.replace(b"abc", b"")),
+        (parts, good.replace(b'; filename="a"', b"")),
+        ("application/x-www-form-urlencoded", b"file=abc"),
+    }:
+        answer = await staff.post(
+            f"/requests/{number}/evidence", content=content, headers={"Content-Type": content_type}
+        )
+        assert 400 <= answer.status_code < 500, (content_type, content, answer.text[:200])
+        problem(answer, answer.status_code)
+    for name in ("a\x00b", "..\\..\\x", "\u202egnp.exe", "x" * 5000, '"; x="', "\ud800"):
+        raw = good.replace(b'"a"', f'"{name}"'.encode("utf-8", "surrogatepass"))
+        answer = await staff.post(f"/requests/{number}/evidence", content=raw, headers={"Content-Type": parts})
+        assert answer.status_code < 500, (name, answer.text[:200])
+    problem(await staff.get("/evidence/1234"), 422)
+    problem(await staff.get(f"/evidence/{uuid4()}"), 404)
+
+
 # ------------------------------------------------------------------------------------------------------ by chance
 
 scalars = st.one_of(

@@ -63,7 +63,12 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
                 '{"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,1],[0,0]]]}',
             ],
         )
-    ids = {"request_id": [number], "agent_id": [agent["_id"], agent["agent_code"]]}
+    kept = await admin.post(
+        f"/requests/{number}/evidence", files={"file": (f"{mark}.txt", mark.encode(), "text/plain")}
+    )
+    assert kept.status_code == 201, kept.text
+    evidence_id = kept.json()["items"][0]["url"].rpartition("/")[2]
+    ids = {"evidence_id": [evidence_id], "request_id": [number], "agent_id": [agent["_id"], agent["agent_code"]]}
     return Things(ids | {"citizen_id": [citizen.json()["_id"]], "zone_id": [f"Z-{mark}"]})
 
 
@@ -102,7 +107,7 @@ async def test_another_tenants_things_are_not_found_on_any_route(city, other_cit
             body = body_for(route, method)
             for values in itertools.product(*(theirs.ids[name] for name in names)):
                 path = route.path.format(**dict(zip(names, values, strict=True)))
-                answers = [await client.request(method, path, **sent) for sent in _bodies(method, body)]
+                answers = [await client.request(method, path, **sent) for sent in _bodies(method, route, body)]
                 tried += len(answers)
                 if all(answer.status_code == 404 and MARK not in _told(answer, path) for answer in answers):
                     continue
@@ -116,10 +121,13 @@ async def test_another_tenants_things_are_not_found_on_any_route(city, other_cit
     assert not leaks, "\n".join(leaks)
 
 
-def _bodies(method: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _bodies(method: str, route: APIRoute, body: dict[str, Any] | None) -> list[dict[str, Any]]:
     if method in ("GET", "HEAD", "DELETE"):
         return [{}]
-    return [{}, {"json": {}}, {"json": body if body is not None else {"x": 1}}]
+    sent: list[dict[str, Any]] = [{}, {"json": {}}, {"json": body if body is not None else {"x": 1}}]
+    if route.path.endswith("/evidence"):
+        sent.append({"files": {"file": ("a.txt", b"a", "text/plain")}})
+    return sent
 
 
 def _told(answer: httpx.Response, path: str) -> str:

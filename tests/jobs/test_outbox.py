@@ -103,7 +103,7 @@ async def test_a_failing_reaction_is_undone_tried_again_later_and_then_parked(ci
         await hurry(city)
         await ear.drain()
         assert len(ear.heard) == heard + (attempt < most), "parked rows are left alone"
-    assert pauses == [5, 10, 20, 40]
+    assert all(most - 4 <= pause <= most for pause, most in zip(pauses, (5, 10, 20, 40), strict=True)), pauses
     document = (await anybody.get(f"/requests/{bad['request_id']}")).json()
     assert document["computed_kpis"]["breach_reason"] is None, "what the failing reaction had written is undone"
 
