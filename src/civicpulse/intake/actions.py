@@ -28,7 +28,6 @@ from civicpulse.requests.queries import add_evidence, lock_by_ids
 from civicpulse.rules.access import Permission, may
 from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, address_key, judge
 from civicpulse.rules.priority import choose_priority, score_of_priority
-from civicpulse.rules.sla import choose_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ async def _prepare(
     lon, lat = body.location.coordinates[0], body.location.coordinates[1]
     zone_id = await _zone(tx, pack, body)
     priority, score = _priority(actor, body, pack)
-    policy = choose_policy(pack.sla_rules, category=category.id, zone=zone_id, priority=priority)
+    policy = pack.policy_for(category.id, zone_id, priority)
     initial = pack.workflow.state(pack.workflow.initial)
     columns = clock.clock_columns(
         policy, clock.calendar_of(pack, policy), started_at=now, pauses=(), now=now, fired_steps=0, finished_at=None

@@ -1,7 +1,7 @@
 """A tenant's rules as data: the pack document, and the pack compiled for use by the rules (design, section 1)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -36,7 +36,7 @@ from civicpulse.rules.assignment import AssignmentPolicy
 from civicpulse.rules.calendar import ALWAYS, Calendar
 from civicpulse.rules.distribution import DistributionPolicy, EligibilityRule
 from civicpulse.rules.duplicates import DuplicatePolicy
-from civicpulse.rules.sla import Policy, PolicyRule, Step
+from civicpulse.rules.sla import Policy, PolicyRule, Step, choose_policy
 from civicpulse.rules.workflow import State, Transition, Workflow
 
 __all__ = ["Category", "Message", "Milestone", "Pack", "PackDocument", "Problem", "compile_pack"]
@@ -113,6 +113,8 @@ class Pack:
     _compatible: Mapping[str, tuple[str, ...]]
     _spellings: Mapping[str, Mapping[str, str]]
 
+    _chosen: dict[tuple[str, str, str], Policy | None] = field(default_factory=dict, repr=False, compare=False)
+
     @property
     def version(self) -> str:
         """The pack's version, such as "civic-1.0"."""
@@ -125,6 +127,13 @@ class Pack:
     def calendar_of(self, policy: Policy) -> Calendar:
         """The working hours that a policy counts in: 24x7 unless it names a calendar."""
         return ALWAYS if policy.calendar is None else self.calendars[policy.calendar]
+
+    def policy_for(self, category: str, zone: str, priority: str) -> Policy | None:
+        """The SLA policy of a request, by the rule (spec 1, A.3); remembered, as there are few combinations."""
+        key = (category, zone, priority)
+        if key not in self._chosen:
+            self._chosen[key] = choose_policy(self.sla_rules, category=category, zone=zone, priority=priority)
+        return self._chosen[key]
 
     def duplicate_policy(self, category: str) -> DuplicatePolicy:
         """The tenant's duplicate rule, with the category's own radius and window where it has them."""

@@ -12,7 +12,6 @@ from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.priority import score_of_priority
-from civicpulse.rules.sla import choose_policy
 from civicpulse.rules.workflow import Decision, decide_transition
 
 UPLOADERS = {"citizen": "citizen", "agent": "agent", "dispatcher": "staff", "system": "staff"}
@@ -140,7 +139,7 @@ def _classify(change: Change, decided: dict[str, Any]) -> None:
         changed["priority_score"] = score_of_priority(changed["priority"])
     change.set(**changed)
     if changed.keys() & {"category", "priority", "zone_id"} and not (row["sla"] or {}).get("target_at"):
-        policy = choose_policy(pack.sla_rules, category=row["category"], zone=row["zone_id"], priority=row["priority"])
+        policy = pack.policy_for(row["category"], row["zone_id"], row["priority"])
         if policy and policy.policy_id != (row["sla"] or {}).get("policy_id"):
             change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
     change.tell("classified", **{name: value for name, value in changed.items() if name != "priority_score"})

@@ -95,7 +95,7 @@ def _conditions(wanted: Filters) -> tuple[list[sql.SQL], dict[str, Any]]:
         "source = %(source)s": ("source", wanted.source),
         "external_id = %(external_id)s": ("external_id", wanted.external_id),
         "citizen_id = %(citizen_id)s": ("citizen_id", wanted.citizen_id),
-        "created_by = %(reporter)s": ("reporter", wanted.reporter),
+        "created_by = %(reporter)s AND r.created_by <> 'anonymous'": ("reporter", wanted.reporter),
     }
     for condition, (name, value) in single.items():
         if value is not None:
