@@ -16,10 +16,13 @@ from psycopg.abc import PQGen
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx, as_application
+from civicpulse.base.errors import Problem
+from civicpulse.base.log import get_logger
 from civicpulse.base.tenancy import Tenant
 
 Life: TypeAlias = AsyncGenerator[datetime]
 T = TypeVar("T")
+log = get_logger(__name__)
 
 STEPS_PER_TRANSACTION = 200
 # What a crash can lose is a sample, and the last transaction waits for the disk again.
@@ -38,7 +41,11 @@ class _Direct(AsyncConnection[Any]):
 
 
 class Engine:
-    """The queue of lives, and the connection that all of them write on; `tx` is its open transaction."""
+    """The queue of lives, and the connection that all of them write on; `tx` is its open transaction.
+
+    A life whose step the product refuses ends there with a warning, and the city goes on: actions decide before they
+    write.
+    """
 
     tx: Tx
 
@@ -84,7 +91,11 @@ class Engine:
             return False
         at, _, life = heapq.heappop(self._queue)
         with clock.at(at):
-            wakes_at = await anext(life, None)
+            try:
+                wakes_at = await anext(life, None)
+            except Problem as problem:
+                wakes_at = None
+                log.warning("sample_step_refused", code=problem.code, detail=problem.detail)
         if wakes_at is not None:
             self.start(max(at, wakes_at), life)
         return True

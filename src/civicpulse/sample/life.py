@@ -182,7 +182,7 @@ async def _verdict(world: World, case: Case) -> Life:
     late = clock.now() - case.created_at > timedelta(hours=case.hours)
     for follower in case.followers:
         world.engine.start(clock.now(), rating_life(world, follower, late=late, chance=0.3))
-    if case.resident is not None and world.chance(DISPUTED):
+    if case.resident is not None and not case.is_rated and world.chance(DISPUTED):
         yield world.after(40, 1100)
         await _rate(world, case, stars=world.rng.choice((1, 1, 2)), mood="dispute")
         yield within(DESK, world.after(60, 700), world.rng)
@@ -208,14 +208,14 @@ async def rating_life(world: World, case: Case, *, late: bool, chance: float) ->
     if not world.chance(chance if case.resident else chance / 4):
         return
     yield world.after(20, 4000)
-    if case.state not in DONE:
-        return  # disputed by somebody, or found to be another matter: the verdict has to wait
+    if case.state not in DONE or case.is_rated:
+        return  # reopened, found to be another matter, or rated while it followed a master
     stars = world.rng.choices((1, 2, 3, 4, 5), (24, 24, 26, 18, 8) if late else (3, 4, 11, 34, 48))[0]
     await _rate(world, case, stars=stars, mood="praise" if stars > 3 else "complaint")
 
 
 async def _rate(world: World, case: Case, *, stars: int, mood: str) -> None:
-    rng = world.rng
+    rng, case.is_rated = world.rng, True
     await talking.rate(
         world.tx,
         case.reporter,

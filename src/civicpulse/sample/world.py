@@ -45,6 +45,7 @@ class Case:
     is_spam: bool
     proposed: Sequence[str] = ()
     worker: Worker | None = None
+    is_rated: bool = False
     master: "Case | None" = None
     followers: list["Case"] = field(default_factory=list)
 
