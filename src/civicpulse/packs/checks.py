@@ -148,6 +148,7 @@ def _distribution_problems(document: PackDocument) -> Iterator[Problem]:
         return
     categories = {category.id for category in document.categories}
     known = {"category": categories, "segment": set(document.segments), "language": set(document.language_labels)}
+    yield from _repeated(("distribution", "split"), [entry.office for entry in shape.split], "office")
     for index, name in enumerate(shape.unassigned):
         if name not in categories:
             yield Problem(("distribution", "unassigned", index), f"unknown category {name!r}")

@@ -223,7 +223,7 @@ def distribution_policy(document: PackDocument) -> DistributionPolicy | None:
     return DistributionPolicy(
         name=document.assignment.name,
         home_country=shape.home_country,
-        split=MappingProxyType(dict(shape.split)),
+        split=MappingProxyType({entry.office: entry.share for entry in shape.split}),
         least_quality=shape.least_quality,
         rules=tuple(_eligibility(shape)) if "eligibility" in steps else (),
         in_turn=2 if "two_in_turn" in steps else 1,

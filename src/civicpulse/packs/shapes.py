@@ -207,15 +207,22 @@ class EligibilityShape(Shape):
     positions: tuple[Label, ...] = ()
 
 
+class SplitShare(Shape):
+    """An office, by name, and its share of the addresses that are unknown or abroad."""
+
+    office: Label
+    share: int = Field(default=1, ge=1, le=1000)
+
+
 class DistributionShape(Shape):
     """How tickets reach managers by offices (`rules.distribution`).
 
-    `split` shares unknown and foreign addresses among offices by name, such as {Astana: 1, Almaty: 1}; a place of less
-    than `least_quality` counts as unknown; `unassigned` are categories that nobody gets.
+    `split` shares unknown and foreign addresses among offices in turn, equal shares unless said; a place of less than
+    `least_quality` counts as unknown; `unassigned` are categories that nobody gets.
     """
 
     home_country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
-    split: dict[Label, Annotated[int, Field(ge=1, le=1000)]] = {}
+    split: tuple[SplitShare, ...] = ()
     least_quality: Literal["region", "town", "house"] = "region"
     eligibility: tuple[EligibilityShape, ...] = ()
     unassigned: tuple[Name, ...] = ()

@@ -12,6 +12,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
+from civicpulse.packs.model import Pack
 from civicpulse.people import queries as people
 from civicpulse.people.agents import list_active_agents
 from civicpulse.requests import queries
@@ -38,7 +39,7 @@ async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
     await lock_assigning(tx)
     if change.pack.distribution is not None:
         distributed = (await distribute_requests(tx, change.pack, [change.row["id"]])).decisions[0]
-        decision = await _as_assignment(tx, distributed)
+        decision = await _as_assignment(change, distributed)
         await _store(change, decision, office_id=distributed.office_id, steps=steps_json(distributed))
         change.set(office_id=distributed.office_id)
     else:
@@ -64,26 +65,30 @@ async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
 
 def decide(change: Change, agents: list[Row]) -> Assignment:
     """The rule's decision for a request among `agents` (rows of people.agents.list_active_agents)."""
-    row, pack = change.row, change.pack
-    facts = RequestFacts(
+    facts = [agent_facts(agent, change.row) for agent in agents]
+    return assign(request_facts(change.row, change.pack), facts, change.pack.assignment, now=change.at)
+
+
+def request_facts(row: Row, pack: Pack) -> RequestFacts:
+    """What of a request's row decides who may take it."""
+    return RequestFacts(
         category=row["category"],
         required_skills=frozenset(pack.required_skills(row["category"], row["sub_category"])),
         zone_id=row["zone_id"],
         priority=row["priority"],
     )
-    point = Point(row["lon"], row["lat"]) if row["lon"] is not None else None
-    return assign(facts, [_facts(agent, point) for agent in agents], pack.assignment, now=change.at)
 
 
-def _facts(agent: Row, point: Point | None) -> AgentFacts:
-    fence = agent["geo_fence"]
+def agent_facts(agent: Row, request: Row) -> AgentFacts:
+    """A row of people.agents.list_active_agents as the rule takes it, for a request at its place."""
+    fence, lon, lat = agent["geo_fence"], request["lon"], request["lat"]
     return AgentFacts(
         id=agent["id"],
         code=agent["agent_code"],
         name=agent["name"],
         skills=frozenset(agent["skills"]),
         zone_ids=frozenset(agent["zone_ids"]),
-        inside_geofence=bool(fence and point is not None and shape(fence).covers(point)),
+        inside_geofence=bool(fence and lon is not None and shape(fence).covers(Point(lon, lat))),
         schedule=Schedule(
             timezone=agent["timezone"],
             shifts=tuple(Shift(shift["day"], shift["start"], shift["end"]) for shift in agent["shifts"]),
@@ -95,16 +100,16 @@ def _facts(agent: Row, point: Point | None) -> AgentFacts:
     )
 
 
-async def _as_assignment(tx: Tx, decision: Distribution) -> Assignment:
+async def _as_assignment(change: Change, decision: Distribution) -> Assignment:
     """A distribution's decision in the shape of an assignment among agents."""
     ids = [agent_id for agent_id, _, _ in decision.candidates] + [one.manager_id for one in decision.failures]
-    agents = {row["id"]: row for row in await people.list_agents(tx, limit=None, ids=ids)}
+    agents = {row["id"]: row for row in await people.list_agents(change.tx, limit=None, ids=ids)}
     ranked = [
         Ranked(agent_id, agents[agent_id]["agent_code"], load, f"{name}, load {load}")
         for agent_id, name, load in decision.candidates
     ]
     return Assignment(
-        winner=_facts(agents[decision.manager_id], None) if decision.manager_id else None,
+        winner=agent_facts(agents[decision.manager_id], change.row) if decision.manager_id else None,
         candidates=tuple(sorted(ranked, key=lambda one: one.agent_id != decision.manager_id)),
         failures=tuple(
             Failure(one.manager_id, agents[one.manager_id]["agent_code"], one.rule, f"lacks {one.lacks}")

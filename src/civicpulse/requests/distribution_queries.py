@@ -41,6 +41,7 @@ ON CONFLICT (tenant_id) DO UPDATE SET state = excluded.state, updated_at = exclu
 
 PAST_TICKETS = f"""
 SELECT {TICKET_COLUMNS}, r.zone_id, r.sub_category, r.priority, r.assigned_agent_id, r.office_id, r.assigned_at,
+       r.state_category IN ('open', 'waiting') AS is_open,
        a.name AS agent_name, a.agent_code, o.name AS office_name
 FROM requests r
 LEFT JOIN agents a ON a.tenant_id = r.tenant_id AND a.id = r.assigned_agent_id

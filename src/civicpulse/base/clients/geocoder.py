@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from geopy.adapters import URLLibAdapter
 from geopy.exc import GeopyError
 from geopy.geocoders import Nominatim
 
@@ -48,6 +49,7 @@ class NominatimClient:
             domain=f"{parts.netloc}{parts.path}".rstrip("/"),
             user_agent=USER_AGENT,
             timeout=timeout_seconds,
+            adapter_factory=URLLibAdapter,  # the other one repeats failed requests by itself, against the turns
         )
         self._db, self._timeout_seconds, self._pause_seconds = db, timeout_seconds, pause_seconds
         self._one_at_a_time = asyncio.Lock()  # so that a process waits for its turn with one connection only
@@ -74,7 +76,8 @@ class NominatimClient:
             location = await asyncio.wait_for(ask, self._timeout_seconds + 1)
             return None if location is None else _found(location.raw)
         except (GeopyError, TimeoutError, KeyError, TypeError, ValueError) as error:
-            raise GeocoderUnavailable(f"{type(error).__name__}: {error}") from error
+            # Only the kind: the text of the error holds the address that was asked for.
+            raise GeocoderUnavailable(type(error).__name__) from error
 
 
 def _found(raw: dict[str, Any]) -> Found:

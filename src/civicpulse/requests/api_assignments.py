@@ -1,0 +1,47 @@
+"""HTTP of assignments: what another policy would have done."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from civicpulse.base.web import Json, TransactionRoute
+from civicpulse.base.wire import DayOrInstant, Wire, Word
+from civicpulse.people.callers import Caller, needs
+from civicpulse.requests.simulating import simulate
+from civicpulse.rules.access import Permission
+
+router = APIRouter(route_class=TransactionRoute, tags=["assignments"])
+
+MOST_TICKETS = 5_000
+
+
+class PolicyIn(Wire):
+    """Fields to change in the pack's sections of these names; what is not named stays as it is."""
+
+    assignment: dict[str, Any] = Field(default_factory=dict)
+    distribution: dict[str, Any] = Field(default_factory=dict)
+
+
+class SimulationIn(Wire):
+    """Which tickets, and the policy to try on them: created from `from` until before `to`, or listed."""
+
+    policy: PolicyIn = PolicyIn()
+    since: Annotated[DayOrInstant | None, Field(alias="from")] = None
+    until: Annotated[DayOrInstant | None, Field(alias="to")] = None
+    request_ids: Annotated[list[Word], Field(max_length=MOST_TICKETS)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_TICKETS)] = 500
+
+
+@router.post("/assignments/simulate", summary="Try another assignment policy on past tickets")
+async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permission.ASSIGNMENT_SIMULATE)) -> Response:
+    """Before and after for each ticket, counts of changes and the load of each office and agent. Nothing is written."""
+    simulated = await simulate(
+        caller.tx,
+        body.policy.model_dump(),
+        since=body.since,
+        until=body.until,
+        numbers=body.request_ids,
+        most=body.limit,
+    )
+    return Json(simulated)

@@ -1,0 +1,120 @@
+"""Offices and managers: upserted by their natural keys, placed; and addresses as people write them."""
+
+import time
+
+import pytest
+from fastapi import FastAPI
+
+from civicpulse.base.events import SYSTEM
+from civicpulse.people.managers import ManagerDraft, put_managers
+from civicpulse.places.geocoding import AddressParts, geocode_many
+from civicpulse.places.offices import OfficeDraft, list_offices, place_offices, put_offices
+from civicpulse.places.offline import country_code, find
+from conftest import City, make_city
+
+
+@pytest.fixture
+async def company(app: FastAPI, database_url: str) -> City:
+    return await make_city(app, database_url, pack="contact_centre")
+
+
+async def test_an_office_is_known_by_its_name_and_a_new_address_is_placed_anew(company: City) -> None:
+    async with company.transaction() as tx:
+        first = await put_offices(tx, SYSTEM, [OfficeDraft("Алматы", "Абая 1"), OfficeDraft("Тараз", "Желтоксан 86")])
+        assert await place_offices(tx) == []
+    async with company.transaction() as tx:
+        again = await put_offices(tx, SYSTEM, [OfficeDraft("Алматы", "Абая 1"), OfficeDraft("Тараз", "Толе би 3")])
+        assert (again.added, again.changed) == ((), ("Тараз",))
+        assert again.ids == first.ids
+        rows = {row["name"]: row for row in await list_offices(tx)}
+        assert rows["Тараз"]["lon"] is None
+        assert rows["Алматы"]["lon"] == pytest.approx(76.9, abs=0.2)
+        assert await place_offices(tx) == []
+        assert (await list_offices(tx))[1]["geo_quality"] == "town"
+
+
+async def test_an_office_that_cannot_be_placed_is_named_and_not_looked_for_each_time(company: City) -> None:
+    async with company.transaction() as tx:
+        await put_offices(tx, SYSTEM, [OfficeDraft("Головной офис", "ул. Центральная, 1")])
+        assert await place_offices(tx) == ["Головной офис"]
+        assert await place_offices(tx) == []
+
+
+async def test_a_manager_is_known_by_name_and_office(company: City) -> None:
+    async with company.transaction() as tx:
+        offices = (await put_offices(tx, SYSTEM, [OfficeDraft("Алматы"), OfficeDraft("Тараз")])).ids
+        here = ManagerDraft("Иванов", offices["Алматы"], "Специалист", ("KZ",), 3)
+        there = ManagerDraft("Иванов", offices["Тараз"])
+        first = await put_managers(tx, SYSTEM, [here, there], timezone="Asia/Almaty")
+        assert (first.added, first.changed) == (2, 0)
+    async with company.transaction() as tx:
+        busier = ManagerDraft("Иванов", offices["Алматы"], "Специалист", ("KZ",), 5)
+        again = await put_managers(tx, SYSTEM, [busier, there], timezone="Asia/Almaty")
+        assert (again.added, again.changed) == (0, 1)
+        assert again.ids == first.ids
+        loads = await tx.rows("SELECT base_load, skills FROM agents ORDER BY base_load")
+    assert [(row["base_load"], row["skills"]) for row in loads] == [(0, []), (5, ["KZ"])]
+
+
+@pytest.mark.parametrize(
+    ("country", "region", "town", "quality", "matched"),
+    [
+        ("Казахстан", "Акмолинская обл.", "Косшы / Астана", "town", "Koshi"),
+        ("Казахстан", "Алматинская обл.", "Конаев (Капчагай)", "town", "Konayev"),
+        ("", "Mangystau obl.", "Aktau", "town", "Aktau"),
+        ("Казахстан", "", "Шымкент обл. Туркестан", "town", "Turkistan"),
+        ("Казахстан", "ЮКО / Шымкент обл.", "Туркестан", "town", "Turkistan"),
+        ("Казахстан", "Семипалатинская обл. / ВКО", "Усть-Каменогорск", "town", "Ust-Kamenogorsk"),
+        ("Казахстан", "СКО", "Петропавловск", "town", "Petropavl"),
+        ("Қазақстан", "Ақмола облысы", "Қосшы қ.", "town", "Koshi"),
+        ("Kazakhstan", "Almaty region", "g. Talgar", "town", "Talghar"),
+        ("РК", "Алматинская", "ТУРГЕНЬ", "town", "Turgen"),
+        ("Казахстан", "", "г.Алма-Ата", "town", "Almaty"),
+        ("Казахстан", "", "Нур-Султан", "town", "Astana"),
+        ("Казахстан", "Карагандинская", "Темиртау", "town", "Temirtau"),
+        ("Казахстан", "Карагандинская", "Тимиртау", "town", "Temirtau"),  # a misspelling inside the region
+        ("Казахстан", "Павлодарская", "Аксу", "town", "Aksu"),
+        ("Казахстан", "", "Аксу", "none", None),  # several, none by far the largest
+        ("Казахстан", "Алматинская", "Неведомое", "region", "Алматинская"),
+        ("Казахстан", "г. Астана", "р-н Есиль", "town", "Акмолинская"),
+        ("Казахстан", "", "мкр. Самал", "none", None),
+        ("Казахстан", "", "", "none", None),
+        ("Фридония", "", "Алматы", "none", None),
+    ],
+)
+def test_messy_addresses_are_read_or_honestly_not(
+    country: str, region: str, town: str, quality: str, matched: str | None
+) -> None:
+    place = find(AddressParts(country, region, town), home="KZ")
+    if matched == "Акмолинская":
+        matched = "Астана"
+    assert (place.quality, place.matched) == (quality, matched)
+
+
+def test_abroad_is_abroad_and_a_region_tells_the_country() -> None:
+    assert find(AddressParts("Россия", None, "Москва"), home="KZ").country_code == "RU"
+    assert find(AddressParts(None, None, "Ташкент"), home="KZ").country_code == "UZ"
+    assert find(AddressParts("Азербайджан", None, None), home="KZ") == find(AddressParts("AZ"), home=None)
+    assert find(AddressParts(None, "Мангистауская область", None), home="KZ").country_code == "KZ"
+    assert [country_code(name) for name in ("Казакстан", "USA", "Қырғызстан", "Атлантида")] == ["KZ", "US", "KG", None]
+
+
+def test_one_line_is_enough() -> None:
+    line = "Туркестанская обл., г. Кентау, ул. Абая 5"
+    assert find(AddressParts(raw=line), home="KZ").matched == "Kentau"
+    assert find(AddressParts(raw="Казахстан, Алматы, Абая 10")).matched == "Almaty"
+    assert find(AddressParts(raw="Акмолинская область Целиноградский район село Косшы"), home="KZ").matched == "Koshi"
+
+
+async def test_two_thousand_addresses_a_second(company: City) -> None:
+    towns = ["Кокпекты", "Тургень", "Незнакомое", "Каскелен", "Косшы / Астана"]
+    parts = [
+        AddressParts("Казахстан", "Алматинская обл.", f"{towns[n % 5]} {'ь' * (n % 3)}", "ул.", str(n))
+        for n in range(4000)
+    ]
+    async with company.transaction() as tx:
+        await geocode_many(tx, parts[:1])  # reads the country
+        started = time.perf_counter()
+        await geocode_many(tx, parts)
+        seconds = time.perf_counter() - started
+    assert 4000 / seconds > 2000
