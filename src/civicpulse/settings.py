@@ -1,7 +1,7 @@
 """One frozen Settings; the only reader of the environment."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,6 +44,11 @@ class Settings:
     tile_url: str = ""
     nominatim_url: str = ""
     nominatim_timeout_seconds: float = 5.0
+    llm_url: str = ""
+    llm_model: str = ""
+    llm_key: str = field(default="", repr=False)
+    llm_daily_tokens: int = 1_000_000
+    llm_timeout_seconds: float = 8.0
     parent_pid: int = 0
 
     @classmethod
@@ -66,6 +71,11 @@ class Settings:
             tile_url=_text("CIVICPULSE_TILE_URL"),
             nominatim_url=_text("CIVICPULSE_NOMINATIM_URL"),
             nominatim_timeout_seconds=_number("CIVICPULSE_NOMINATIM_TIMEOUT_SECONDS", 5, minimum=0.1),
+            llm_url=_text("CIVICPULSE_LLM_URL"),
+            llm_model=_text("CIVICPULSE_LLM_MODEL"),
+            llm_key=_text("CIVICPULSE_LLM_KEY"),
+            llm_daily_tokens=int(_number("CIVICPULSE_LLM_DAILY_TOKENS", 1_000_000)),
+            llm_timeout_seconds=_number("CIVICPULSE_LLM_TIMEOUT_SECONDS", 8, minimum=0.1),
             parent_pid=int(_number("CIVICPULSE_PARENT_PID", 0)),
         )
 

@@ -24,6 +24,7 @@ from civicpulse.notify.deliver import deliver_all
 from civicpulse.reactions import REACTIONS
 from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
 from civicpulse.settings import Settings
+from civicpulse.triage.jobs import train_models
 
 log = get_logger(__name__)
 
@@ -33,6 +34,7 @@ AFTER_FAILURE_SECONDS = 2.0
 TIMETABLE: tuple[PeriodicJob, ...] = (
     PeriodicJob(EVERY_MINUTE, sweep_clocks),
     PeriodicJob(HOURLY, forget_old_answers),
+    PeriodicJob(HOURLY, train_models),
 )
 
 

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     CITIZEN_READ = "citizen:read"
     NOTIFICATION_READ = "notification:read"
     PLACE_READ = "place:read"
+    REQUEST_ANALYSE = "request:analyse"
     REQUEST_ASSIGN = "request:assign"
     REQUEST_COMMENT = "request:comment"
     REQUEST_COMMENT_INTERNAL = "request:comment_internal"
@@ -57,7 +58,14 @@ _AGENT = _CITIZEN | {
     P.REQUEST_READ_ALL,
     P.REQUEST_TRANSITION,
 }
-_DISPATCHER = _AGENT | {P.ANALYTICS_STAFF, P.ASSIGNMENT_SIMULATE, P.CITIZEN_CONTACT, P.REQUEST_ASSIGN, P.REQUEST_MERGE}
+_DISPATCHER = _AGENT | {
+    P.ANALYTICS_STAFF,
+    P.ASSIGNMENT_SIMULATE,
+    P.CITIZEN_CONTACT,
+    P.REQUEST_ANALYSE,
+    P.REQUEST_ASSIGN,
+    P.REQUEST_MERGE,
+}
 _ADMIN = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {

@@ -1,11 +1,27 @@
 """The one interface to analysis: texts in, analyses out, whichever engine answers."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 
+from civicpulse.base import clock as time
+from civicpulse.base.clients.llm import LlmCall, LlmClient, llm_client
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.model import Pack
-from civicpulse.triage.analysis import Analysis, CategoryScore, ReportText
+from civicpulse.triage import queries
+from civicpulse.triage.analysis import Analysis, ReportText
+from civicpulse.triage.llm import PURPOSE, VERSION, Budget, LlmAnalyst
+from civicpulse.triage.models import active_model
+from civicpulse.triage.offline import OfflineAnalyst
+
+
+class Analyst(Protocol):
+    """Both engines keep this contract."""
+
+    async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
+        """One analysis per text, in order."""
+        ...
 
 
 async def analyse_batch(services: Services, tenant: Tenant, pack: Pack, texts: Sequence[ReportText]) -> list[Analysis]:
@@ -14,21 +30,43 @@ async def analyse_batch(services: Services, tenant: Tenant, pack: Pack, texts: S
     Opens its own short transactions (model, budget, log of calls): call it with no transaction of yours open, for an
     LLM may take seconds. Empty texts are analysed too, with confidence 0.
     """
-    first = next(iter(pack.categories))
-    return [
-        Analysis(
-            category=first,
-            category_scores=(CategoryScore(first, 0.0),),
-            priority=5,
-            sentiment="neutral",
-            language=pack.document.language,
-            summary=text.text[:160],
-            recommendation="",
-            confidence=0.0,
-            needs_person=True,
-            engine="offline",
-            model="none",
-            version="0",
-        )
-        for text in texts
-    ]
+    if not texts:
+        return []
+    active = await active_model(services, tenant, pack)
+    offline = OfflineAnalyst(pack, active.model, version=str(active.version))
+    client = llm_client(services.settings)
+    if client is None:
+        return await offline.analyse(texts)
+    return await _with_llm(services, tenant, pack, (offline, client), texts)
+
+
+async def _with_llm(
+    services: Services,
+    tenant: Tenant,
+    pack: Pack,
+    engines: tuple[OfflineAnalyst, LlmClient],
+    texts: Sequence[ReportText],
+) -> list[Analysis]:
+    offline, client = engines
+    calls: list[tuple[datetime, LlmCall]] = []
+    budget = await _budget(services, tenant)
+    analyst: Analyst = LlmAnalyst(
+        pack, offline, client, budget=budget, record=lambda call: calls.append((time.now(), call))
+    )
+    try:
+        return await analyst.analyse(texts)
+    finally:
+        if calls:
+            async with services.db.transaction(tenant) as tx:
+                await queries.add_calls(tx, calls, purpose=PURPOSE, version=VERSION)
+
+
+async def _budget(services: Services, tenant: Tenant) -> Budget:
+    """What is left of the tenant's day (UTC)."""
+    most = services.settings.llm_daily_tokens
+    if not most:
+        return Budget(None)
+    midnight = time.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    async with services.db.transaction(tenant) as tx:
+        used = await queries.tokens_since(tx, midnight)
+    return Budget(max(0, most - used))

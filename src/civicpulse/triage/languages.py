@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from civicpulse.triage.words import Reading
+from civicpulse.triage.words import Reading, word_set
 
 _ARABIC = re.compile("[\u0620-\u064a\u0671-\u06d3\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc]")
 _CYRILLIC = re.compile("[\u0400-\u052f]")
@@ -28,16 +28,16 @@ _SCRIPTS: Final = {
 }
 _SCRIPT_SHARE: Final = 0.25
 
-_RUSSIAN = frozenset(
+_RUSSIAN = word_set(
     """и в во не на я что он с со как это все но по к из у за от так о вы мы для же бы было был была были есть нет уже или
     если только еще когда где который которая которое мне меня нас нам вас вам его ее их ли до под над при без после очень
     можно нужно надо почему здравствуйте добрый день пожалуйста прошу просьба спасибо возле около рядом между через который
     улице улица дома дом дворе двор у нас вчера сегодня завтра опять снова никто ничего никак уже неделю месяц дней не могу
-    который чтобы также тоже потому этот эта эти того там тут здесь сейчас работает стоит горит вывозят убрать""".split()
+    который чтобы также тоже потому этот эта эти того там тут здесь сейчас работает стоит горит вывозят убрать"""
 )  # fmt: skip
 
 # As typed on a Russian keyboard, without the letters that Kazakh adds; with them a text needs no list.
-_KAZAKH_WORDS = frozenset(
+_KAZAKH_WORDS = word_set(
     """жане мен пен бен бул осы сол ол олар биз сиз мен сен бар жок жогы емес керек керек болды болып болса болган болады
     турады тур жатыр отыр кетти келди калды калай кайда кашан неге нелер кандай канша кайсы кім ким не бир еки уш торт
     бес алты жети сегиз тогыз он кун куни кунде куннен апта апталап ай айдан жыл бурын енди азир казир кеше бугин ертен уй
@@ -49,7 +49,7 @@ _KAZAKH_WORDS = frozenset(
     те гана тек барлык бари барлыгы ешкім ешким ештене ешбир арине мумкин мумкин керекпиз тиис тезирек тез тазалап тазаланыз
     тазаламайды кокыс кокысты кар карды муз куздi бойы бойында жаны жанында касында алдында артында астында устинде ишинде
     арасында туралы жайлы бойынша аркылы сиякты секилди болмайды болмады алмай алмаймын алмайды жатса жатырмын деп десе дейди
-    ашылмайды кирмейди шыкпайды берилмейди косылмайды акша акшам шот шотым карта картам""".split()
+    ашылмайды кирмейди шыкпайды берилмейди косылмайды акша акшам шот шотым карта картам"""
 )  # fmt: skip
 _KAZAKH_ENDING = re.compile(
     r"(?:нын|нин|дын|дин|тын|тин|лар|лер|дар|дер|лары|лери|дары|дери|мыз|миз|ымыз|имиз|ныз|низ|ынызды|сыз|сиз|"
@@ -57,20 +57,20 @@ _KAZAKH_ENDING = re.compile(
     r"гы|ши|шы|ып|ип|уга|уге|ында|инде|ынан|инен|ына|ине)$"
 )
 
-_ENGLISH = frozenset(
+_ENGLISH = word_set(
     """the a an and is are was were be been it its it's this that these those there here i i'm i've my we our you your he she
     they them their of in on at to for from with without by as or but not no don't doesn't didn't can't cannot won't isn't
     has have had will would could should can please need needs want what when where why how who which all any some very too
     again still never always every each about into over under near next out up down off after before since than then also
-    only just been being do does did get got street road light lights trash water broken hello thanks thank""".split()
+    only just been being do does did get got street road light lights trash water broken hello thanks thank"""
 )  # fmt: skip
-_SPANISH_WORDS = frozenset(
+_SPANISH_WORDS = word_set(
     """el la los las un una unos unas y e o u de del al en por para con sin sobre entre desde hasta que qué como cómo cuando
     cuándo donde dónde porque pero si sí no ni ya muy más mas también tampoco es está esta este esto esa ese eso son están
     fue ser estar hay había he ha han tengo tiene tienen mi mis tu su sus nuestro nuestra nos me se le les lo yo nosotros
     ustedes usted ellos ella él favor gracias hola buenos buenas días dias tardes calle agua luz basura casa barrio semana
     semanas ayer hoy mañana siempre nunca nadie nada todo toda todos todas otra otro vez cada desde hace frente cerca al
-    lado necesito necesitamos pueden puede quiero arreglar arreglen roto rota rotas rotos""".split()
+    lado necesito necesitamos pueden puede quiero arreglar arreglen roto rota rotas rotos"""
 )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ _loading = threading.Lock()
 @lru_cache(maxsize=1)
 def _library() -> Any:
     # Loaded at the first doubtful text: its tables take 60 MB that a process without analyses can do without.
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 

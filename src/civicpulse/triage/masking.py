@@ -1,6 +1,6 @@
 """Personal data out of a text before it leaves the machine: patterns, check digits, and any long number unexplained.
 
-Addresses stay: they say where. What is masked is kept in a map of this process only, so that an answer can be put right.
+Addresses stay: they say where. What a placeholder stands for is known to this process only.
 """
 
 import re
@@ -20,12 +20,6 @@ class Masked:
     text: str
     secrets: dict[str, str]
 
-    def restore(self, answer: str) -> str:
-        """Puts the originals back where `answer` has their placeholders."""
-        for placeholder, secret in self.secrets.items():
-            answer = answer.replace(placeholder, secret)
-        return answer
-
 
 _DIGIT = re.compile(r"\d")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -44,7 +38,8 @@ _ACCOUNT = re.compile(
     re.IGNORECASE,
 )
 _SECRET = re.compile(
-    r"(?P<lead>\b(?:cvv|cvc|pin(?:[- ]?code)?|пин(?:[- ]?код)?|парол[ьея]|password|құпия ?сөз\w*|contraseña|clave|код из (?:смс|sms)|كلمة (?:السر|المرور))"
+    r"(?P<lead>\b(?:cvv|cvc|pin(?:[- ]?code)?|пин(?:[- ]?код)?|парол[ьея]|password|құпия ?сөз\w*|contraseña|clave|"
+    r"код из (?:смс|sms)|كلمة (?:السر|المرور))"
     r"\s*(?:is|es|[:=—-])?\s*)(?P<secret>(?=\S*\d)\S{3,40})",
     re.IGNORECASE,
 )
@@ -64,7 +59,9 @@ _PHONE_WORD = re.compile(
     r"(?:phone|call|tel|mobile|cell|whats ?app|тел|звон|моб|сот|ватсап|хабарлас|ұялы|هاتف|جوال|اتصل|رقمي|llam|móvil|celular)[^\d\n]{0,20}$",
     re.IGNORECASE,
 )
-_MONEY_AFTER = re.compile(r"\s*(?:тенге|тг|теңге|₸|руб|₽|\$|usd|eur|€|دينار|ريال|درهم|pesos|euros|dollars)", re.IGNORECASE)
+_MONEY_AFTER = re.compile(
+    r"\s*(?:тенге|тг|теңге|₸|руб|₽|\$|usd|eur|€|دينار|ريال|درهم|pesos|euros|dollars)", re.IGNORECASE
+)
 _UNEXPLAINED: Final = 10  # digits in a row that no harmless number of a report has
 
 
@@ -119,7 +116,9 @@ def _lettered(found: re.Match[str], book: _Book) -> str:
 
 def _number(found: re.Match[str], book: _Book) -> str:
     value = found[0]
-    kind = _kind(value, before=found.string[max(0, found.start() - 40) : found.start()], after=found.string[found.end() :][:12])
+    kind = _kind(
+        value, before=found.string[max(0, found.start() - 40) : found.start()], after=found.string[found.end() :][:12]
+    )
     return value if kind is None else book.placeholder(kind, value)
 
 

@@ -79,7 +79,8 @@ def macro_f1(guessed: Sequence[Any], truth: Sequence[Any]) -> float:
 def _calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
     bands = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = [
-        abs(float(confidence[bands == band].mean()) - float(right[bands == band].mean())) * float((bands == band).mean())
+        abs(float(confidence[bands == band].mean()) - float(right[bands == band].mean()))
+        * float((bands == band).mean())
         for band in np.unique(bands)
     ]
     return sum(gaps)

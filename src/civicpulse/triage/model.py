@@ -5,6 +5,7 @@ and pieces, are brought to length one each: score = words/|words| + pieces/|piec
 """
 
 import io
+import itertools
 import json
 import threading
 from collections.abc import Iterable, Sequence
@@ -40,7 +41,7 @@ def pieces_of(word: str) -> list[str]:
 def units_of(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """(different words, different pairs of neighbours) of a text, each once, in order."""
     read = words[: MOST_WORDS * 2]
-    pairs = dict.fromkeys(f"{first} {second}" for first, second in zip(read, read[1:], strict=False))
+    pairs = dict.fromkeys(f"{first} {second}" for first, second in itertools.pairwise(read))
     return list(dict.fromkeys(read))[:MOST_WORDS], list(pairs)[:MOST_WORDS]
 
 

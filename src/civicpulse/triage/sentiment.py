@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from civicpulse.triage.analysis import Sentiment
-from civicpulse.triage.words import Reading, fold
+from civicpulse.triage.words import Reading, fold, word_set
 
 _POSITIVE: Final = {
     "en": """thank thanks thankful grateful appreciat* excellent great good nice lovely wonderful amazing awesome fantastic
@@ -52,21 +52,22 @@ _NEGATIVE: Final = {
         apest* hedor fraude* estafa* robo robaron roban ladr* mentir* engañ* insoportable* intolerable* imposible denunci* demand*
         accidente* herid* lastim* caí cayó problema* urgente* abandono nadie nunca desastre*""",
 }  # fmt: skip
-_WEAK: Final = frozenset(
+_WEAK: Final = word_set(
     """nobody never still again problem problems broken fell accident clean safe works fixed resolved никто никогда опять снова
     проблем* чист* упал* авари* тағы тагы ешкім ешким мәселе проблема* таза құлап кулап مشكل* نظيف* حادث* nadie nunca problema*
     limpio limpia cayó caí bien good well better quick quickly быстр* тез лучш* mejor mejores segur* rapid* rápid* wrong
-    urgent* срочн* urgente* عاجل* poor""".split()
+    urgent* срочн* urgente* عاجل* poor thank thanks спасибо рахмет рахметтер рақмет شكرا gracias"""
 )  # fmt: skip
-_BEFORE: Final = frozenset(
+_BEFORE: Final = word_set(
     """not no never don't doesn't didn't isn't aren't wasn't weren't can't cannot won't wouldn't without hardly не нет ни без
-    нельзя no ni sin nunca jamás tampoco لا ليس ليست لم لن ما غير بدون دون لست""".split()
+    нельзя no ni sin nunca jamás tampoco لا ليس ليست لم لن ما غير بدون دون لست"""
 )  # fmt: skip
-_AFTER: Final = frozenset("емес жоқ жок".split())
+_AFTER: Final = word_set("емес жоқ жок")
 _EMOJI_GOOD: Final = re.compile("[😀😃😄😁😊🙂🥰😍👍👏🙏❤💚💙🎉😇🤗☺💪]|:\\)|:-\\)|:D")
 _EMOJI_BAD: Final = re.compile("[😡😠🤬😢😭😞😟😤👎💩🤮🤢😱😨😰💔😒🙄☹]|:\\(|:-\\(|>:\\(")
 _REACH: Final = 3  # words that a negation in front reaches
 _STEM: Final = 24
+_SHORT: Final = 3  # words: "Thank you!" is praise, "hole in the road, thanks" is manners
 
 
 def _lexicon() -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
@@ -102,7 +103,7 @@ def sentiment_of(reading: Reading, language: str) -> Sentiment:
         total = _words_total(reading.words, language)
     if not reading.plain.isascii() or ":" in reading.plain:
         total += len(_EMOJI_GOOD.findall(reading.plain)) - len(_EMOJI_BAD.findall(reading.plain))
-    if total >= 1:
+    if total >= (0.5 if len(reading.words) <= _SHORT else 1):
         return "positive"
     return "negative" if total <= -1 else "neutral"
 

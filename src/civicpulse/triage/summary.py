@@ -11,7 +11,9 @@ LONGEST: Final = 160
 _BREAKS = re.compile(r"\s*\n\s*")
 _BLANKS = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?؟。…])\s+(?=\S)")
-_HEADER = re.compile(r"^(?:\s*(?:(?:fwd?|re|fw|aw|отв|пер)\s*:|(?:from|sent|to|subject|от|кому|тема)\s*:[^\n]*\n)\s*)+", re.IGNORECASE)
+_HEADER = re.compile(
+    r"^(?:\s*(?:(?:fwd?|re|fw|aw|отв|пер)\s*:|(?:from|sent|to|subject|от|кому|тема)\s*:[^\n]*\n)\s*)+", re.IGNORECASE
+)
 _GREETING = re.compile(
     r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|dear [^\n,.!]{1,40}|to whom it may concern|"
     r"здравствуйте|добрый (?:день|вечер)|доброе утро|доброго времени суток|уважаем\w+ [^\n,.!]{1,40}|приветствую|"

@@ -26,7 +26,7 @@ async def fit_apart(examples: Sequence[Example], *, facts: dict[str, Any]) -> by
     """The stored form of a model fitted to `examples` in another process. Raises TrainingFailed."""
     lines = [orjson.dumps(facts), *(orjson.dumps(asdict(example)) for example in examples)]
     # One thread: training must not take the machine from those who serve.
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=-1, stdout=-1, stderr=-1, env=os.environ | single
     )

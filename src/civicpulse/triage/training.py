@@ -103,7 +103,7 @@ def _tabulate(texts: Sequence[Sequence[str]]) -> _Table:
 
 def _matrix(units: Sequence[tuple[list[str], list[str]]], vocabulary: Vocabulary, idf: Floats) -> Any:
     """The values that `TextModel.scores` adds up, row by row."""
-    from scipy import sparse  # noqa: PLC0415 - heavy, and only training needs it
+    from scipy import sparse  # heavy, and only training needs it
 
     rows: list[NDArray[np.int64]] = []
     columns: list[NDArray[np.int64]] = []
@@ -124,7 +124,7 @@ def _matrix(units: Sequence[tuple[list[str], list[str]]], vocabulary: Vocabulary
 
 
 def _machine(matrix: Any, labels: NDArray[Any], weights: NDArray[Any], setting: Setting) -> Any:
-    from sklearn.svm import LinearSVC  # noqa: PLC0415 - heavy, and only training needs it
+    from sklearn.svm import LinearSVC  # heavy, and only training needs it
 
     counts = Counter(labels.tolist())
     mean = len(labels) / len(counts)
@@ -146,7 +146,6 @@ def _choose(matrix: Any, labels: NDArray[Any], weights: NDArray[Any], history: N
     judged = np.flatnonzero(history) if history.sum() >= ENOUGH_TO_CHOOSE else np.arange(len(labels))
     judged = np.random.default_rng(SEED).permutation(judged)[:MOST_JUDGED]
     settings = SETTINGS if len(judged) >= ENOUGH_TO_CHOOSE and history.any() else (SETTING_OF_FEW,)
-    names = np.unique(labels)
     best: tuple[float, Setting, float] | None = None
     for setting in settings:
         scores, truth = _left_out(matrix, labels, weights, judged, setting)

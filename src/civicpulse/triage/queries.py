@@ -1,0 +1,177 @@
+"""Every statement on analyses, models, calls of a language model, and on what staff has confirmed."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from civicpulse.base.clients.llm import LlmCall
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.ids import new_id
+from civicpulse.triage.analysis import Analysis
+
+ANALYSIS = """
+a.category, a.category_scores, a.priority, a.sentiment, a.language, a.summary, a.recommendation, a.confidence, a.needs_person,
+a.engine, a.model, a.version, a.fell_back_because, a.created_at, a.created_by
+"""
+
+ADD_ANALYSIS = """
+INSERT INTO analyses (tenant_id, id, request_id, category, category_scores, priority, sentiment, language, summary, recommendation,
+                      confidence, needs_person, engine, model, version, fell_back_because, created_at, created_by)
+VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(category)s, %(category_scores)s, %(priority)s, %(sentiment)s, %(language)s,
+        %(summary)s, %(recommendation)s, %(confidence)s, %(needs_person)s, %(engine)s, %(model)s, %(version)s,
+        %(fell_back_because)s, %(created_at)s, %(created_by)s)
+"""
+
+FIND_ANALYSIS = f"""
+SELECT {ANALYSIS} FROM analyses a WHERE a.tenant_id = %(tenant_id)s AND a.request_id = %(request_id)s
+ORDER BY a.created_at DESC, a.id DESC LIMIT 1
+"""
+
+ACTIVE_MODEL = "SELECT version, trained_until, rows FROM models WHERE tenant_id = %(tenant_id)s AND active"
+
+MODEL_PAYLOAD = "SELECT payload FROM models WHERE tenant_id = %(tenant_id)s AND version = %(version)s"
+
+LIST_MODELS = """
+SELECT version, trained_at, trained_by, trained_until, rows, metrics, active, length(payload) AS bytes
+FROM models WHERE tenant_id = %(tenant_id)s ORDER BY version DESC LIMIT 50
+"""
+
+# Whoever stores a model queues here, so that versions count without gaps and one is active.
+LOCK_MODELS = "SELECT pg_advisory_xact_lock(hashtextextended('civicpulse.models:' || %(tenant_id)s::text, 0))"
+
+RETIRE_MODELS = "UPDATE models SET active = false WHERE tenant_id = %(tenant_id)s AND active"
+
+ADD_MODEL = """
+INSERT INTO models (tenant_id, version, trained_at, trained_by, trained_until, rows, metrics, payload, active)
+SELECT %(tenant_id)s, coalesce(max(version), 0) + 1, %(trained_at)s, %(trained_by)s, %(trained_until)s, %(rows)s, %(metrics)s,
+       %(payload)s, %(active)s
+FROM models WHERE tenant_id = %(tenant_id)s RETURNING version
+"""
+
+ADD_CALLS = """
+INSERT INTO llm_calls (tenant_id, id, at, purpose, model, version, mode, tokens_in, tokens_out, latency_ms, prompt_sha256, outcome)
+SELECT %(tenant_id)s, c.* FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[], %(purposes)s::text[], %(models)s::text[],
+    %(versions)s::text[], %(modes)s::text[], %(ins)s::int[], %(outs)s::int[], %(latencies)s::int[], %(hashes)s::bytea[],
+    %(outcomes)s::text[]) AS c
+"""
+
+TOKENS_SINCE = """
+SELECT coalesce(sum(tokens_in + tokens_out), 0) FROM llm_calls WHERE tenant_id = %(tenant_id)s AND at >= %(since)s
+"""
+
+# What staff stands behind: triaged, assigned or resolved. A category that staff itself set or changed (the event
+# "classified") is a correction and counts double. Closed straight away says nothing about the category.
+CONFIRMED = """
+SELECT r.description AS text, r.category, r.created_at,
+       EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id AND e.type = 'classified'
+               AND e.actor_type IN ('dispatcher', 'agent') AND e.meta ? 'category') AS corrected
+FROM requests r
+WHERE r.tenant_id = %(tenant_id)s AND (r.triaged_at IS NOT NULL OR r.assigned_at IS NOT NULL OR r.resolved_at IS NOT NULL)
+  AND r.description <> ''
+ORDER BY r.created_at DESC, r.id DESC LIMIT %(most)s
+"""
+
+COUNT_CONFIRMED_SINCE = """
+SELECT count(*) FROM (
+    SELECT 1 FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.created_at > %(since)s AND r.description <> ''
+      AND (r.triaged_at IS NOT NULL OR r.assigned_at IS NOT NULL OR r.resolved_at IS NOT NULL)
+    LIMIT %(most)s) AS confirmed
+"""
+
+
+async def add_analysis(tx: Tx, request_id: UUID, analysis: Analysis, *, at: datetime, by: str) -> None:
+    """Appends an analysis to a request's; it is the current one from now on."""
+    values = analysis.to_json()
+    values["category_scores"] = Jsonb(values["category_scores"])
+    about = {"tenant_id": tx.tenant_id, "id": new_id(), "request_id": request_id, "created_at": at, "created_by": by}
+    await tx.run(ADD_ANALYSIS, values | about)
+
+
+async def find_analysis(tx: Tx, request_id: UUID) -> Row | None:
+    """The current analysis of a request, or None."""
+    return await tx.row(FIND_ANALYSIS, {"tenant_id": tx.tenant_id, "request_id": request_id})
+
+
+async def find_active_model(tx: Tx) -> Row | None:
+    """Version, rows and trained_until of the tenant's active model, or None."""
+    return await tx.row(ACTIVE_MODEL, {"tenant_id": tx.tenant_id})
+
+
+async def get_payload(tx: Tx, version: int) -> bytes:
+    """The bytes of a stored model."""
+    return bytes(await tx.value(MODEL_PAYLOAD, {"tenant_id": tx.tenant_id, "version": version}))
+
+
+async def list_models(tx: Tx) -> list[Row]:
+    """The tenant's models without their bytes, newest first."""
+    return await tx.rows(LIST_MODELS, {"tenant_id": tx.tenant_id})
+
+
+async def add_model(
+    tx: Tx,
+    payload: bytes,
+    *,
+    at: datetime,
+    by: str,
+    rows: int,
+    trained_until: datetime | None,
+    metrics: dict[str, Any] | None,
+    active: bool,
+) -> int:
+    """Stores a model as the next version; an active one takes the place of the one before. Call `lock_models` first."""
+    if active:
+        await tx.run(RETIRE_MODELS, {"tenant_id": tx.tenant_id})
+    values = {
+        "tenant_id": tx.tenant_id,
+        "trained_at": at,
+        "trained_by": by,
+        "trained_until": trained_until,
+        "rows": rows,
+        "metrics": None if metrics is None else Jsonb(metrics),
+        "payload": payload,
+        "active": active,
+    }
+    version: int = await tx.value(ADD_MODEL, values)
+    return version
+
+
+async def lock_models(tx: Tx) -> None:
+    """Queues behind whoever else stores a model of this tenant."""
+    await tx.run(LOCK_MODELS, {"tenant_id": tx.tenant_id})
+
+
+async def add_calls(tx: Tx, calls: list[tuple[datetime, LlmCall]], *, purpose: str, version: str) -> None:
+    """Writes down calls of a language model, one statement."""
+    values = {
+        "tenant_id": tx.tenant_id,
+        "ids": [new_id() for _ in calls],
+        "times": [at for at, _ in calls],
+        "purposes": [purpose] * len(calls),
+        "versions": [version] * len(calls),
+        "models": [call.model for _, call in calls],
+        "modes": [call.mode for _, call in calls],
+        "ins": [call.tokens_in for _, call in calls],
+        "outs": [call.tokens_out for _, call in calls],
+        "latencies": [call.latency_ms for _, call in calls],
+        "hashes": [call.prompt_sha256 for _, call in calls],
+        "outcomes": [call.outcome for _, call in calls],
+    }
+    await tx.run(ADD_CALLS, values)
+
+
+async def tokens_since(tx: Tx, since: datetime) -> int:
+    """Tokens that the tenant has used since then."""
+    return int(await tx.value(TOKENS_SINCE, {"tenant_id": tx.tenant_id, "since": since}))
+
+
+async def list_confirmed(tx: Tx, *, most: int) -> list[Row]:
+    """Texts with the category that staff confirmed, newest first, at most `most`."""
+    return await tx.rows(CONFIRMED, {"tenant_id": tx.tenant_id, "most": most})
+
+
+async def count_confirmed_since(tx: Tx, since: datetime, *, most: int) -> int:
+    """How many confirmed requests are newer than `since`; counting stops at `most`."""
+    return int(await tx.value(COUNT_CONFIRMED_SINCE, {"tenant_id": tx.tenant_id, "since": since, "most": most}))
