@@ -106,8 +106,6 @@ async def list_requests(
         # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
     agent_id = await queries.agent_id(caller.tx, agent) if agent else None
-    if source and not external_id:
-        raise Invalid("source narrows external_id: send both.", field="source")
     wanted = listing.Filters(
         status=_words(status),
         category=_words(category),

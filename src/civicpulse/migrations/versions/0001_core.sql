@@ -209,6 +209,7 @@ CREATE INDEX requests_agent_open ON requests (tenant_id, assigned_agent_id)
     WHERE assigned_agent_id IS NOT NULL AND master_id IS NULL AND state_category IN ('open', 'waiting');
 CREATE INDEX requests_citizen ON requests (tenant_id, citizen_id, created_at, id) WHERE citizen_id IS NOT NULL;
 CREATE INDEX requests_reporter ON requests (tenant_id, created_by, created_at, id) WHERE created_by <> 'anonymous';
+CREATE INDEX requests_source ON requests (tenant_id, source, created_at, id);
 CREATE INDEX requests_place ON requests (tenant_id, lat, lon);
 CREATE INDEX requests_duplicates ON requests (tenant_id, master_id, created_at, id) WHERE master_id IS NOT NULL;
 CREATE INDEX requests_candidates ON requests (tenant_id, category, cell, created_at) WHERE master_id IS NULL AND cell IS NOT NULL;
