@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _NUMBER = re.compile(r"\s*[-+]?[\d.]+(e[-+]?\d+)?\s*", re.IGNORECASE)
 
 
@@ -35,10 +36,10 @@ def _not_blank(value: str) -> str:
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must carry an offset, such as 2026-03-01T12:00:00Z")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+    # A margin at either end, so that no period before or after it leaves what a datetime can hold.
+    if not 1000 <= value.year <= 9999 or value.replace(tzinfo=UTC) > _LAST:
+        raise ValueError("must lie in the years 1000 to 9999")
+    return value.astimezone(UTC)
 
 
 def _plus_sign(value: Any) -> Any:
