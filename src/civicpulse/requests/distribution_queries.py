@@ -24,8 +24,10 @@ WHERE a.tenant_id = %(tenant_id)s AND a.active AND a.office_id IS NOT NULL
 ORDER BY a.name COLLATE "C", a.id
 """
 
-TICKET_COLUMNS = """r.id, r.request_id, r.category, r.priority_score, r.segment, r.language, r.lon, r.lat, r.country_code,
-    r.geo_quality, r.created_at"""
+# The latest analysis is the current one.
+TICKET_COLUMNS = """r.id, r.request_id, r.category, r.priority_score, r.segment, r.lon, r.lat, r.country_code, r.geo_quality,
+    r.created_at, (SELECT n.language FROM analyses n WHERE n.tenant_id = r.tenant_id AND n.request_id = r.id
+                   ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS language"""
 
 TICKETS = f"""
 SELECT {TICKET_COLUMNS} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)

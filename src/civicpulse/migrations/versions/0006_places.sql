@@ -24,9 +24,8 @@ ALTER TABLE agents
     ADD FOREIGN KEY (tenant_id, office_id) REFERENCES offices;
 CREATE UNIQUE INDEX agents_of_office ON agents (tenant_id, office_id, name) WHERE office_id IS NOT NULL;
 
--- What a distribution asks of a request besides category, priority and place; `language` is that of the text.
+-- What a distribution asks of a request besides category, priority and place; the language is that of its analysis.
 ALTER TABLE requests
-    ADD COLUMN IF NOT EXISTS language text,
     ADD COLUMN segment      text,
     ADD COLUMN country_code text,
     ADD COLUMN geo_quality  text CHECK (geo_quality IN ('house', 'town', 'region', 'none')),

@@ -92,9 +92,17 @@ def vars_of(draft: ManagerDraft) -> dict[str, Any]:
 
 ADD_TICKET = """
 INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category, priority,
-    priority_score, lon, lat, country_code, geo_quality, segment, language, created_at, updated_at, is_public)
+    priority_score, lon, lat, country_code, geo_quality, segment, created_at, updated_at, is_public)
 VALUES (%(tenant_id)s, %(id)s, %(number)s, 1, %(category)s, 'text', 'new', 'open', 'P3', %(priority)s, %(lon)s, %(lat)s,
-    %(country)s, %(quality)s, %(segment)s, %(language)s, %(at)s, %(at)s, false)
+    %(country)s, %(quality)s, %(segment)s, %(at)s, %(at)s, false)
+"""
+
+
+ADD_ANALYSIS = """
+INSERT INTO analyses (tenant_id, id, request_id, category, category_scores, priority, sentiment, language, summary, recommendation,
+    confidence, needs_person, engine, model, version, created_at, created_by)
+VALUES (%(tenant_id)s, %(analysis)s, %(id)s, %(category)s, '[]', %(priority)s, 'neutral', %(language)s, '', '', 1, false, 'offline',
+    'test', '1', %(at)s, 'test')
 """
 
 
@@ -118,6 +126,7 @@ async def add_ticket(tx: Any, number: int, place: Place, **facts: Any) -> dict[s
         [tx.tenant_id, values["id"]],
     )
     await tx.run(ADD_TICKET, values)
+    await tx.run(ADD_ANALYSIS, values | {"analysis": new_id()})
     return values
 
 
