@@ -141,7 +141,7 @@ async def track(request: Request) -> Response:
     return _page(request, "track", tenant, request_id=request_id)
 
 
-async def reference(request: Request) -> Response:
+async def reference(_request: Request) -> Response:
     """The API reference (Swagger UI, from our own origin)."""
     bundle = _shelf.current()
     document = _templates.get_template("docs.html").render(
