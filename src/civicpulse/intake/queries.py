@@ -100,7 +100,15 @@ async def open_intake(tx: Tx, *, scope: str, key: str | None, key_lock: int, aro
 
 
 async def write_request(
-    tx: Tx, actor: Actor, row: Row, *, meta: dict[str, Any], scope: str, key: str | None, fingerprint: bytes, answer: str
+    tx: Tx,
+    actor: Actor,
+    row: Row,
+    *,
+    meta: dict[str, Any],
+    scope: str,
+    key: str | None,
+    fingerprint: bytes,
+    answer: str,
 ) -> None:
     """Inserts the request, its first event, the outbox row and, with a key, the answer: one statement."""
     values = {
