@@ -15,7 +15,7 @@ from civicpulse.people.callers import Caller
 from civicpulse.people.citizens import masked_phone
 from civicpulse.people.schemas import AgentChange, AgentIn
 from civicpulse.rules.access import Permission, Role
-from civicpulse.rules.shifts import Schedule, Shift, is_on_shift, next_shift_start
+from civicpulse.rules.shifts import Schedule, is_on_shift, next_shift_start, shift_of
 
 PERFORMANCE_WINDOW = timedelta(days=30)
 SORT = "agent_code"
@@ -23,7 +23,7 @@ SORT = "agent_code"
 
 def schedule_of(row: Row) -> Schedule:
     """The week of an agent's row, as the rules take it."""
-    shifts = tuple(Shift(entry["day"], entry["start"], entry["end"]) for entry in row["shifts"])
+    shifts = tuple(shift_of(entry["day"], entry["start"], entry["end"]) for entry in row["shifts"])
     return Schedule(row["timezone"], shifts, row["on_call"])
 
 

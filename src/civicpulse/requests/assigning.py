@@ -21,7 +21,7 @@ from civicpulse.requests.changes import Change, open_change
 from civicpulse.requests.distributing import distribute_requests, lock_assigning, steps_json
 from civicpulse.rules.assignment import AgentFacts, Assignment, Failure, Ranked, RequestFacts, assign
 from civicpulse.rules.distribution import Distribution
-from civicpulse.rules.shifts import Schedule, Shift
+from civicpulse.rules.shifts import Schedule, shift_of
 
 
 class NobodyAvailable(Conflict):
@@ -91,7 +91,7 @@ def agent_facts(agent: Row, request: Row) -> AgentFacts:
         inside_geofence=bool(fence and lon is not None and shape(fence).covers(Point(lon, lat))),
         schedule=Schedule(
             timezone=agent["timezone"],
-            shifts=tuple(Shift(shift["day"], shift["start"], shift["end"]) for shift in agent["shifts"]),
+            shifts=tuple(shift_of(shift["day"], shift["start"], shift["end"]) for shift in agent["shifts"]),
             on_call=agent["on_call"],
         ),
         active=agent["active"],

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -39,6 +40,12 @@ class Shift:
         """Minutes on the wall clock from start to end, 1..1440."""
         end = _minutes(self.end)
         return end - self.start_minute + (DAY_MINUTES if end <= self.start_minute else 0)
+
+
+@lru_cache(maxsize=4096)
+def shift_of(day: str, start: str, end: str) -> Shift:
+    """The shift in those words, checked once: the same few come back with every agent that is read."""
+    return Shift(day, start, end)
 
 
 @dataclass(frozen=True, slots=True)
