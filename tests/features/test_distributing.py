@@ -1,5 +1,6 @@
 """The contact centre's real tickets through gazetteer, cascade and database, checked by rules written anew here."""
 
+import asyncio
 import csv
 from collections import Counter
 from collections.abc import Iterator
@@ -320,6 +321,28 @@ async def test_the_load_counts_what_came_from_elsewhere_and_what_is_open_here(ce
             chosen = next(one for one in decision.candidates if one.agent_id == row["assigned_agent_id"])
             assert chosen.open_load == base + winners[row["assigned_agent_id"]]
             winners[row["assigned_agent_id"]] += 1
+
+
+async def test_assignments_at_once_never_see_the_same_load_nor_the_same_turn(centre: Centre) -> None:
+    async with centre.city.transaction() as tx:
+        place = (await geocode_many(tx, [AddressParts("Казахстан", None, "Тараз")]))[0]
+        lost = Place(None, None, "none", None, None, "none")
+        tickets = [await add_ticket(tx, number, (place, lost)[number % 2]) for number in range(16)]
+
+    async def take(number: str) -> tuple[UUID, UUID, int]:
+        async with centre.city.transaction() as tx:
+            row, decision = await auto_assign(tx, SYSTEM, number)
+            return row["office_id"], row["assigned_agent_id"], decision.candidates[0].open_load
+
+    taken = await asyncio.gather(*(take(ticket["number"]) for ticket in tickets))
+    offices = Counter(centre.offices[office]["name"] for office, _, _ in taken)
+    assert offices == {"Тараз": 8, "Астана": 4, "Алматы": 4}
+    seen: dict[UUID, list[int]] = {}
+    for _, manager, load in taken:
+        seen.setdefault(manager, []).append(load)
+    for manager, loads in seen.items():
+        base = centre.managers[manager]["load"]
+        assert sorted(loads) == list(range(base, base + len(loads)))
 
 
 async def test_auto_assignment_over_http_says_why_in_russian(centre: Centre) -> None:
