@@ -250,7 +250,7 @@ async def test_categories_that_share_a_friend_queue_for_one_another(app, databas
     categories = [category("a"), category("m", "a", "z"), category("z")]
     city = await make_city(app, database_url, categories=categories, sla=[], tag_priorities={}, hazard_words={})
     anybody = await city.client()
-    for index in range(12):
+    for index in range(6):
         place = spot(10.0 + index / 10, 50.0)
         answers = await asyncio.gather(*(post(anybody, category=name, location=place) for name in "zmzmzm"))
         masters = [item for item in answers if item.json()["duplicates"]["is_master"]]

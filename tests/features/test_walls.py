@@ -156,7 +156,7 @@ async def test_no_list_shows_another_tenants_rows(city, other_city) -> None:
     ]
     queries = ["", "?total=true", f"?q={MARK}", f"?citizen_id={things.ids['citizen_id'][0]}"]
     queries += [f"?agent={things.ids['agent_id'][0]}", f"?zone=Z-{MARK}", "?bbox=-180,-90,180,90", "?lon=0.9&lat=0.1"]
-    deep = {id(spies[0]), id(spies[-1])}
+    deep = {id(spies[-1])}
     for spy in spies:
         for path, query in itertools.product(listed, queries if id(spy) in deep else queries[:1]):
             answer = await spy.get(f"{path}{query}")

@@ -269,7 +269,7 @@ async def until(city: City, seconds: float, is_there: Any) -> dict[str, Any]:
 
 @pytest.mark.server
 async def test_workers_killed_in_the_middle_lose_nothing_and_repeat_nothing(own_city) -> None:
-    city, count = own_city, 1500
+    city, count = own_city, 1100
     await crowd(city, count)
     url = city.services.settings.database_url
     with processes(url, ["worker"], ["sla", "sweep"], ["worker"]) as (worker, sweeping, other):
