@@ -3,9 +3,12 @@
 import time
 
 import pytest
+from builders import add_agent
 from fastapi import FastAPI
+from tests_support import problem
 
 from civicpulse.base.events import SYSTEM
+from civicpulse.base.ids import new_id
 from civicpulse.people.managers import ManagerDraft, put_managers
 from civicpulse.places.geocoding import AddressParts, geocode_many
 from civicpulse.places.offices import OfficeDraft, list_offices, place_offices, put_offices
@@ -116,3 +119,18 @@ async def test_two_thousand_addresses_a_second(company: City) -> None:
         await geocode_many(tx, parts)
         seconds = time.perf_counter() - started
     assert 4000 / seconds > 2000
+
+
+async def test_an_agent_can_be_given_an_office_over_http(company: City) -> None:
+    async with company.transaction() as tx:
+        office = (await put_offices(tx, SYSTEM, [OfficeDraft("Алматы")])).ids["Алматы"]
+    admin = await company.client("admin")
+    post = {"office_id": str(office), "position": "Специалист", "base_load": 2}
+    await add_agent(admin, "M-1", name="Иванов")
+    changed = await admin.patch("/agents/M-1", json=post)
+    assert {name: changed.json()[name] for name in post} == post
+    assert (await admin.get("/agents/M-1")).json()["office_id"] == str(office)
+    body = {"agent_code": "M-2", "name": "Иванов", "skills": ["KZ"]}
+    problem(await admin.post("/agents", json=body | {"office_id": str(office)}), 409, "name_in_office_in_use")
+    problem(await admin.post("/agents", json=body | {"office_id": str(new_id())}), 422, "invalid")
+    assert (await admin.patch("/agents/M-1", json={"office_id": None})).json().get("office_id") is None

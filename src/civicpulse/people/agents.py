@@ -6,7 +6,7 @@ from uuid import UUID
 
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Conflict, NotFound
+from civicpulse.base.errors import Conflict, Invalid, NotFound
 from civicpulse.base.events import record
 from civicpulse.base.ids import new_id
 from civicpulse.base.paging import decode_cursor, encode_cursor, page
@@ -33,8 +33,10 @@ async def list_active_agents(tx: Tx) -> list[Row]:
 
 
 def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
-    """An agent in the shape of spec 1, C; the phone is masked for other agents."""
+    """An agent in the shape of spec 1, C, with their post in an office where they have one; the phone is masked for
+    other agents."""
     phone = row["contacts"].get("phone")
+    post = {name: row[name] for name in ("office_id", "position", "base_load") if row[name]}
     is_self = caller.role is Role.AGENT and caller.actor_id == row["id"]
     if phone and not is_self and not caller.may(Permission.CITIZEN_CONTACT):
         phone = masked_phone(phone)
@@ -50,7 +52,7 @@ def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
         "roles": row["roles"],
         "active": row["active"],
         "created_at": row["created_at"],
-    }
+    } | post
 
 
 def _columns(sent: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +66,8 @@ def _columns(sent: dict[str, Any]) -> dict[str, Any]:
 async def create(caller: Caller, wanted: AgentIn) -> dict[str, Any]:
     """Makes an agent; Conflict (agent_code_in_use) when the code is taken."""
     now = clock.now()
-    row = _columns(wanted.model_dump(mode="json")) | {"id": new_id(), "created_at": now}
+    row = _columns(wanted.model_dump(mode="json")) | {"id": new_id(), "created_at": now, "office_id": wanted.office_id}
+    await _check_office(caller.tx, row)
     if not await queries.add_agent(caller.tx, row):
         raise Conflict(f"There is an agent with the code {wanted.agent_code!r} already.", code="agent_code_in_use")
     meta = {"agent_code": wanted.agent_code, "skills": wanted.skills, "zone_ids": wanted.coverage.zone_ids}
@@ -77,6 +80,9 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
     found = await _find(caller.tx, key)
     row = await queries.lock_agent(caller.tx, found["id"]) or found
     changed = row | _columns(wanted.model_dump(mode="json", exclude_unset=True))
+    if "office_id" in wanted.model_fields_set:
+        changed["office_id"] = wanted.office_id
+    await _check_office(caller.tx, changed)
     fields = sorted(name for name in changed if changed[name] != row[name])
     if fields:
         await queries.change_agent(caller.tx, changed | {"updated_at": clock.now()})
@@ -143,6 +149,16 @@ async def _find(tx: Tx, key: str) -> Row:
 async def exists(tx: Tx, key: str) -> None:
     """Raises NotFound unless an agent has this id or agent_code."""
     await _find(tx, key)
+
+
+async def _check_office(tx: Tx, row: Row) -> None:
+    """Name and office are the natural key of an agent who belongs to one (spec 5)."""
+    if row["office_id"] is None:
+        return
+    if not await queries.is_office(tx, row["office_id"]):
+        raise Invalid("There is no such office.", field="office_id")
+    if (code := await queries.find_namesake(tx, row)) is not None:
+        raise Conflict(f"{code} has this name in this office already.", code="name_in_office_in_use")
 
 
 async def _record(caller: Caller, agent_id: UUID, *, type: str, meta: dict[str, Any]) -> None:

@@ -118,21 +118,23 @@ FROM pack_versions WHERE tenant_id = %(tenant_id)s AND version = %(version)s
 
 ADD_AGENT = """
 INSERT INTO agents (tenant_id, id, agent_code, name, department, skills, zone_ids, geo_fence, timezone, shifts, on_call,
-                    contacts, roles, active, created_at, updated_at)
+                    contacts, roles, active, office_id, position, base_load, created_at, updated_at)
 VALUES (%(tenant_id)s, %(id)s, %(agent_code)s, %(name)s, %(department)s, %(skills)s, %(zone_ids)s, %(geo_fence)s,
-        %(timezone)s, %(shifts)s, %(on_call)s, %(contacts)s, %(roles)s, %(active)s, %(created_at)s, %(created_at)s)
-ON CONFLICT (tenant_id, agent_code) DO NOTHING
+        %(timezone)s, %(shifts)s, %(on_call)s, %(contacts)s, %(roles)s, %(active)s, %(office_id)s, %(position)s, %(base_load)s, %(created_at)s,
+        %(created_at)s)
+ON CONFLICT DO NOTHING
 """
 
 CHANGE_AGENT = """
 UPDATE agents SET name = %(name)s, department = %(department)s, skills = %(skills)s, zone_ids = %(zone_ids)s,
     geo_fence = %(geo_fence)s, timezone = %(timezone)s, shifts = %(shifts)s, on_call = %(on_call)s,
-    contacts = %(contacts)s, roles = %(roles)s, active = %(active)s, updated_at = %(updated_at)s
+    contacts = %(contacts)s, roles = %(roles)s, active = %(active)s, office_id = %(office_id)s, position = %(position)s,
+    base_load = %(base_load)s, updated_at = %(updated_at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 """
 
 AGENT_COLUMNS = sql.SQL("""a.id, a.agent_code, a.name, a.department, a.skills, a.zone_ids, a.geo_fence, a.timezone, a.shifts,
-    a.on_call, a.contacts, a.roles, a.active, a.last_assigned_at, a.created_at""")
+    a.on_call, a.contacts, a.roles, a.active, a.office_id, a.position, a.base_load, a.last_assigned_at, a.created_at""")
 
 FIND_AGENT = sql.SQL("""
 SELECT {columns} FROM agents a
@@ -284,8 +286,28 @@ def _agent_values(tx: Tx, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+IS_OFFICE = "SELECT EXISTS (SELECT 1 FROM offices WHERE tenant_id = %(tenant_id)s AND id = %(id)s)"
+
+NAMESAKE = """
+SELECT agent_code FROM agents
+WHERE tenant_id = %(tenant_id)s AND office_id = %(office_id)s AND name = %(name)s AND id <> %(id)s
+"""
+
+
+async def is_office(tx: Tx, office_id: UUID) -> bool:
+    """Whether the tenant has an office of that id."""
+    return bool(await tx.value(IS_OFFICE, {"tenant_id": tx.tenant_id, "id": office_id}))
+
+
+async def find_namesake(tx: Tx, row: dict[str, Any]) -> str | None:
+    """The code of another agent of the same name in the same office, or None."""
+    values = {name: row[name] for name in ("office_id", "name", "id")} | {"tenant_id": tx.tenant_id}
+    code: str | None = await tx.value(NAMESAKE, values)
+    return code
+
+
 async def add_agent(tx: Tx, row: dict[str, Any]) -> bool:
-    """Inserts an agent; False when the code is taken."""
+    """Inserts an agent; False when the code, or the name in the office, is taken."""
     return await tx.run(ADD_AGENT, _agent_values(tx, row)) == 1
 
 

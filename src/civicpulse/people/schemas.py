@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -239,6 +240,9 @@ class AgentIn(Document):
     contacts: AgentContacts = AgentContacts()
     roles: Annotated[Words, Field(min_length=1)] = ["agent"]
     active: bool = True
+    office_id: UUID | None = None
+    position: Annotated[str | None, Field(max_length=200)] = None
+    base_load: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
 class AgentChange(Shape):
@@ -253,3 +257,6 @@ class AgentChange(Shape):
     contacts: AgentContacts = AgentContacts()
     roles: Annotated[Words, Field(min_length=1)] = []
     active: bool = True
+    office_id: UUID | None = None
+    position: Annotated[str | None, Field(max_length=200)] = None
+    base_load: Annotated[int, Field(ge=0, le=100_000)] = 0
