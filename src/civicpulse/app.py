@@ -24,6 +24,7 @@ from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
 from civicpulse.portal.pages import mount_portal
 from civicpulse.requests.api import router as requests
+from civicpulse.requests.api_assignments import router as assignments
 from civicpulse.requests.files import router as files
 from civicpulse.settings import Settings, get_settings
 from civicpulse.triage.api import router as triage
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
-    for router in (health, intake, requests, files, people, packs, places, insight, notify, triage):
+    for router in (health, intake, requests, files, assignments, people, packs, places, insight, notify, triage):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)

@@ -164,16 +164,22 @@ def _free_port(host: str, port: int) -> int:
 
 def _prepare(url: str, data: Path, *, sample: bool, say: Console) -> dict[str, Any]:
     """Makes the sample city when there is no tenant yet; the sample's log-ins, if there are any."""
-    kept = data / "sample-logins.json"
+    kept, unfinished = data / "sample-logins.json", data / "sample-unfinished"
+    if unfinished.exists() and sample:
+        raise OperatorError(
+            f"the sample city in {data} was left half made: remove {data} and start again, or use --no-sample"
+        )
     settings = Settings(database_url=url, migration_url=url, pool_size=8)
 
     async def main() -> dict[str, Any]:
         async with open_services(settings) as services:
             if sample and not await services.tenants.all():
                 began = time.monotonic()
+                unfinished.touch()
                 logins = await build_sample(services, say=say)
                 kept.touch(mode=0o600)
                 kept.write_text(json.dumps(logins, indent=2))
+                unfinished.unlink()
                 say.print(f"sample    ready in {time.monotonic() - began:.1f} s")
         return json.loads(kept.read_text()) if kept.exists() else {}
 

@@ -7,10 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from builders import create, move, walk_to
-from tests_support import problem
+from tests_support import problem, sweep_city
 
 from civicpulse.base import clock
-from civicpulse.requests.sweep import sweep
 
 
 async def apart(client: httpx.AsyncClient, count: int, **changes: Any) -> list[str]:
@@ -226,9 +225,9 @@ async def test_the_clock_of_a_duplicate_taken_apart_late_fires_what_it_missed(ci
     await merge(admin, one, two)
     later = clock.now() + timedelta(hours=73)
     with clock.at(later):
-        await sweep(city.services.db, city.services.tenants)
+        await sweep_city(city)
         assert (await read(admin, two))["sla"]["escalation_count"] == 0
         apart_again = (await unmerge(admin, two)).json()
         assert apart_again["sla"]["state"] == "overdue"
-        await sweep(city.services.db, city.services.tenants)
+        await sweep_city(city)
         assert (await read(admin, two))["sla"]["escalation_count"] == 2

@@ -4,6 +4,10 @@ from typing import Any
 
 import httpx
 
+from civicpulse.base import clock
+from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
+from conftest import City
+
 
 def problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
     """The problem document of `answer`, which must have that status and, when given, that code."""
@@ -15,3 +19,13 @@ def problem(answer: httpx.Response, status: int, code: str | None = None) -> dic
     if code is not None:
         assert document["code"] == code, document
     return document
+
+
+async def sweep_city(city: City) -> SweepReport:
+    """A sweep of this tenant alone: other tests forge trails in theirs, and a forged trail cannot be swept."""
+    report = SweepReport()
+    taken = BATCH
+    while taken == BATCH:
+        async with city.transaction() as tx:
+            taken = await sweep_batch(tx, now=clock.now(), report=report)
+    return report

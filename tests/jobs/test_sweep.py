@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from builders import create, move, walk_to
 from psycopg import sql
+from tests_support import sweep_city
 
 from civicpulse.app import create_app
 from civicpulse.base import clock
@@ -30,7 +31,7 @@ ORIGIN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 async def sweep_at(city: City, instant: datetime) -> SweepReport:
     """One sweep as if it were `instant`."""
     with clock.at(instant):
-        return await sweep(city.services.db, city.services.tenants)
+        return await sweep_city(city)
 
 
 async def read(city: City, number: str) -> dict[str, Any]:
@@ -149,8 +150,10 @@ async def test_a_tenant_whose_sweep_fails_does_not_hold_up_the_others(app, datab
             numbers.append((await create(await city.client()))["request_id"])
     async with cities[1].transaction() as tx:
         await tx.run("UPDATE requests SET sla = sla - 'target_hours' WHERE tenant_id = %s", [tx.tenant_id])
-    with pytest.raises(ExceptionGroup, match="1 of"):
-        await sweep_at(cities[0], ORIGIN + timedelta(hours=61))
+    # Every tenant of this worker's database is swept; tests of the trail may have left forged ones among them.
+    with clock.at(ORIGIN + timedelta(hours=61)), pytest.raises(ExceptionGroup, match="the sweep failed for") as failed:
+        await sweep(cities[0].services.db, cities[0].services.tenants)
+    assert any(isinstance(error, KeyError) for error in failed.value.exceptions)
     async with cities[1].transaction() as tx:  # mended, for the sweeps of the tests that follow
         await tx.run("UPDATE requests SET sla = NULL, next_sla_at = NULL WHERE tenant_id = %s", [tx.tenant_id])
     for index in (0, 2):
