@@ -1,11 +1,14 @@
 """What a pack itself teaches: the names, keywords, examples and descriptions of its categories, in every language."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from civicpulse.packs.model import Category, Pack
 from civicpulse.triage.training import Example
 
-_NAME, _KEYWORD, _EXAMPLE, _DESCRIPTION = 1.0, 1.0, 1.5, 0.5
+# On real reports a name that counts three times gained two points; it is the one text that everybody agrees on.
+NAME_WEIGHT: Final = 3.0
+_KEYWORD, _EXAMPLE, _DESCRIPTION = 1.0, 1.5, 0.5
 
 
 def seeds_of(pack: Pack) -> list[Example]:
@@ -33,7 +36,7 @@ def _seeds(category: Category) -> Iterator[Example]:
     names = dict.fromkeys((category.name, *category.names.values(), *(sub.name for sub in category.sub_categories)))
     names |= dict.fromkeys(name for sub in category.sub_categories for name in sub.names.values())
     for texts, weight in (
-        (names, _NAME),
+        (names, NAME_WEIGHT),
         (category.all_keywords, _KEYWORD),
         (category.examples, _EXAMPLE),
         ((category.description,) if category.description else (), _DESCRIPTION),

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from opentelemetry import trace
@@ -267,18 +266,27 @@ def llm_client(settings: Settings) -> LlmClient | None:
         return None
     if not settings.llm_model:
         raise SettingsError("CIVICPULSE_LLM_MODEL must name the model that CIVICPULSE_LLM_URL or …_LLM_KEY is for")
-    loop = asyncio.get_running_loop()
-    return _client(
-        settings.llm_url or DEFAULT_URL, settings.llm_model, settings.llm_key, settings.llm_timeout_seconds, loop
+    key = (
+        asyncio.get_running_loop(),
+        settings.llm_url,
+        settings.llm_model,
+        settings.llm_key,
+        settings.llm_timeout_seconds,
     )
+    if key not in _clients:
+        _clients[key] = LlmClient(
+            settings.llm_url or DEFAULT_URL,
+            settings.llm_model,
+            settings.llm_key,
+            timeout_seconds=settings.llm_timeout_seconds,
+        )
+    return _clients[key]
 
 
-@lru_cache(maxsize=8)
-def _client(
-    url: str,
-    model: str,
-    key: str,
-    timeout_seconds: float,
-    loop: asyncio.AbstractEventLoop,  # noqa: ARG001 - connections belong to their loop
-) -> LlmClient:
-    return LlmClient(url, model, key, timeout_seconds=timeout_seconds)
+_clients: dict[tuple[object, ...], LlmClient] = {}
+
+
+async def close_llm_clients() -> None:
+    """Closes what `llm_client` opened in this process."""
+    while _clients:
+        await _clients.popitem()[1].close()
