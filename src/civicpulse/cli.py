@@ -1,28 +1,24 @@
 """Operator commands. Each works on `--data DIR` (the embedded server, running or not) or on CIVICPULSE_DATABASE_URL."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import psycopg
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from civicpulse import operate
-from civicpulse.base.embedded import EmbeddedServerError, embedded_server
+from civicpulse.base.embedded import EmbeddedServerError
 from civicpulse.base.errors import Problem
 from civicpulse.base.log import configure_logging
 from civicpulse.base.migrate import migrate as migrate_database
-from civicpulse.base.services import Services, open_services
-from civicpulse.base.tenancy import Tenant
+from civicpulse.cli_base import DataDir, at_work, database, progress_bar, run, say, wanted_tenant
+from civicpulse.cli_quality import model_app, quality_app
 from civicpulse.packs.loader import PackError
 from civicpulse.settings import Settings, SettingsError, default_data_dir
+from civicpulse.triage.quality import QualityError
+from civicpulse.triage.trainer import TrainingFailed
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="CivicPulse: service requests."
@@ -38,68 +34,10 @@ for name, group in (
     ("sla", sla_app),
     ("audit", audit_app),
     ("import", import_app),
+    ("model", model_app),
+    ("quality", quality_app),
 ):
     app.add_typer(group, name=name)
-
-say = Console(stderr=True, highlight=False)
-T = TypeVar("T")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", help="Data directory of the embedded server; without it CIVICPULSE_DATABASE_URL, else ./data."
-    ),
-]
-
-
-@contextmanager
-def database(data: Path | None) -> Iterator[Settings]:
-    """Settings with the URL of the database to work on; an embedded one is started and migrated if need be."""
-    settings = Settings.from_environment()
-    if data is None and settings.database_url:
-        yield settings
-        return
-    with embedded_server(data or default_data_dir()) as url:
-        migrate_database(url)
-        yield replace(settings, database_url=url, migration_url=url)
-
-
-@asynccontextmanager
-async def at_work(data: Path | None) -> AsyncIterator[Services]:
-    """Services for one command."""
-    with database(data) as settings:
-        async with open_services(replace(settings, pool_size=min(settings.pool_size, 8))) as services:
-            yield services
-
-
-async def wanted_tenant(services: Services, slug: str) -> Tenant:
-    """The tenant called `slug`; ends the command with a message when there is none."""
-    tenant = await services.tenants.by_slug(slug)
-    if tenant is None:
-        known = ", ".join(tenant.slug for tenant in await services.tenants.all()) or "none yet"
-        raise typer.BadParameter(f"there is no tenant {slug!r} (there are: {known})")
-    return tenant
-
-
-def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Runs a command's coroutine."""
-
-    async def main() -> T:
-        return await work()
-
-    return asyncio.run(main())
-
-
-def progress_bar() -> Progress:
-    """The bar that long work shows, on stderr."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=say,
-    )
 
 
 @app.command()
@@ -282,7 +220,15 @@ def main() -> None:
     configure_logging(Settings.from_environment().log_level if "--help" not in sys.argv else "INFO")
     try:
         app()
-    except (Problem, PackError, EmbeddedServerError, SettingsError, operate.OperatorError) as error:
+    except (
+        Problem,
+        PackError,
+        EmbeddedServerError,
+        SettingsError,
+        QualityError,
+        TrainingFailed,
+        operate.OperatorError,
+    ) as error:
         say.print(f"civicpulse: {error}", style="red")
         raise SystemExit(2) from None
     except psycopg.OperationalError as error:

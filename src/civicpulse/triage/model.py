@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import threading
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -188,7 +189,7 @@ def load_model(payload: bytes) -> TextModel:
                 sharpness=float(facts.pop("sharpness")),
                 facts=facts,
             )
-    except (OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f"this is not a stored model: {error}") from error
     if model.weights.shape != (len(vocabulary), len(model.categories)) or model.idf.shape != (len(vocabulary),):
         raise ModelError("this is not a stored model: its parts do not fit each other")

@@ -33,10 +33,11 @@ def default_language_of(pack: Pack) -> str:
 
 
 def _seeds(category: Category) -> Iterator[Example]:
-    names = dict.fromkeys((category.name, *category.names.values(), *(sub.name for sub in category.sub_categories)))
-    names |= dict.fromkeys(name for sub in category.sub_categories for name in sub.names.values())
+    names = dict.fromkeys((category.name, *category.names.values()))
+    finer = dict.fromkeys(name for sub in category.sub_categories for name in (sub.name, *sub.names.values()))
     for texts, weight in (
         (names, NAME_WEIGHT),
+        (finer, _KEYWORD),
         (category.all_keywords, _KEYWORD),
         (category.examples, _EXAMPLE),
         ((category.description,) if category.description else (), _DESCRIPTION),

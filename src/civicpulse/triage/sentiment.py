@@ -116,7 +116,7 @@ def _words_total(words: list[str], language: str) -> float:
             continue
         if _is_negated(words, index):
             # "not good" is bad; "not dangerous" is no praise.
-            weight = -weight if weight > 0 else 0.0
+            weight = -1.0 if weight > 0 else 0.0
         total += weight
     return total
 

@@ -12,8 +12,10 @@ _BREAKS = re.compile(r"\s*\n\s*")
 _BLANKS = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?؟。…])\s+(?=\S)")
 _HEADER = re.compile(
-    r"^(?:\s*(?:(?:fwd?|re|fw|aw|отв|пер)\s*:|(?:from|sent|to|subject|от|кому|тема)\s*:[^\n]*\n)\s*)+", re.IGNORECASE
+    r"\A(?:\s*(?:fwd?|re|fw|aw|отв|пер|from|sent|date|to|cc|subject|от|кому|дата|тема|de|para|asunto|من|إلى|الموضوع)\s*:[^\n]*\n)+",
+    re.IGNORECASE,
 )
+_FORWARDED = re.compile(r"\A(?:\s*(?:fwd?|re|fw|aw|отв|пер)\s*:\s*)+", re.IGNORECASE)
 _GREETING = re.compile(
     r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|dear [^\n,.!]{1,40}|to whom it may concern|"
     r"здравствуйте|добрый (?:день|вечер)|доброе утро|доброго времени суток|уважаем\w+ [^\n,.!]{1,40}|приветствую|"
@@ -36,7 +38,7 @@ def summarise(text: str) -> str:
     if "\n" in head:
         head = _SIGNATURE.sub("", head)
     if ":" in head[:200]:
-        head = _HEADER.sub("", head)
+        head = _FORWARDED.sub("", _HEADER.sub("", head).strip() or head)
     joined = _BLANKS.sub(" ", _BREAKS.sub(" ", head)).strip()
     body = _GREETING.sub("", joined, count=1) or joined
     if len(body) <= LONGEST:

@@ -1,0 +1,78 @@
+"""What every group of operator commands stands on: the database to work on, services, messages on stderr."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from civicpulse.base.embedded import embedded_server
+from civicpulse.base.migrate import migrate as migrate_database
+from civicpulse.base.services import Services, open_services
+from civicpulse.base.tenancy import Tenant
+from civicpulse.settings import Settings, default_data_dir
+
+say = Console(stderr=True, highlight=False)
+T = TypeVar("T")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Data directory of the embedded server; without it CIVICPULSE_DATABASE_URL, else ./data."
+    ),
+]
+
+
+@contextmanager
+def database(data: Path | None) -> Iterator[Settings]:
+    """Settings with the URL of the database to work on; an embedded one is started and migrated if need be."""
+    settings = Settings.from_environment()
+    if data is None and settings.database_url:
+        yield settings
+        return
+    with embedded_server(data or default_data_dir()) as url:
+        migrate_database(url)
+        yield replace(settings, database_url=url, migration_url=url)
+
+
+@asynccontextmanager
+async def at_work(data: Path | None) -> AsyncIterator[Services]:
+    """Services for one command."""
+    with database(data) as settings:
+        async with open_services(replace(settings, pool_size=min(settings.pool_size, 8))) as services:
+            yield services
+
+
+async def wanted_tenant(services: Services, slug: str) -> Tenant:
+    """The tenant called `slug`; ends the command with a message when there is none."""
+    tenant = await services.tenants.by_slug(slug)
+    if tenant is None:
+        known = ", ".join(tenant.slug for tenant in await services.tenants.all()) or "none yet"
+        raise typer.BadParameter(f"there is no tenant {slug!r} (there are: {known})")
+    return tenant
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Runs a command's coroutine."""
+
+    async def main() -> T:
+        return await work()
+
+    return asyncio.run(main())
+
+
+def progress_bar() -> Progress:
+    """The bar that long work shows, on stderr."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=say,
+    )

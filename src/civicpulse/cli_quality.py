@@ -1,0 +1,124 @@
+"""Commands that judge the product on an organisation's own history, and train a tenant's text model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from civicpulse.cli_base import DataDir, at_work, run, wanted_tenant
+from civicpulse.triage.models import evaluate, train
+from civicpulse.triage.quality import LEAST_ROWS, judge_file, to_json_text
+
+quality_app = typer.Typer(no_args_is_help=True, help="How good the product is on your own data.")
+model_app = typer.Typer(no_args_is_help=True, help="A tenant's text model.")
+
+out = Console(highlight=False)
+AsJson = Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")]
+FIGURES = (
+    ("accuracy", "right at first"),
+    ("top3", "right among the first three"),
+    ("macro_f1", "macro-F1"),
+    ("majority", "always the commonest label"),
+    ("mean_confidence", "mean confidence"),
+    ("calibration_error", "calibration error"),
+)
+
+
+@quality_app.callback()
+def _quality() -> None:
+    """How good the product is on your own data."""
+
+
+@quality_app.command("analysis")
+def quality_analysis(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or TSV, also .gz.")],
+    text: Annotated[str, typer.Option(help="Column with what people wrote.")],
+    label: Annotated[str, typer.Option(help="Column with the category that was right.")],
+    time: Annotated[str | None, typer.Option(help="Column with when; without it the file's order counts.")] = None,
+    train_share: Annotated[
+        float, typer.Option(min=0.05, max=0.95, help="Share of the rows, oldest first, to learn from.")
+    ] = 0.8,
+    least: Annotated[int, typer.Option(min=2, help="Labels with fewer rows are left out.")] = LEAST_ROWS,
+    as_json: AsJson = False,
+) -> None:
+    """Learns from the earlier rows, files the later ones, and counts what is right."""
+    outcome = judge_file(file, text=text, label=label, time=time, train_share=train_share, least=least)
+    if as_json:
+        typer.echo(to_json_text(outcome.to_json()))
+        return
+    _show(outcome.to_json(), title=file.name)
+    left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in outcome.skipped.items() if count)
+    out.print(f"left out: {left or 'nothing'}")
+
+
+@model_app.command("train")
+def model_train(
+    tenant: Annotated[str, typer.Option(help="The tenant's slug.")],
+    force: Annotated[bool, typer.Option("--force", help="Use the new model whatever the figures.")] = False,
+    as_json: AsJson = False,
+    data: DataDir = None,
+) -> None:
+    """Learns from what staff confirmed; the new model is used if it is not worse on the later slice."""
+
+    async def work() -> Any:
+        async with at_work(data) as services:
+            return await train(services, await wanted_tenant(services, tenant), by="operator", force=force)
+
+    done = run(work)
+    if as_json:
+        typer.echo(to_json_text({name: getattr(done, name) for name in done.__slots__}))
+        return
+    if done.metrics:
+        _show(done.metrics, title="new model", before=done.metrics_before)
+    state = (
+        "no model stored"
+        if done.version is None
+        else f"version {done.version} {'in use' if done.active else 'kept, not in use'}"
+    )
+    out.print(f"{state} ({done.reason.replace('_', ' ')}), {done.rows} confirmed requests")
+
+
+@model_app.command("evaluate")
+def model_evaluate(
+    tenant: Annotated[str, typer.Option(help="The tenant's slug.")], as_json: AsJson = False, data: DataDir = None
+) -> None:
+    """Accuracy, macro-F1, calibration and coverage on the later fifth of the history; and the stored versions."""
+
+    async def work() -> Any:
+        async with at_work(data) as services:
+            return await evaluate(services, await wanted_tenant(services, tenant))
+
+    found = run(work)
+    if as_json:
+        typer.echo(to_json_text(found))
+        return
+    if found["metrics"]:
+        _show(found["metrics"], title=tenant)
+    else:
+        out.print(f"{found['rows']} confirmed requests are too few to judge a model")
+    for row in found["models"]:
+        mark = "in use" if row["active"] else ""
+        out.print(
+            f"version {row['version']}  {row['trained_at']:%Y-%m-%d %H:%M}  {row['rows']} rows  {row['bytes'] // 1024} KiB  {mark}"
+        )
+
+
+def _show(figures: dict[str, Any], *, title: str, before: dict[str, Any] | None = None) -> None:
+    table = Table(
+        title=f"{title}: {figures['rows_train']} rows learnt, {figures['rows_test']} judged, {figures['classes']} labels"
+    )
+    table.add_column("figure")
+    table.add_column("now", justify="right")
+    if before:
+        table.add_column("before", justify="right")
+    for key, words in FIGURES:
+        table.add_row(words, f"{figures[key]:.3f}", *([f"{before[key]:.3f}"] if before else []))
+    out.print(table)
+    coverage = Table(title="deciding alone only the surest")
+    for column in ("share", "right", "from confidence"):
+        coverage.add_column(column, justify="right")
+    for entry in figures["coverage"]:
+        coverage.add_row(f"{entry['share']:.0%}", f"{entry['accuracy']:.3f}", f"{entry['threshold']:.3f}")
+    out.print(coverage)
