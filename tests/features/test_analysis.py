@@ -90,6 +90,14 @@ async def test_dispatchers_and_above_may_analyse_and_agents_may_read(city) -> No
     assert (await (await city.client("citizen")).get(f"/requests/{number}/analysis")).status_code == 403
 
 
+async def test_more_analyses_at_once_than_connections_do_not_wait_for_each_other(city) -> None:
+    staff = await city.client("dispatcher")
+    number = (await create(staff))["request_id"]
+    size = city.services.settings.pool_size
+    answers = await asyncio.gather(*(staff.post(f"/requests/{number}/analyse") for _ in range(size * 2)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_what_cannot_be_told_waits_for_a_person(city) -> None:
     for text in ("hello", "12345", "!!!"):
         (found,) = await analysed(city, city.services, ReportText(text))

@@ -1,16 +1,21 @@
 """HTTP of this room: the analysis of a request, read and run again."""
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from civicpulse.base.db import Tx
 from civicpulse.base.errors import NotFound
-from civicpulse.base.web import Json, TransactionRoute, services_of
+from civicpulse.base.web import Json, TransactionRoute, end_transaction, services_of
+from civicpulse.packs.store import current_pack
 from civicpulse.people.callers import Caller, needs
 from civicpulse.requests.api import visible_request
 from civicpulse.rules.access import Permission
 from civicpulse.triage import queries
-from civicpulse.triage.actions import analyse_again
+from civicpulse.triage.actions import keep
+from civicpulse.triage.analysis import ReportText
+from civicpulse.triage.analyst import analyse_batch
 
 router = APIRouter(route_class=TransactionRoute, tags=["analysis"])
 
@@ -19,19 +24,25 @@ router = APIRouter(route_class=TransactionRoute, tags=["analysis"])
 async def analyse(request_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_ANALYSE)) -> Response:
     """The new analysis; the ones before it stay in the database. The request itself is not changed."""
     row = await visible_request(caller, request_id)
-    await analyse_again(caller.tx, caller.actor, row, services_of(request))
-    return Json(await _document(caller, row["id"], request_id))
+    pack, services = await current_pack(caller.tx), services_of(request)
+    # A model may take seconds: no connection is held meanwhile, and never two at once.
+    await end_transaction(request)
+    text = ReportText(row["description"], tuple(row["tags"]))
+    (found,) = await analyse_batch(services, caller.tenant, pack, [text])
+    async with services.db.transaction(caller.tenant) as tx:
+        await keep(tx, caller.actor, row, found)
+        return Json(await _document(tx, row["id"], request_id))
 
 
 @router.get("/requests/{request_id}/analysis", summary="The current analysis of a request")
 async def analysis(request_id: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """What was understood of the text, how surely, by which engine; 404 when it has not been analysed."""
     row = await visible_request(caller, request_id)
-    return Json(await _document(caller, row["id"], request_id))
+    return Json(await _document(caller.tx, row["id"], request_id))
 
 
-async def _document(caller: Caller, key: Any, number: str) -> dict[str, Any]:
-    found = await queries.find_analysis(caller.tx, key)
+async def _document(tx: Tx, key: UUID, number: str) -> dict[str, Any]:
+    found = await queries.find_analysis(tx, key)
     if found is None:
         raise NotFound(f"{number} has not been analysed: POST /requests/{number}/analyse.", code="no_analysis")
     return {"request_id": number, **found}
