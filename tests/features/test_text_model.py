@@ -3,12 +3,15 @@
 import csv
 import gzip
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from language_texts import TEXTS
+from typer.testing import CliRunner
 
+from civicpulse.cli import app
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.triage.analysis import ReportText
@@ -136,6 +139,18 @@ def test_a_missing_column_and_too_few_rows_are_named(tmp_path) -> None:
     (tmp_path / "b.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(QualityError, match="cannot be read"):
         judge_file(tmp_path / "b.csv.gz", text="Text", label="Label", time="When")
+
+
+def test_the_command_prints_a_table_and_with_json_the_figures(tmp_path) -> None:
+    path = str(table(tmp_path / "a.csv"))
+    asked = ["quality", "analysis", path, "--text", "Text", "--label", "Label", "--time", "When"]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "macro-F1" in shown.output
+    figures = json.loads(CliRunner().invoke(app, [*asked, "--train-share", "0.5", "--json"]).stdout)
+    assert figures.keys() >= {"accuracy", "top3", "macro_f1", "coverage", "majority", "rows_train", "rows_test"}
+    assert figures["coverage"][0].keys() == {"share", "accuracy", "threshold"}
+    assert figures["rows_train"] == figures["rows_test"] == 30
 
 
 @pytest.mark.parametrize(

@@ -49,5 +49,12 @@ def test_names_of_another_language_do_not_decide(text, expected) -> None:
     assert language(text) == expected
 
 
+def test_latin_letters_alone_do_not_make_english() -> None:
+    three = ("ru", "kk", "en")
+    assert language("Men ruyxatdan utolmayapman sabab nima", languages=three, default="ru") == "ru"
+    assert language("Suspicious transfer, did it myself never", languages=three, default="ru") == "en"
+    assert language("Login impossible, password rejected twice", languages=three, default="ru") == "en"
+
+
 def test_a_language_that_the_library_does_not_know_is_no_error() -> None:
     assert language("Big hole in the road", languages=("xx", "yy"), default="xx") == "xx"

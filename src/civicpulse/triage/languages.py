@@ -74,6 +74,11 @@ _SPANISH_WORDS = word_set(
 )  # fmt: skip
 
 
+_LITTLE: Final = {"en": _ENGLISH, "es": _SPANISH_WORDS}
+_ENOUGH_WORDS: Final = 3
+_FOREIGN_FROM: Final = 0.35
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """A language code and how sure: 1 certain, 0 undetermined."""
@@ -142,6 +147,15 @@ def _latin(reading: Reading, candidates: tuple[str, ...], default: str) -> Guess
             spanish += 2
         if abs(english - spanish) >= max(2, 0.1 * len(reading.words)):
             return Guess("en" if english > spanish else "es", 0.98)
+    if (
+        len(candidates) == 1
+        and len(reading.words) >= _ENOUGH_WORDS
+        and not _count(reading, _LITTLE.get(candidates[0], frozenset()))
+    ):
+        # The only language of this script need not be the one: Uzbek in Latin letters is no English.
+        language, confidence = _identifier(()).classify(reading.plain)
+        if language != candidates[0] and confidence >= _FOREIGN_FROM:
+            return Guess(default, 0.0)
     return _among(reading, candidates, default)
 
 
@@ -174,8 +188,10 @@ def _library() -> Any:
 
 @lru_cache(maxsize=64)
 def _identifier(candidates: tuple[str, ...]) -> Any:
-    """The library restricted to `candidates`; codes it does not know are left out."""
+    """The library restricted to `candidates` (none: all it knows); codes it does not know are left out."""
     with _loading:
+        if not candidates:
+            return _library()
         restricted = copy.copy(_library())
         known = set(restricted.labels)
         restricted.set_languages([code for code in candidates if code in known])

@@ -13,13 +13,13 @@ from civicpulse.triage.words import Reading, fold, word_set
 _POSITIVE: Final = {
     "en": """thank thanks thankful grateful appreciat* excellent great good nice lovely wonderful amazing awesome fantastic
         perfect* happy glad pleased satisfied love loved kind friendly helpful polite professional quick quickly prompt* best better
-        improved beautiful* congratulat* bravo well-done kudos impressed superb outstanding efficient* courteous recommend*
+        improved beautiful* congratulat* bravo kudos impressed superb outstanding efficient* courteous recommend*
         resolved fixed works smooth* clean safe""",
     "ru": """спасибо благодар* признател* отличн* прекрасн* замечател* хорош* молодц* молодец рад рада рады доволен довольн*
         супер классн* быстр* оперативн* вежлив* приятн* понравил* нравит* удобн* любим* лучш* красив* чист* аккуратн* помогли
         выручил* исправили починили решили восхит* безупречн* профессионал* дружелюбн* отзывчив*""",
     "kk": """рахмет рахметтер рақмет ризамын риза жақсы жаксы тамаша керемет әдемі адемі адеми ұнады унады ұнайды унайды қуаныш*
-        куаныш* сыпайы жылдам тез-арада өте-жақсы алғыс* алгыс* мақта* макта* ыңғайлы ынгайлы сапалы таза жарайсыз* жарайсындар
+        куаныш* сыпайы жылдам алғыс* алгыс* мақта* макта* ыңғайлы ынгайлы сапалы таза жарайсыз* жарайсындар
         жөндеді көмектесті комектести шешілді бақытты мейірімді кәсіби""",
     "ar": """شكرا شكر اشكر* نشكر* ممتاز* رائع* جميل* جيد* سعيد* سعداء ممتن* احسنت* مشكور* راض* افضل سريع* لطيف* مهذب* محترف*
         متعاون* يعطيكم العافيه بارك جزاكم نظيف* مرتاح* اعجبن* مميز* مثالي*""",
@@ -28,7 +28,7 @@ _POSITIVE: Final = {
         bonit* lind* hermos* profesional* educad* limpio limpia segur* arreglaron solucionaron recomiendo""",
 }  # fmt: skip
 _NEGATIVE: Final = {
-    "en": """terrible horribl* awful worst bad worse disgust* unacceptabl* ridiculous* angry furious fed-up outrag* sham* pathetic
+    "en": """terrible horribl* awful worst bad worse disgust* unacceptabl* ridiculous* angry furious outrag* sham* pathetic
         useless incompeten* rude ignored ignoring ignore neglect* dangerous* unsafe hazard* scared scary afraid fear* worried worry
         worrying frighten* frustrat* annoy* disappoint* hate hated complain* nightmare filthy stink* stench smelly gross nobody never
         still again tired sick appalling* poor poorly fail failed failing fails fraud* scam* steal stole* stolen thief lied lying cheat*
@@ -37,15 +37,15 @@ _NEGATIVE: Final = {
     "ru": """ужас* кошмар* отвратител* плох* худш* хуже безобрази* возмут* возмущ* позор* стыд* хамств* хам* груб* бездейств*
         игнорир* наплевать плева* опасн* страшн* боюсь боимся боятся бояться надоел* достал* разочаров* ненавижу жалоб* жалу*
         невозможн* невыносим* вонь вонищ* воня* гряз* мерзк* мошен* обман* укра* воров* ворую* угрож* требую требуем суд
-        прокуратур* претензи* некомпетент* издева* недопустим* неприемлем* нарушен* наруша* упал* травм* пострадал* авари* погиб*
-        убива* никто никогда сколько-можно опять снова беспредел* халатн* бардак проблем* срочн* ущерб* беспоко*""",
+        прокуратур* претензи* некомпетент* издева* недопустим* неприемлем* верните нарушен* наруша* упал* травм* пострадал* авари* погиб*
+        убива* никто никогда опять снова беспредел* халатн* бардак проблем* срочн* ущерб* беспоко*""",
     "kk": """жаман нашар сұмдық сумдык масқара маскара ұят уят қорқынышты коркынышты қорқамын коркамын қорқады қауіпт* кауипт*
         ренжі* ренжи* ашулан* шағым* шагым* наразы* ызала* шаршады* шаршады жиіркен* иіс* сасық* сасык* лас кір алаяқ* алаяк* алдады
-        алдап ұрла* урла* дөрекі дореки ешкім ешким ешқашан ешкашан тағы тагы төзуге мүмкін-емес талап зардап жарақат* жаракат*
-        құлап кулап өлім мәселе проблема* бұзған* салғырт* немқұрайлы* шыдам* қиын киын жауапсыз* сұраймыз-қашан""",
+        алдап ұрла* урла* дөрекі дореки ешкім ешким ешқашан ешкашан тағы тагы төзуге талап зардап жарақат* жаракат*
+        құлап кулап өлім мәселе проблема* бұзған* салғырт* немқұрайлы* шыдам* қиын киын жауапсыз* """,
     "ar": """سيء* سيي* اسوا فظيع* مروع* مقرف* مقزز* كارث* خطر* خطير* خطوره خايف* خاءف* نخاف اخاف مخيف* غاضب* غضب* مستاء*
         استياء محبط* احباط شكوي نشتكي اشتكي* اهمال مهمل* تجاهل* يتجاهل* عار فضيح* احتيال* نصب* سرق* مسروق* كذب* وقح* قذر* قذاره
-        كريه* مزعج* ازعاج لا-يطاق مستحيل غير-مقبول مشكل* معانا* نعاني تعبنا مللنا فشل فاشل* ضرر اصيب* اصاب* حادث* عاجل* تهديد*""",
+        كريه* مزعج* ازعاج مستحيل مشكل* معانا* نعاني تعبنا مللنا فشل فاشل* ضرر اصيب* اصاب* حادث* عاجل* تهديد*""",
     "es": """terrible* horribl* pésim* pesim* mal mala malo malos malas peor peores asco asqueros* inaceptable* vergüenza verguenz*
         vergonzos* indignant* indignad* furios* enojad* enfadad* hart* cansad* inútil* inutil* incompetent* grosser* maleducad* groser*
         ignoran ignorad* peligr* insegur* miedo asustad* preocup* frustrad* molest* decepcion* odio queja* quej* pesadilla suci*
@@ -103,6 +103,8 @@ def sentiment_of(reading: Reading, language: str) -> Sentiment:
         total = _words_total(reading.words, language)
     if not reading.plain.isascii() or ":" in reading.plain:
         total += len(_EMOJI_GOOD.findall(reading.plain)) - len(_EMOJI_BAD.findall(reading.plain))
+    if total < 0 and "!!" in reading.plain:
+        total -= 0.5
     if total >= (0.5 if len(reading.words) <= _SHORT else 1):
         return "positive"
     return "negative" if total <= -1 else "neutral"
