@@ -15,7 +15,8 @@ from psycopg.rows import dict_row
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.packs.store import pack_version
-from civicpulse.requests.documents import to_document
+from civicpulse.people import agents, citizens
+from civicpulse.requests.documents import resolution_minutes, to_document
 from civicpulse.requests.queries import COLUMNS, FEEDBACK, RELATED
 
 REQUESTS = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id"
@@ -101,46 +102,20 @@ async def _request(tx: Tx, row: Row) -> dict[str, Any]:
 
 
 async def _citizen(_: Tx, row: Row) -> dict[str, Any]:
-    return {
-        "_id": row["id"],
-        "full_name": row["full_name"],
-        "verification": {
-            "state": "verified" if row["verified"] else "unverified",
-            "method": row["verify_method"],
-            "verified_at": row["verified_at"],
-        },
-        "contacts": {"email": row["email"], "phone": row["phone"]},
-        "preferences": row["preferences"],
-        "address": {"neighborhood": row["neighborhood"], "city": row["city"], "zone_id": row["zone_id"]},
-        "stats": {"total_requests": row["total_requests"], "avg_rating": row["avg_rating"]},
-        "created_at": row["created_at"],
-    }
+    return citizens.plain_document(row)
 
 
 async def _agent(_: Tx, row: Row) -> dict[str, Any]:
-    return {
-        "_id": row["id"],
-        "agent_code": row["agent_code"],
-        "name": row["name"],
-        "department": row["department"],
-        "skills": row["skills"],
-        "coverage": {"zone_ids": row["zone_ids"], "geo_fence": row["geo_fence"]},
-        "schedule": {"timezone": row["timezone"], "shifts": row["shifts"], "on_call": row["on_call"]},
-        "contacts": row["contacts"],
-        "roles": row["roles"],
-        "active": row["active"],
-        "created_at": row["created_at"],
-    }
+    return agents.plain_document(row)
 
 
 async def _log(_: Tx, row: Row) -> dict[str, Any]:
-    resolved = row["resolved_at"]
     return {
         "_id": row["id"],
         "request_id": row["id"],
         "event_stream": [_event(event) for event in row["events"] or []],
         "computed_kpis": {
-            "resolution_minutes": round((resolved - row["created_at"]).total_seconds() / 60, 2) if resolved else None,
+            "resolution_minutes": resolution_minutes(row["created_at"], row["resolved_at"]),
             "sla_target_hours": row["sla"]["target_hours"] if row["sla"] else None,
             "sla_state": row["sla_state"],
             "escalation_count": row["escalation_count"],

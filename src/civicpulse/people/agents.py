@@ -33,13 +33,18 @@ async def list_active_agents(tx: Tx) -> list[Row]:
 
 
 def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
-    """An agent in the shape of spec 1, C, with their post in an office where they have one; the phone is masked for
-    other agents."""
+    """An agent as `caller` may see them, with their post in an office where they have one; the phone is masked for other
+    agents."""
     phone = row["contacts"].get("phone")
     post = {name: row[name] for name in ("office_id", "position", "base_load") if row[name]}
     is_self = caller.role is Role.AGENT and caller.actor_id == row["id"]
     if phone and not is_self and not caller.may(Permission.CITIZEN_CONTACT):
         phone = masked_phone(phone)
+    return plain_document(row) | {"contacts": {"phone": phone}} | post
+
+
+def plain_document(row: Row) -> dict[str, Any]:
+    """An agent in the shape of spec 1, C, nothing masked."""
     return {
         "_id": row["id"],
         "agent_code": row["agent_code"],
@@ -48,11 +53,11 @@ def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
         "skills": row["skills"],
         "coverage": {"zone_ids": row["zone_ids"], "geo_fence": row["geo_fence"]},
         "schedule": {"timezone": row["timezone"], "shifts": row["shifts"], "on_call": row["on_call"]},
-        "contacts": {"phone": phone},
+        "contacts": row["contacts"],
         "roles": row["roles"],
         "active": row["active"],
         "created_at": row["created_at"],
-    } | post
+    }
 
 
 def _columns(sent: dict[str, Any]) -> dict[str, Any]:

@@ -43,9 +43,17 @@ def masked_phone(phone: str) -> str:
 
 def citizen_document(row: Row, *, masked: bool) -> dict[str, Any]:
     """A citizen in the shape of spec 1, B, plus `kpis`. `row` as `queries.find_citizen` gives it."""
-    email, phone = row["email"], row["phone"]
+    kpis = {"open_requests": row["open_requests"], "resolved_requests": row["resolved_requests"]}
+    document = plain_document(row)
+    document |= {"kpis": kpis, "created_at": document.pop("created_at")}
     if masked:
-        email, phone = email and masked_email(email), phone and masked_phone(phone)
+        email, phone = row["email"], row["phone"]
+        document["contacts"] = {"email": email and masked_email(email), "phone": phone and masked_phone(phone)}
+    return document
+
+
+def plain_document(row: Row) -> dict[str, Any]:
+    """A citizen in the shape of spec 1, B, nothing masked."""
     return {
         "_id": row["id"],
         "full_name": row["full_name"],
@@ -54,11 +62,10 @@ def citizen_document(row: Row, *, masked: bool) -> dict[str, Any]:
             "method": row["verify_method"] or "otp",
             "verified_at": row["verified_at"],
         },
-        "contacts": {"email": email, "phone": phone},
+        "contacts": {"email": row["email"], "phone": row["phone"]},
         "preferences": row["preferences"],
         "address": {"neighborhood": row["neighborhood"], "city": row["city"], "zone_id": row["zone_id"]},
         "stats": {"total_requests": row["total_requests"], "avg_rating": row["avg_rating"]},
-        "kpis": {"open_requests": row["open_requests"], "resolved_requests": row["resolved_requests"]},
         "created_at": row["created_at"],
     }
 
