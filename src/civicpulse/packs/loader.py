@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from civicpulse.base.shipped import as_path, located, shipped_names, shipped_text
 from civicpulse.packs.checks import Problem
 from civicpulse.packs.model import INCONSISTENT, PackDocument
 
@@ -23,9 +23,7 @@ class PackError(ValueError):
     def __init__(self, source: str, problems: Sequence[tuple[int | None, str]]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        super().__init__(
-            "\n".join(f"{source}:{line}: {text}" if line else f"{source}: {text}" for line, text in problems)
-        )
+        super().__init__(located(source, problems))
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,23 +43,21 @@ for _tag, _pattern, _first in (
 
 def available_packs() -> tuple[str, ...]:
     """Names of the packs that ship with the product."""
-    files = resources.files(__package__).iterdir()
-    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+    return shipped_names(__package__)
 
 
 def read_pack(name_or_path: str | Path) -> PackDocument:
     """A shipped pack by name, or any pack by path (a `Path`, or text that ends in .yaml or .yml); else PackError."""
-    if isinstance(name_or_path, Path) or name_or_path.endswith((".yaml", ".yml")):
-        path = Path(name_or_path)
+    if (path := as_path(name_or_path)) is not None:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise PackError(str(path), [(None, f"cannot be read: {error}")]) from error
         return parse_pack(text, str(path))
-    if name_or_path not in available_packs():
-        raise PackError(name_or_path, [(None, f"no such pack; these ship: {', '.join(available_packs())}")])
-    file = resources.files(__package__) / f"{name_or_path}.yaml"
-    return parse_pack(file.read_text(encoding="utf-8"), file.name)
+    name = str(name_or_path)
+    if name not in available_packs():
+        raise PackError(name, [(None, f"no such pack; these ship: {', '.join(available_packs())}")])
+    return parse_pack(*shipped_text(__package__, name))
 
 
 def parse_pack(text: str, source: str) -> PackDocument:

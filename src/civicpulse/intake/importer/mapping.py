@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from civicpulse.base.errors import Invalid
+from civicpulse.base.shipped import as_path, located, shipped_names, shipped_text
 from civicpulse.packs.shapes import Label, Name, Priority, Timezone
 
 MAPPINGS = "civicpulse.intake.mappings"
@@ -203,30 +203,26 @@ class MappingError(Invalid):
     """A mapping that cannot be used; the message has one line per problem, "file:line: field: what is wrong"."""
 
     def __init__(self, source: str, problems: list[tuple[int | None, str]]) -> None:
-        lines = [f"{source}:{line}: {text}" if line else f"{source}: {text}" for line, text in problems]
-        super().__init__("\n".join(lines), code="invalid_mapping")
+        super().__init__(located(source, problems), code="invalid_mapping")
 
 
 def available_mappings() -> tuple[str, ...]:
     """Names of the mappings that ship with the product."""
-    files = resources.files(MAPPINGS).iterdir()
-    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+    return shipped_names(MAPPINGS)
 
 
 def read_mapping(name_or_path: str | Path) -> Mapping:
     """A shipped mapping by name, or any by path (a `Path`, or text that ends in .yaml or .yml); else MappingError."""
-    if isinstance(name_or_path, Path) or name_or_path.endswith((".yaml", ".yml")):
-        path = Path(name_or_path)
+    if (path := as_path(name_or_path)) is not None:
         try:
             return parse_mapping(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise MappingError(str(path), [(None, f"cannot be read: {error}")]) from error
-    if name_or_path not in available_mappings():
+    name = str(name_or_path)
+    if name not in available_mappings():
         shipped = ", ".join(available_mappings())
-        problem = f"no such mapping; these ship: {shipped}; or give a path to a .yaml file"
-        raise MappingError(name_or_path, [(None, problem)])
-    file = resources.files(MAPPINGS) / f"{name_or_path}.yaml"
-    return parse_mapping(file.read_text(encoding="utf-8"), file.name)
+        raise MappingError(name, [(None, f"no such mapping; these ship: {shipped}; or give a path to a .yaml file")])
+    return parse_mapping(*shipped_text(MAPPINGS, name))
 
 
 def parse_mapping(text: str, source: str) -> Mapping:
