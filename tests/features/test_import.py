@@ -28,7 +28,7 @@ from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.places.zones import import_zones
 from civicpulse.requests.audit import verify_tenant
-from civicpulse.requests.clock import calendar_of, policy_from_json
+from civicpulse.requests.clock import policy_from_json
 from civicpulse.rules.sla import read_clock
 from conftest import City, make_city
 
@@ -230,7 +230,7 @@ async def test_open_cases_years_late_set_off_no_storm(boston: Imported) -> None:
         if late % 40 == 0:
             reading = read_clock(
                 policy,
-                calendar_of(pack, policy),
+                pack.calendar_of(policy),
                 started_at=row["created_at"],
                 now=clock.now(),
                 fired_steps=row["sla_steps_fired"],

@@ -11,8 +11,6 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.insight.schemas import Scope
 from civicpulse.insight.viewport import Span, cell_spans
 
-FINEST = 10  # the resolution of requests.cell
-
 # Parents of a cell at a resolution share all digits down to it: setting the others (and fixing the resolution bits later,
 # in Python) groups them without the H3 library in the database.
 _PARENT = "({cell} | ((1::bigint << (3 * (15 - {resolution}))) - 1))"

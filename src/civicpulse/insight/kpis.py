@@ -9,7 +9,6 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.insight import ledger, measures
 from civicpulse.insight.schemas import Period, Scope
 
-GRAINS = ("day", "week", "month")
 GROUPS = ("zone", "category", "priority", "period")
 # Up to here the median is exact, over the requests themselves; above, from the histogram.
 EXACT_UP_TO = 20_000

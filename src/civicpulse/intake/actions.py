@@ -116,7 +116,7 @@ async def _prepare(
     policy = pack.policy_for(category.id, zone_id, priority)
     initial = pack.workflow.state(pack.workflow.initial)
     columns = clock.clock_columns(
-        policy, clock.calendar_of(pack, policy), started_at=now, pauses=(), now=now, fired_steps=0, finished_at=None
+        policy, pack.calendar_of(policy), started_at=now, pauses=(), now=now, fired_steps=0, finished_at=None
     )
     return (
         EMPTY

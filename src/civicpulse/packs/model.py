@@ -124,9 +124,9 @@ class Pack:
         """Names of the states of a category (open, waiting, resolved, closed), in pack order."""
         return tuple(name for name, state in self.workflow.states.items() if state.category == category)
 
-    def calendar_of(self, policy: Policy) -> Calendar:
+    def calendar_of(self, policy: Policy | None) -> Calendar:
         """The working hours that a policy counts in: 24x7 unless it names a calendar."""
-        return ALWAYS if policy.calendar is None else self.calendars[policy.calendar]
+        return ALWAYS if policy is None or policy.calendar is None else self.calendars[policy.calendar]
 
     def policy_for(self, category: str, zone: str, priority: str) -> Policy | None:
         """The SLA policy of a request, by the rule (spec 1, A.3); remembered, as there are few combinations."""

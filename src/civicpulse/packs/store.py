@@ -2,19 +2,12 @@
 
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from civicpulse.base.db import Tx
 from civicpulse.packs.model import Pack, PackDocument, compile_pack
 
 _compiled: dict[tuple[UUID, int], Pack] = {}
 
 GET_PACK = "SELECT document FROM pack_versions WHERE tenant_id = %(tenant_id)s AND version = %(version)s"
-
-ADD_PACK = """
-INSERT INTO pack_versions (tenant_id, version, document, created_by)
-VALUES (%(tenant_id)s, %(version)s, %(document)s, %(created_by)s)
-"""
 
 
 async def pack_version(tx: Tx, version: int) -> Pack:
@@ -32,14 +25,3 @@ async def pack_version(tx: Tx, version: int) -> Pack:
 async def current_pack(tx: Tx) -> Pack:
     """The pack that new requests of this tenant get."""
     return await pack_version(tx, tx.tenant.pack_version)
-
-
-async def add_pack(tx: Tx, document: PackDocument, *, version: int, created_by: str) -> None:
-    """Stores a new immutable version; what it replaces stays for the requests that started with it."""
-    values = {
-        "tenant_id": tx.tenant_id,
-        "version": version,
-        "document": Jsonb(document.model_dump(mode="json")),
-        "created_by": created_by,
-    }
-    await tx.run(ADD_PACK, values)

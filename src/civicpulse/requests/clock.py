@@ -6,7 +6,7 @@ from typing import Any
 
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
-from civicpulse.rules.calendar import ALWAYS, Calendar
+from civicpulse.rules.calendar import Calendar
 from civicpulse.rules.sla import Pause, Policy, Reading, Step, read_clock
 
 
@@ -55,13 +55,6 @@ def pauses_from_json(pauses: Sequence[dict[str, str | None]]) -> list[Pause]:
     ]
 
 
-def calendar_of(pack: Pack, policy: Policy | None) -> Calendar:
-    """The calendar a policy counts by; around the clock unless it names one."""
-    if policy is None or policy.calendar is None:
-        return ALWAYS
-    return pack.calendars[policy.calendar]
-
-
 def clock_columns(
     policy: Policy | None,
     calendar: Calendar,
@@ -101,7 +94,7 @@ def read_row(row: Row, pack: Pack, now: datetime) -> Reading:
     policy = policy_from_json(row["sla"])
     return read_clock(
         policy,
-        calendar_of(pack, policy),
+        pack.calendar_of(policy),
         started_at=row["created_at"],
         pauses=pauses_from_json(row["sla_pauses"]) if row["sla_pauses"] else (),
         now=now,

@@ -24,7 +24,7 @@ from civicpulse.intake.importer.rows import Case, CaseReader, RowError
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack, pack_version
 from civicpulse.places.zones import zone_index
-from civicpulse.requests.clock import calendar_of, policy_from_json
+from civicpulse.requests.clock import policy_from_json
 
 BATCH_ROWS = 2000
 OPEN_STATES = ("open", "waiting")
@@ -106,7 +106,7 @@ async def _ended_clock(tx: Tx, known: Row, row: Row) -> Row:
     if row["closed_at"] is None:
         return CLOSED_SOMETIME
     policy = policy_from_json(known["sla"])
-    calendar = calendar_of(await pack_version(tx, known["pack_version"]), policy)
+    calendar = (await pack_version(tx, known["pack_version"])).calendar_of(policy)
     ended_at = row["closed_at"]
     return open_or_ended(policy, calendar, started_at=known["created_at"], ended_at=ended_at, now=ended_at)
 

@@ -13,7 +13,7 @@ from civicpulse.intake.importer.rows import Case
 from civicpulse.packs.model import Pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.zones import UNZONED, ZoneIndex
-from civicpulse.requests.clock import calendar_of, columns_of, policy_to_json
+from civicpulse.requests.clock import columns_of, policy_to_json
 from civicpulse.rules.calendar import ALWAYS, Calendar, elapsed_hours
 from civicpulse.rules.duplicates import address_key
 from civicpulse.rules.priority import score_of_priority
@@ -125,7 +125,7 @@ class Preparer:
             snapshot = policy_to_json(policy)
         if case.is_closed and ended_at is None:
             return snapshot, CLOSED_SOMETIME
-        calendar = calendar_of(self._s.pack, policy)
+        calendar = self._s.pack.calendar_of(policy)
         return snapshot, open_or_ended(policy, calendar, started_at=case.created_at, ended_at=ended_at, now=self._s.now)
 
     def _note(self, case: Case) -> None:
