@@ -158,7 +158,7 @@ EMPTY: Row = {
     "version": 1, "event_seq": 1, "master_id": None, "assigned_agent_id": None, "candidate_agents": [], "assignment_policy": None,
     "sla_pauses": [], "sla_steps_fired": 0, "escalation_count": 0, "breach_reason": None, "milestones": {}, "rating": None,
     "disputed": False, "notes": [], "triaged_at": None, "assigned_at": None, "in_progress_at": None, "resolved_at": None,
-    "closed_at": None,
+    "closed_at": None, "segment": None, "country_code": None, "geo_quality": None, "needs_person": False,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
+from civicpulse.rules.access import Role
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.priority import score_of_priority
 from civicpulse.rules.workflow import Decision, decide_transition
@@ -25,6 +26,8 @@ async def transition(
     Raises RuleRefused (409; 403 when only the role is in the way) with reasons, Invalid for a field that cannot be used.
     """
     change = await open_change(tx, actor, number, seen_version=seen_version)
+    if change.row["needs_person"] and actor.role is not Role.SYSTEM:
+        change.set(needs_person=False)  # now a person has decided
     await _take_fields(change, fields)
     await move(change, to, said=_said(fields))
     return await change.apply()

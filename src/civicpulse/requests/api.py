@@ -85,6 +85,9 @@ async def list_requests(
     created_to: Annotated[DayOrInstant | None, Query(alias="to")] = None,
     q: Annotated[str | None, Query(max_length=500)] = None,
     merged: Annotated[bool | None, Query(description="true: duplicates only; false: masters only")] = None,
+    needs_person: Annotated[
+        bool | None, Query(description="Whether an unsure analysis waits for a person; staff only")
+    ] = None,
     bbox: Annotated[str | None, Query(description="west,south,east,north")] = None,
     source: str | None = None,
     external_id: str | None = None,
@@ -102,6 +105,8 @@ async def list_requests(
         raise Invalid("Only staff may list what somebody else reported.", field="citizen_id")
     if agent and not caller.is_staff:
         raise Invalid("Only staff may list by agent.", field="agent")
+    if needs_person is not None and not caller.is_staff:
+        raise Invalid("Only staff may ask what waits for a person.", field="needs_person")
     if mine and caller.role is Role.ANONYMOUS:
         # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
@@ -117,6 +122,7 @@ async def list_requests(
         created_to=created_to,
         text=q,
         merged=merged,
+        needs_person=needs_person,
         bbox=listing.parse_bbox(bbox),
         source=source,
         external_id=external_id,

@@ -34,6 +34,7 @@ def to_document(row: Row, pack: Pack) -> dict[str, Any]:
         "status": row["status"],
         "priority": row["priority"],
         "priority_score": row["priority_score"],
+        "needs_person": row["needs_person"],
         "workflow": {
             "current_state": row["status"],
             "allowed_next": pack.workflow.next_states(row["status"]) if row["master_id"] is None else (),
@@ -76,7 +77,11 @@ def to_document(row: Row, pack: Pack) -> dict[str, Any]:
 
 def to_public(document: dict[str, Any]) -> dict[str, Any]:
     """What anybody may see: no people, no internal notes, no comment of the reporter."""
-    shown = {key: value for key, value in document.items() if key not in ("internal", "assignment", "external_id")}
+    shown = {
+        key: value
+        for key, value in document.items()
+        if key not in ("internal", "assignment", "external_id", "needs_person")
+    }
     shown["citizen_ref"] = {**document["citizen_ref"], "citizen_id": None}
     if feedback := document["citizen_feedback"]:
         shown["citizen_feedback"] = {**feedback, "comment": None}

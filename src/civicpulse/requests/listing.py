@@ -40,6 +40,7 @@ class Filters:
     created_to: datetime | None = None
     text: str | None = None
     merged: bool | None = None
+    needs_person: bool | None = None
     bbox: tuple[float, float, float, float] | None = None
     source: str | None = None
     external_id: str | None = None
@@ -105,6 +106,8 @@ def _conditions(wanted: Filters) -> tuple[list[sql.SQL], dict[str, Any]]:
         parts.append(sql.SQL("r.is_public"))
     if wanted.merged is not None:
         parts.append(sql.SQL("r.master_id IS NOT NULL" if wanted.merged else "r.master_id IS NULL"))
+    if wanted.needs_person is not None:
+        parts.append(sql.SQL("r.needs_person" if wanted.needs_person else "NOT r.needs_person"))
     if wanted.bbox:
         parts.append(sql.SQL("r.lon BETWEEN %(west)s AND %(east)s AND r.lat BETWEEN %(south)s AND %(north)s"))
         values |= dict(zip(("west", "south", "east", "north"), wanted.bbox, strict=True))

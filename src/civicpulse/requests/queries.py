@@ -18,7 +18,7 @@ r.contact_channel, r.is_public, r.category, r.sub_category, r.description, r.tag
 r.priority_score, r.lon, r.lat, r.cell, r.address_hint, r.address_key, r.asset_id, r.zone_id, r.master_id,
 r.assigned_agent_id, r.candidate_agents, r.assignment_policy, r.sla, r.sla_state, r.sla_due_at, r.sla_met, r.sla_pauses,
 r.sla_steps_fired, r.next_sla_at, r.escalation_count, r.breach_reason, r.milestones, r.rating, r.disputed, r.notes,
-r.created_at, r.triaged_at, r.assigned_at, r.in_progress_at, r.resolved_at, r.closed_at, r.updated_at
+r.created_at, r.triaged_at, r.assigned_at, r.in_progress_at, r.resolved_at, r.closed_at, r.updated_at, r.needs_person
 """
 
 # Index look-ups per row shown, so a page costs what its rows cost.
