@@ -85,7 +85,8 @@ def _managers(rng: Random, office: str, many: int) -> list[Sequence[object]]:
     names = rng.sample([f"{family} {given}" for family in FAMILY for given in GIVEN], many)
     rows: list[Sequence[object]] = []
     for index, name in enumerate(names):
-        position, skills = POSITIONS[index], SKILLS[index]
+        position = POSITIONS[index]
+        skills: tuple[str, ...] = SKILLS[index]
         if office in WITHOUT_CHIEF and position == "Главный специалист":
             position = "Ведущий специалист"
         if office in WITHOUT_VIP:
