@@ -27,7 +27,7 @@ from civicpulse.requests.documents import to_document, to_public, tracking_token
 from civicpulse.requests.merging import attach
 from civicpulse.requests.queries import add_evidence, lock_by_ids
 from civicpulse.rules.access import Permission, may
-from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, address_key, judge
+from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, judge
 from civicpulse.rules.priority import choose_priority, priority_of_score, score_of_priority
 
 
@@ -165,15 +165,8 @@ async def _prepare(
             "state_category": initial.category,
             "priority": priority,
             "priority_score": score,
-            "lon": spot.lon,
-            "lat": spot.lat,
-            "cell": spot.cell,
-            "address_hint": spot.address_hint,
-            "address_key": address_key(spot.address_hint),
-            "country_code": spot.country_code,
-            "geo_quality": spot.geo_quality,
+            **spot.columns,
             "asset_id": body.asset_id,
-            "zone_id": spot.zone_id,
             "needs_person": understood is not None and understood.needs_person,
             "sla": clock.policy_to_json(policy) if policy else None,
             "created_at": created_at,

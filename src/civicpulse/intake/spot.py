@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from civicpulse.base.db import Tx
+from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid
 from civicpulse.intake.schemas import LocationIn
 from civicpulse.packs.model import Pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.place import Quality
 from civicpulse.places.zones import UNZONED, zone_index
+from civicpulse.rules.addresses import address_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,20 @@ class Spot:
     zone_id: str = UNZONED
     geo_quality: Quality | None = None
     country_code: str | None = None
+
+    @property
+    def columns(self) -> Row:
+        """The request's columns."""
+        return {
+            "lon": self.lon,
+            "lat": self.lat,
+            "cell": self.cell,
+            "address_hint": self.address_hint,
+            "address_key": address_key(self.address_hint),
+            "zone_id": self.zone_id,
+            "geo_quality": self.geo_quality,
+            "country_code": self.country_code,
+        }
 
 
 @dataclass(frozen=True, slots=True)
