@@ -9,6 +9,7 @@ from rich.console import Console
 from bench.changes import sweep_clocks, transition
 from bench.explain import explain
 from bench.imports import import_file, memory
+from bench.inbox import inbox
 from bench.intake import intake, intake_full
 from bench.reads import analytics, get, lists, search
 from bench.server import BenchError, bench_server
@@ -18,6 +19,7 @@ from bench.table import machine, print_table, write_json
 # In the order in which they run: what needs empty tables first, what changes much last.
 SECTIONS: dict[str, Callable[[Session], None]] = {
     "intake": intake,
+    "reports": inbox,
     "list": lists,
     "search": search,
     "get": get,

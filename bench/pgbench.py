@@ -57,29 +57,21 @@ class PgBench:
     latency_ms: float
 
 
-class Yardstick:
-    """pgbench scripts for one tenant, one script a category."""
+class Scripts:
+    """pgbench scripts in a folder of their own, run through the application role."""
 
-    def __init__(self, server: Server, city: City) -> None:
+    def __init__(self, server: Server, folder: str) -> None:
         self._server = server
-        self._city = city
         self._defines: dict[str, str] = {}
-        self._folder = server.folder / "pgbench"
+        self._folder = server.folder / folder
         self._folder.mkdir(exist_ok=True)
-        run_load(server.port, posts(len(CATEGORIES), token=city.token), connections=1)
-        with server.owner() as owner, owner.cursor(row_factory=dict_row) as cursor:
-            for index, category in enumerate(CATEGORIES):
-                found = cursor.execute(TEMPLATE, [city.tenant.tenant_id, category]).fetchone()
-                if found is None:
-                    raise BenchError(f"no report of category {category} could be posted: see {server.log}")
-                (self._folder / f"{category}.sql").write_text(self._script(f"c{index}", found))
 
     def run(self, transactions: int, *, clients: int) -> PgBench:
-        """So many intakes over `clients` connections."""
+        """So many transactions over `clients` connections, the scripts in equal parts."""
         command = [str(binaries() / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients))]
         command += ["-t", str(max(1, transactions // clients))]
-        for category in CATEGORIES:
-            command += ["-f", str(self._folder / f"{category}.sql")]
+        for script in sorted(self._folder.glob("*.sql")):
+            command += ["-f", str(script)]
         for name, value in self._defines.items():
             command += ["-D", f"{name}={value}"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
@@ -93,10 +85,39 @@ class Yardstick:
             raise BenchError(f"pgbench failed:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
         return PgBench(float(tps[1]), float(latency[1]))
 
+    def _define(self, name: str, value: str, cast: str = "text") -> str:
+        self._defines[name] = value
+        return f":{name}::{cast}"
+
+
+def opened(city: City) -> list[str]:
+    """The lines that begin a transaction of a tenant: one round trip for both, as base/db.py does it."""
+    return [
+        r"\startpipeline",
+        "BEGIN;",
+        f"SET LOCAL civicpulse.tenant = '{city.tenant.tenant_id}';",
+        r"\endpipeline",
+    ]
+
+
+class Yardstick(Scripts):
+    """The intake of one tenant, one script a category."""
+
+    def __init__(self, server: Server, city: City) -> None:
+        super().__init__(server, "pgbench")
+        self._city = city
+        run_load(server.port, posts(len(CATEGORIES), token=city.token), connections=1)
+        with server.owner() as owner, owner.cursor(row_factory=dict_row) as cursor:
+            for index, category in enumerate(CATEGORIES):
+                found = cursor.execute(TEMPLATE, [city.tenant.tenant_id, category]).fetchone()
+                if found is None:
+                    raise BenchError(f"no report of category {category} could be posted: see {server.log}")
+                (self._folder / f"{category}.sql").write_text(self._script(f"c{index}", found))
+
     def _script(self, prefix: str, template: dict[str, Any]) -> str:
         """One transaction as the product does it, with values by pgbench."""
         values = self._values(prefix, template)
-        opened = _filled(OPEN, values).strip().removeprefix("SELECT ")
+        taken = filled(OPEN, values).strip().removeprefix("SELECT ")
         return "\n".join(
             [
                 r"\set key random(1000000000000000000, 8999999999999999999)",
@@ -105,14 +126,10 @@ class Yardstick:
                 rf"\set cell 622000000000000000 + random(1, {CELLS})",
                 rf"\set lon {WEST} + random(0, 1000000) * {SIZE} / 1000000.0",
                 rf"\set lat {SOUTH} + random(0, 1000000) * {SIZE} / 1000000.0",
-                # One round trip for both, as base/db.py does it.
-                r"\startpipeline",
-                "BEGIN;",
-                f"SET LOCAL civicpulse.tenant = '{self._city.tenant.tenant_id}';",
-                r"\endpipeline",
-                f"SELECT uuidv7() AS new_id, now() AS at, {opened}",
+                *opened(self._city),
+                f"SELECT uuidv7() AS new_id, now() AS at, {taken}",
                 r"\gset got_",
-                _filled(WRITE, values).strip() + ";",
+                filled(WRITE, values).strip() + ";",
                 "COMMIT;",
             ]
         )
@@ -147,10 +164,6 @@ class Yardstick:
             "closed_since": "now() - interval '24 hours'",
         }
 
-    def _define(self, name: str, value: str, cast: str) -> str:
-        self._defines[name] = value
-        return f":{name}::{cast}"
-
     def _row(self, prefix: str, row: dict[str, Any]) -> str:
         """SQL that makes the row's JSON: the template's text in pieces around the values of each row."""
         marked = row | {name: f"@text:{name}@" for name in TEXTS} | {name: f"@number:{name}@" for name in NUMBERS}
@@ -173,12 +186,12 @@ class Yardstick:
         yield self._define(f"{prefix}_rest", text[at:], "text")
 
 
-def _filled(statement: str, values: dict[str, str]) -> str:
+def filled(statement: str, values: dict[str, str]) -> str:
     """`statement` with SQL in place of its parameters. Raises BenchError when the product has one that is not known here."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in values:
-            raise BenchError(f"the intake has a parameter {match[1]!r} that bench/pgbench.py does not know")
+            raise BenchError(f"the product has a parameter {match[1]!r} that the bench does not know")
         return f"({values[match[1]]})"
 
     return re.sub(r"%\((\w+)\)s", value, statement).replace("%%", "%")

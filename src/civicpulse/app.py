@@ -17,6 +17,8 @@ from civicpulse.base.services import open_services
 from civicpulse.base.web import Doorway, add_error_handlers, describe_tokens
 from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
+from civicpulse.intake.inbox.api import router as inbox
+from civicpulse.intake.inbox.api_issues import router as issues
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
 from civicpulse.people.api import router as people
@@ -67,7 +69,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
-    for router in (health, intake, requests, files, assignments, people, packs, places, insight, notify, triage):
+    for router in (
+        health,
+        intake,
+        inbox,
+        issues,
+        requests,
+        files,
+        assignments,
+        people,
+        packs,
+        places,
+        insight,
+        notify,
+        triage,
+    ):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)

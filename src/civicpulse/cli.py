@@ -15,6 +15,7 @@ from civicpulse.base.log import configure_logging
 from civicpulse.base.migrate import migrate as migrate_database
 from civicpulse.cli_base import DataDir, at_work, database, progress_bar, run, say, wanted_tenant
 from civicpulse.cli_quality import model_app, quality_app
+from civicpulse.cli_reports import reports_app
 from civicpulse.packs.loader import PackError
 from civicpulse.settings import Settings, SettingsError, default_data_dir
 from civicpulse.triage.quality import QualityError
@@ -36,6 +37,7 @@ for name, group in (
     ("import", import_app),
     ("model", model_app),
     ("quality", quality_app),
+    ("reports", reports_app),
 ):
     app.add_typer(group, name=name)
 

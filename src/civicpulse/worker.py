@@ -1,4 +1,4 @@
-"""The worker: drains the outbox all the time and runs the timetable of periodic jobs (Procrastinate).
+"""The worker: drains the outbox and the inbox of reports all the time and runs the timetable of periodic jobs (Procrastinate).
 
 Any number may run against one database: batches are taken with SKIP LOCKED, and a periodic job is queued once however
 many workers ask for it.
@@ -20,6 +20,7 @@ from civicpulse.base.outbox import drain
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.timetable import EVERY_MINUTE, HOURLY, PeriodicJob
 from civicpulse.insight.jobs import fold_all
+from civicpulse.intake.inbox.jobs import open_desk
 from civicpulse.notify.deliver import deliver_all
 from civicpulse.reactions import REACTIONS
 from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
@@ -59,7 +60,7 @@ def _register(jobs: App, services: Services, entry: PeriodicJob) -> None:
 
 async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
     """Works until `stop` is set, then finishes what it holds."""
-    async with open_services(settings) as services, _jobs(services):
+    async with open_services(settings) as services, open_desk(services) as desk, _jobs(services):
         sender = build_sender(settings)
 
         async def outbox() -> int:
@@ -71,8 +72,14 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
         async def folding() -> int:
             return await fold_all(services)
 
+        async def inbox() -> int:
+            return await desk.step()
+
         await asyncio.gather(
-            _loop(outbox, stop, pause=POLL_SECONDS), _loop(delivery, stop, pause=1.0), _loop(folding, stop, pause=5.0)
+            _loop(outbox, stop, pause=POLL_SECONDS),
+            _loop(inbox, stop, pause=POLL_SECONDS),
+            _loop(delivery, stop, pause=1.0),
+            _loop(folding, stop, pause=5.0),
         )
 
 

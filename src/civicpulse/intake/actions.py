@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,43 +17,56 @@ from civicpulse.base.events import Actor
 from civicpulse.base.ids import id_at, lock_number
 from civicpulse.intake import queries
 from civicpulse.intake.queries import Opened, Surroundings
-from civicpulse.intake.schemas import RequestIn
+from civicpulse.intake.schemas import Filed
+from civicpulse.intake.spot import Understood, spot_of
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
-from civicpulse.places.cells import cell_of, cells_around, lock_cells
-from civicpulse.places.zones import UNZONED, zone_index
+from civicpulse.places.cells import cells_around, lock_cells
 from civicpulse.requests import clock
 from civicpulse.requests.documents import to_document, to_public, tracking_token
 from civicpulse.requests.merging import attach
 from civicpulse.requests.queries import add_evidence, lock_by_ids
 from civicpulse.rules.access import Permission, may
-from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, address_key, judge
-from civicpulse.rules.priority import choose_priority, score_of_priority
+from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, judge
+from civicpulse.rules.priority import choose_priority, priority_of_score, score_of_priority
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the reporter gets: the document as JSON bytes, and whether it was answered before."""
+    """What the reporter gets: the document as JSON bytes, and whether it was answered before.
+
+    Of a new one also its number and id, what became of it, and the twins that decided (`match_json` and `is_public`).
+    """
 
     body: bytes
     replayed: bool
     request_id: str | None = None
     id: UUID | None = None
+    outcome: str = "new"
+    matches: Sequence[dict[str, Any]] = ()
 
 
 async def create_request(
-    tx: Tx, actor: Actor, body: RequestIn, *, profile: UUID | None = None, key: str | None = None, source: str = "api"
+    tx: Tx,
+    actor: Actor,
+    body: Filed,
+    *,
+    profile: UUID | None = None,
+    key: str | None = None,
+    source: str = "api",
+    understood: Understood | None = None,
 ) -> Receipt:
     """Takes a report in: zone, priority, SLA, twins, event, outbox and stored answer in one transaction.
 
-    `profile` is the citizen behind the caller's token, where there is one.
+    `profile` is the citizen behind the caller's token, where there is one; `understood` what a job has found out about
+    a report from the inbox, which then counts from the moment it was submitted.
     Raises Invalid for what cannot be used, Forbidden when a caller claims to be somebody else, Conflict when the key
     or the external id was used for another report.
     """
     pack, now = await current_pack(tx), time.now()
-    row = await _prepare(tx, actor, body, profile=profile, pack=pack, now=now, source=source)
-    scope, fingerprint = f"requests:{actor.key}", _fingerprint(body)
-    around = _surroundings(tx, pack, row, now)
+    row = await _prepare(tx, actor, body, profile=profile, pack=pack, now=now, source=source, understood=understood)
+    scope, fingerprint, at = f"requests:{actor.key}", _fingerprint(body), row["created_at"]
+    around = _surroundings(tx, pack, row, at)
     opened = await queries.open_intake(
         tx, scope=scope, key=key, key_lock=lock_number(tx.tenant_id, scope, key), around=around
     )
@@ -60,8 +74,8 @@ async def create_request(
         return _replay(opened, fingerprint)
     if body.external_id is not None:
         await _check_external(tx, actor, body.external_id, source)
-    row["request_id"] = f"{pack.document.request_id_prefix}-{now.year}-{opened.number:06d}"
-    verdict = _judge(pack, row, opened, now)
+    row["request_id"] = f"{pack.document.request_id_prefix}-{at.year}-{opened.number:06d}"
+    verdict = _judge(pack, row, opened, at)
     document = _answer(tx, actor, pack, row, _shown(actor, verdict, opened))
     answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
     await queries.write_request(
@@ -76,15 +90,19 @@ async def create_request(
     )
     if body.evidence:
         await _add_evidence(tx, actor, row, body)
+    attached = None
     if verdict.master is not None:
-        answer = await _attach(tx, actor, pack, row, verdict.master, document) or answer
+        attached = await _attach(tx, actor, pack, row, verdict.master, document)
+        answer = attached or answer
         if key is not None:
             kept = {"tenant_id": tx.tenant_id, "scope": scope, "key": key, "answer": answer.decode()}
             await tx.run(queries.KEEP_ANSWER, kept)
-    return Receipt(answer, replayed=False, request_id=row["request_id"], id=row["id"])
+    outcome = "new" if verdict.master is not None and attached is None else verdict.outcome
+    matches = _matches(verdict, opened)
+    return Receipt(answer, replayed=False, request_id=row["request_id"], id=row["id"], outcome=outcome, matches=matches)
 
 
-def _fingerprint(body: RequestIn) -> bytes:
+def _fingerprint(body: Filed) -> bytes:
     return hashlib.sha256(orjson.dumps(body.fingerprint(), option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -98,7 +116,15 @@ def _replay(opened: Opened, fingerprint: bytes) -> Receipt:
 
 
 async def _prepare(
-    tx: Tx, actor: Actor, body: RequestIn, *, profile: UUID | None, pack: Pack, now: datetime, source: str
+    tx: Tx,
+    actor: Actor,
+    body: Filed,
+    *,
+    profile: UUID | None,
+    pack: Pack,
+    now: datetime,
+    source: str,
+    understood: Understood | None,
 ) -> Row:
     """The request's row, all but its number."""
     category = pack.categories.get(body.category)
@@ -110,19 +136,19 @@ async def _prepare(
             code="unknown_category",
         )
     citizen_id, is_public = await _reporter(tx, profile, body, default_public=category.public)
-    lon, lat = body.location.coordinates[0], body.location.coordinates[1]
-    zone_id = await _zone(tx, pack, body)
-    priority, score = _priority(actor, body, pack)
-    policy = pack.policy_for(category.id, zone_id, priority)
+    spot = understood.spot if understood else await spot_of(tx, pack, body.location)
+    priority, score = _priority(actor, body, pack, understood)
+    created_at = understood.submitted_at if understood else now
+    policy = pack.policy_for(category.id, spot.zone_id, priority)
     initial = pack.workflow.state(pack.workflow.initial)
     columns = clock.clock_columns(
-        policy, pack.calendar_of(policy), started_at=now, pauses=(), now=now, fired_steps=0, finished_at=None
+        policy, pack.calendar_of(policy), started_at=created_at, pauses=(), now=now, fired_steps=0, finished_at=None
     )
     return (
         EMPTY
         | columns
         | {
-            "id": id_at(now),
+            "id": understood.id if understood else id_at(now),
             "pack_version": tx.tenant.pack_version,
             "source": source,
             "external_id": body.external_id,
@@ -139,15 +165,11 @@ async def _prepare(
             "state_category": initial.category,
             "priority": priority,
             "priority_score": score,
-            "lon": lon,
-            "lat": lat,
-            "cell": cell_of(lon, lat),
-            "address_hint": body.location.address_hint,
-            "address_key": address_key(body.location.address_hint),
+            **spot.columns,
             "asset_id": body.asset_id,
-            "zone_id": zone_id,
+            "needs_person": understood is not None and understood.needs_person,
             "sla": clock.policy_to_json(policy) if policy else None,
-            "created_at": now,
+            "created_at": created_at,
             "updated_at": now,
         }
     )
@@ -162,7 +184,7 @@ EMPTY: Row = {
 }  # fmt: skip
 
 
-async def _reporter(tx: Tx, profile: UUID | None, body: RequestIn, *, default_public: bool) -> tuple[UUID | None, bool]:
+async def _reporter(tx: Tx, profile: UUID | None, body: Filed, *, default_public: bool) -> tuple[UUID | None, bool]:
     """The citizen behind the report and whether the map may show it."""
     wanted, anonymous = body.citizen_ref.citizen_id, body.citizen_ref.anonymous
     is_public = default_public if body.is_public is None else body.is_public and default_public
@@ -178,25 +200,9 @@ async def _reporter(tx: Tx, profile: UUID | None, body: RequestIn, *, default_pu
     return citizen_id, is_public and shares
 
 
-async def _zone(tx: Tx, pack: Pack, body: RequestIn) -> str:
-    lon, lat = body.location.coordinates[0], body.location.coordinates[1]
-    zones = await zone_index(tx)
-    found = zones.zone_of(lon, lat)
-    if found is not None:
-        return found
-    if -90 <= lon <= 90 and zones.zone_of(lat, lon) is not None:
-        raise Invalid(
-            "This point is outside every zone, and inside one when swapped: send [longitude, latitude].",
-            field="location.coordinates",
-        )
-    if pack.document.outside_zones == "reject":
-        raise Invalid(
-            "This point is outside the area that is served here.", field="location.coordinates", code="outside_zones"
-        )
-    return UNZONED
-
-
-def _priority(actor: Actor, body: RequestIn, pack: Pack) -> tuple[str, int]:
+def _priority(actor: Actor, body: Filed, pack: Pack, understood: Understood | None) -> tuple[str, int]:
+    if understood is not None:
+        return priority_of_score(understood.priority_score), understood.priority_score
     if body.priority is not None:
         if not may(actor.role, Permission.REQUEST_TRANSITION):
             raise Invalid(
@@ -233,8 +239,8 @@ async def _check_external(tx: Tx, actor: Actor, external_id: str, source: str) -
 def _surroundings(tx: Tx, pack: Pack, row: Row, now: datetime) -> Surroundings:
     """Where to look for twins: the cells around the point, and the locks that make rivals queue."""
     categories = pack.compatible(row["category"])
-    if not categories:
-        return Surroundings([], [], [], row["lon"], row["lat"], 0, now, now)
+    if not categories or row["cell"] is None:
+        return Surroundings([], [], [], row["lon"] or 0.0, row["lat"] or 0.0, 0, now, now)
     policy = pack.duplicate_policy(row["category"])
     cells = cells_around(row["lon"], row["lat"], policy.radius_m)
     # A lock for each compatible category: friends of one category need not be friends of each other, yet any two
@@ -297,6 +303,13 @@ def _shown(actor: Actor, verdict: Judgement, opened: Opened) -> list[dict[str, A
     return [match_json(match) for match in verdict.proposed if sees_all or match.candidate.request_id in public]
 
 
+def _matches(verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
+    """The twins that decided, each with whether anybody may know of it."""
+    public = {found["request_id"] for found in opened.candidates if found["is_public"]}
+    decisive = verdict.proposed if verdict.master is None else (verdict.master,)
+    return [match_json(match) | {"is_public": match.candidate.request_id in public} for match in decisive]
+
+
 def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
     document = to_document(row, pack)
     if not may(actor.role, Permission.REQUEST_READ_ALL):
@@ -325,7 +338,7 @@ async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, doc
     return orjson.dumps(document | changed | {"duplicates": duplicates}, option=orjson.OPT_UTC_Z)
 
 
-async def _add_evidence(tx: Tx, actor: Actor, row: Row, body: RequestIn) -> None:
+async def _add_evidence(tx: Tx, actor: Actor, row: Row, body: Filed) -> None:
     uploader = {"citizen": "citizen", "agent": "agent"}.get(actor.type, "staff")
     items = [{"id": id_at(row["created_at"]), **item.model_dump()} for item in body.evidence]
     await add_evidence(tx, row["id"], items, uploaded_by=uploader, at=row["created_at"])

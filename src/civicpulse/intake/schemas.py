@@ -1,6 +1,6 @@
-"""Wire shape of a new request (spec 1, A)."""
+"""Wire shapes of what comes in: what all of it has in common, and a new request (spec 1, A)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -37,7 +37,38 @@ class LocationIn(Wire):
         raise ValueError(f"must be [longitude -180..180, latitude -90..90]{hint}")
 
 
-class RequestIn(Wire):
+class Told(Wire):
+    """What anybody tells who reports something, by whichever way."""
+
+    citizen_ref: CitizenRef = CitizenRef(anonymous=True)
+    description: LongText
+    tags: Annotated[list[Word], Field(default_factory=list, max_length=50)]
+    asset_id: Word | None = None
+    evidence: Annotated[list[EvidenceIn], Field(default_factory=list, max_length=20)]
+    is_public: bool | None = None
+    external_id: Word | None = None
+
+    @model_validator(mode="after")
+    def _one_reporter(self) -> Self:
+        if self.citizen_ref.anonymous and self.citizen_ref.citizen_id is not None:
+            raise ValueError("citizen_ref: an anonymous report has no citizen_id")
+        return self
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes two bodies the same report, for the idempotency key."""
+        return self.model_dump(mode="json")
+
+
+class Filed(Told):
+    """What a request is made of: the same, filed under a category. Only a job may leave out the place."""
+
+    category: Word
+    sub_category: ShortText | None = None
+    priority: PriorityName | None = None
+    location: LocationIn | None = None
+
+
+class RequestIn(Filed):
     """A report that becomes a request."""
 
     model_config = ConfigDict(
@@ -54,24 +85,4 @@ class RequestIn(Wire):
         },
     )
 
-    citizen_ref: CitizenRef = CitizenRef(anonymous=True)
-    category: Word
-    sub_category: ShortText | None = None
-    description: LongText
-    tags: Annotated[list[Word], Field(default_factory=list, max_length=50)]
-    priority: PriorityName | None = None
     location: LocationIn
-    asset_id: Word | None = None
-    evidence: Annotated[list[EvidenceIn], Field(default_factory=list, max_length=20)]
-    is_public: bool | None = None
-    external_id: Word | None = None
-
-    @model_validator(mode="after")
-    def _one_reporter(self) -> "RequestIn":
-        if self.citizen_ref.anonymous and self.citizen_ref.citizen_id is not None:
-            raise ValueError("citizen_ref: an anonymous report has no citizen_id")
-        return self
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What makes two bodies the same report, for the idempotency key."""
-        return self.model_dump(mode="json")

@@ -13,6 +13,8 @@ ALL_ZONES = """
 SELECT zone_id, name, geometry FROM zones WHERE tenant_id = %(tenant_id)s ORDER BY zone_id COLLATE "C"
 """
 
+NAMED_ZONES = "SELECT zone_id, name FROM zones WHERE tenant_id = %(tenant_id)s"
+
 LIST_ZONES = """
 SELECT zone_id, name, properties, repaired, CASE WHEN %(geometry)s THEN geometry END AS geometry
 FROM zones WHERE tenant_id = %(tenant_id)s AND zone_id COLLATE "C" > %(after)s
@@ -47,6 +49,11 @@ ZONES_VERSION = "SELECT zones_version FROM tenants WHERE tenant_id = %(tenant_id
 async def all_zones(tx: Tx) -> list[Row]:
     """Every zone with its geometry, by code."""
     return await tx.rows(ALL_ZONES, {"tenant_id": tx.tenant_id})
+
+
+async def named_zones(tx: Tx) -> list[Row]:
+    """Code and name of every zone."""
+    return await tx.rows(NAMED_ZONES, {"tenant_id": tx.tenant_id})
 
 
 async def list_zones(tx: Tx, *, after: str, most: int, geometry: bool) -> list[Row]:

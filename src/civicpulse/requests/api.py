@@ -26,7 +26,8 @@ Many = Annotated[list[str] | None, Query()]
 TrackingToken = Annotated[str | None, Header(alias="X-Tracking-Token")]
 
 
-def _words(values: list[str] | None) -> list[str]:
+def words(values: list[str] | None) -> list[str]:
+    """The values of a filter, given repeatedly or with commas between them."""
     return [word for value in values or () for word in value.split(",") if word]
 
 
@@ -112,11 +113,11 @@ async def list_requests(
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
     agent_id = await queries.agent_id(caller.tx, agent) if agent else None
     wanted = listing.Filters(
-        status=_words(status),
-        category=_words(category),
-        priority=_words(priority),
-        zone=_words(zone),
-        sla_state=_words(sla_state),
+        status=words(status),
+        category=words(category),
+        priority=words(priority),
+        zone=words(zone),
+        sla_state=words(sla_state),
         agent_id=agent_id,
         created_from=created_from,
         created_to=created_to,

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     CITIZEN_READ = "citizen:read"
     NOTIFICATION_READ = "notification:read"
     PLACE_READ = "place:read"
+    REPORT_RETRY = "report:retry"
     REQUEST_ANALYSE = "request:analyse"
     REQUEST_ASSIGN = "request:assign"
     REQUEST_COMMENT = "request:comment"
@@ -62,6 +63,7 @@ _DISPATCHER = _AGENT | {
     P.ANALYTICS_STAFF,
     P.ASSIGNMENT_SIMULATE,
     P.CITIZEN_CONTACT,
+    P.REPORT_RETRY,
     P.REQUEST_ANALYSE,
     P.REQUEST_ASSIGN,
     P.REQUEST_MERGE,

@@ -1,0 +1,186 @@
+"""Writes of the inbox: a report is taken in, and becomes a request."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.errors import UniqueViolation
+
+from civicpulse.base import clock as time
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound
+from civicpulse.base.events import SYSTEM, Actor
+from civicpulse.base.idempotency import FIND_ANSWER
+from civicpulse.base.ids import id_at
+from civicpulse.intake.actions import create_request
+from civicpulse.intake.inbox import queries
+from civicpulse.intake.inbox.placing import Placed
+from civicpulse.intake.inbox.schemas import ReportIn
+from civicpulse.intake.queries import FIND_CITIZEN
+from civicpulse.intake.schemas import CitizenRef, Filed, LocationIn
+from civicpulse.intake.spot import Understood, spot_of
+from civicpulse.packs.store import current_pack
+from civicpulse.requests.documents import tracking_token
+from civicpulse.rules.access import Permission, Role, may
+from civicpulse.triage.actions import keep
+from civicpulse.triage.analysis import Analysis
+
+SOURCE = "report"
+MOST_AHEAD = timedelta(minutes=5)  # how far another system's clock may be ahead of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The answer to a reporter as JSON bytes, and whether it was given before."""
+
+    body: bytes
+    replayed: bool
+    id: UUID | None = None
+
+
+async def take_report(tx: Tx, actor: Actor, body: ReportIn, *, profile: UUID | None, key: str | None) -> Kept:
+    """Keeps a report as it came, in one statement; a job reads it afterwards (spec 3, section 1).
+
+    `profile` is the citizen behind the caller's token, where there is one. Raises Invalid for what cannot be used,
+    Forbidden when a caller claims to be somebody else, Conflict when the external id is another report's.
+    """
+    now = time.now()
+    _check_rights(actor, body, now)
+    if isinstance(body.location, LocationIn):
+        await spot_of(tx, await current_pack(tx), body.location)  # said now, while somebody listens
+    submitted_at = body.submitted_at or now
+    row = _row(actor, body, submitted_at=submitted_at, citizen_id=await _citizen(tx, body, profile))
+    answer = orjson.dumps(_receipt(tx, row), option=orjson.OPT_UTC_Z)
+    scope, fingerprint = f"reports:{actor.key}", _fingerprint(body)
+    try:
+        added = await queries.add_report(tx, row, scope=scope, key=key, fingerprint=fingerprint, answer=answer.decode())
+    except UniqueViolation as error:
+        raise Conflict(f"External id {body.external_id!r} is another report's.", code="external_id_taken") from error
+    if added:
+        return Kept(answer, replayed=False, id=row["id"])
+    return await _replay(tx, scope, key, fingerprint)
+
+
+def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
+    if may(actor.role, Permission.REQUEST_TRANSITION):
+        if body.submitted_at is not None and body.submitted_at > now + MOST_AHEAD:
+            raise Invalid("A report cannot be submitted in the future.", field="submitted_at")
+        return
+    for field in ("external_id", "submitted_at"):
+        if getattr(body, field) is not None:
+            raise Invalid(f"Only staff and other systems may set {field}: leave it out.", field=field)
+
+
+async def _citizen(tx: Tx, body: ReportIn, profile: UUID | None) -> UUID | None:
+    wanted = body.citizen_ref.citizen_id
+    if profile is not None and wanted not in (None, profile):
+        raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")
+    if wanted is not None and wanted != profile:
+        found = await tx.row(FIND_CITIZEN, {"tenant_id": tx.tenant_id, "id": wanted})
+        if found is None or found["erased_at"] is not None:
+            raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
+    return None if body.citizen_ref.anonymous else wanted or profile
+
+
+def _row(actor: Actor, body: ReportIn, *, submitted_at: datetime, citizen_id: UUID | None) -> Row:
+    located = isinstance(body.location, LocationIn)
+    return {
+        "id": id_at(submitted_at),
+        "role": actor.role.value,
+        "actor_id": actor.id,
+        "citizen_id": citizen_id,
+        "contact_channel": body.citizen_ref.contact_channel,
+        "description": body.description,
+        "location": body.location.model_dump(mode="json") if located else body.location,  # type: ignore[union-attr]
+        "tags": body.tags,
+        "evidence": [item.model_dump() for item in body.evidence],
+        "asset_id": body.asset_id,
+        "external_id": body.external_id,
+        "is_public": body.is_public,
+        "submitted_at": submitted_at,
+    }
+
+
+def _receipt(tx: Tx, row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "processed": False,
+        "state": "waiting",
+        "submitted_at": row["submitted_at"],
+        "tracking_token": tracking_token(tx.tenant, row["id"]),
+        "links": {"self": f"/reports/{row['id']}"},
+    }
+
+
+def _fingerprint(body: ReportIn) -> bytes:
+    return hashlib.sha256(orjson.dumps(body.fingerprint(), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+async def _replay(tx: Tx, scope: str, key: str | None, fingerprint: bytes) -> Kept:
+    kept = await tx.row(FIND_ANSWER, {"tenant_id": tx.tenant_id, "scope": scope, "key": key})
+    if kept is None or bytes(kept["fingerprint"]) != fingerprint:
+        raise Invalid(
+            "This Idempotency-Key was used for another body: use a new key for a new report.",
+            code="idempotency_key_reused",
+        )
+    return Kept(kept["answer"].encode(), replayed=True)
+
+
+async def open_request(tx: Tx, report: Row, analysis: Analysis, placed: Placed) -> str | None:
+    """Makes a request of a report that was taken; its outcome, None when it had been processed already.
+
+    The same action as POST /requests: a twin becomes a duplicate of its master, which can be undone, and the reporter is
+    told. Raises what that action raises; then nothing is written.
+    """
+    if not await queries.lock_waiting(tx, report["id"]):
+        return None
+    understood = Understood(
+        id=report["id"],
+        submitted_at=report["submitted_at"],
+        priority_score=analysis.priority,
+        needs_person=analysis.needs_person,
+        spot=placed.spot,
+    )
+    actor = Actor(Role(report["role"]), report["actor_id"])
+    receipt = await create_request(tx, actor, _filed(report, analysis), source=SOURCE, understood=understood)
+    await keep(tx, SYSTEM, report, analysis)
+    decision = analysis.to_json() | {
+        "place": placed.to_json(),
+        "duplicates": {"outcome": receipt.outcome, "candidates": receipt.matches},
+    }
+    await queries.finish(tx, report["id"], outcome=receipt.outcome, decision=decision, at=time.now())
+    return receipt.outcome
+
+
+def _filed(report: Row, analysis: Analysis) -> Filed:
+    citizen_id = report["citizen_id"]
+    reporter = CitizenRef(
+        citizen_id=citizen_id, anonymous=citizen_id is None, contact_channel=report["contact_channel"]
+    )
+    return Filed(
+        citizen_ref=reporter,
+        category=analysis.category,
+        description=report["description"],
+        tags=report["tags"],
+        asset_id=report["asset_id"],
+        evidence=report["evidence"],
+        is_public=report["is_public"],
+        external_id=report["external_id"],
+    )
+
+
+async def retry(tx: Tx, report_id: UUID) -> None:
+    """Makes a parked or waiting report due now, with all its tries before it. Raises Conflict when it is processed already."""
+    if await queries.retry(tx, report_id):
+        return
+    if not await queries.report_exists(tx, report_id):
+        raise report_not_found(report_id)
+    raise Conflict(f"Report {report_id} is processed already: there is nothing to retry.", code="already_processed")
+
+
+def report_not_found(report_id: UUID) -> NotFound:
+    """The same answer for a report that is absent and for another tenant's."""
+    return NotFound(f"There is no report {report_id} here.", code="report_not_found")

@@ -1,0 +1,44 @@
+"""What issues need besides the statements of requests: who else reported them, and what was understood."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from civicpulse.base.db import Row, Tx
+
+# What a page of issues needs besides its requests: who else reported each, and what was understood of it.
+ISSUE_FACTS = """
+SELECT wanted.id, d.count, d.first_at, d.last_at, a.summary
+FROM unnest(%(ids)s::uuid[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count, min(r.created_at) AS first_at, max(r.created_at) AS last_at FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.master_id = wanted.id
+) AS d
+LEFT JOIN LATERAL (
+    SELECT x.summary FROM analyses x WHERE x.tenant_id = %(tenant_id)s AND x.request_id = wanted.id
+    ORDER BY x.created_at DESC, x.id DESC LIMIT 1
+) AS a ON true
+"""
+
+ISSUE_REPORTS = """
+SELECT q.request_id, q.source, q.description, q.address_hint, q.created_at, q.master_id IS NULL AS is_master, r.id AS report_id, r.outcome
+FROM (
+    SELECT x.id, x.request_id, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
+    WHERE x.tenant_id = %(tenant_id)s AND x.id = %(issue)s
+    UNION ALL
+    (SELECT x.id, x.request_id, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
+     WHERE x.tenant_id = %(tenant_id)s AND x.master_id = %(issue)s ORDER BY x.created_at, x.id LIMIT %(most)s)
+) AS q
+LEFT JOIN reports r ON r.tenant_id = q.tenant_id AND r.id = q.id
+ORDER BY q.created_at, q.request_id
+"""
+
+
+async def issue_facts(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row]:
+    """For each master: count, first_at and last_at of its duplicates, and the summary of its current analysis."""
+    rows = await tx.rows(ISSUE_FACTS, {"tenant_id": tx.tenant_id, "ids": list(ids)})
+    return {row["id"]: row for row in rows}
+
+
+async def issue_reports(tx: Tx, issue: UUID, *, most: int) -> list[Row]:
+    """The master and the first `most` of its duplicates, oldest first."""
+    return await tx.rows(ISSUE_REPORTS, {"tenant_id": tx.tenant_id, "issue": issue, "most": most})

@@ -1,0 +1,147 @@
+"""Every statement on reports."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from civicpulse.base.db import Row, Tx
+
+# One statement for the row and, with a key, the answer. Whoever comes second with a key waits for the first to commit and
+# then writes nothing.
+ADD = """
+WITH kept AS (
+    INSERT INTO idempotency_keys (tenant_id, scope, key, fingerprint, answer)
+    SELECT %(tenant_id)s, %(scope)s, %(key)s::text, %(fingerprint)s, %(answer)s WHERE %(key)s::text IS NOT NULL
+    ON CONFLICT (tenant_id, scope, key) DO NOTHING
+    RETURNING key
+)
+INSERT INTO reports (tenant_id, id, role, actor_id, citizen_id, contact_channel, description, location, tags, evidence, asset_id,
+                     external_id, is_public, submitted_at)
+SELECT %(tenant_id)s, %(id)s, %(role)s, %(actor_id)s, %(citizen_id)s::uuid, %(contact_channel)s, %(description)s,
+       %(location)s::jsonb, %(tags)s::text[], %(evidence)s::jsonb, %(asset_id)s, %(external_id)s, %(is_public)s::boolean, %(submitted_at)s
+WHERE %(key)s::text IS NULL OR EXISTS (SELECT 1 FROM kept)
+"""
+
+WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_reports()"
+
+# The lease: a worker that dies gives its reports back by letting their time come. A try counts when it begins, so that a
+# report which kills its worker is not taken for ever.
+TAKE = """
+UPDATE reports r SET due_at = now() + make_interval(secs => %(lease)s), attempts = r.attempts + 1
+FROM (
+    SELECT d.id FROM reports d WHERE d.tenant_id = %(tenant_id)s AND d.due_at <= now()
+    ORDER BY d.due_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+) AS due
+WHERE r.tenant_id = %(tenant_id)s AND r.id = due.id
+RETURNING r.id, r.role, r.actor_id, r.contact_channel, r.description, r.location, r.tags, r.evidence, r.asset_id, r.external_id,
+    r.is_public, r.submitted_at, r.attempts,
+    (SELECT c.id FROM citizens c WHERE c.tenant_id = r.tenant_id AND c.id = r.citizen_id AND c.erased_at IS NULL) AS citizen_id
+"""
+
+LOCK = "SELECT state FROM reports WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE"
+
+FINISH = """
+UPDATE reports SET state = 'processed', due_at = NULL, last_error = NULL, outcome = %(outcome)s, decision = %(decision)s,
+    processed_at = %(at)s
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+"""
+
+# Back-off doubles from five seconds; after the last try the report is parked with its error: visible, and put back by hand.
+PUT_BACK = """
+UPDATE reports SET last_error = %(error)s, state = CASE WHEN attempts >= %(most)s THEN 'parked' ELSE 'waiting' END,
+    due_at = CASE WHEN attempts < %(most)s THEN now() + make_interval(secs => 5 * 2 ^ (attempts - 1)) END
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'waiting'
+RETURNING state
+"""
+
+# By hand: a parked report begins anew, one that waits for its next try is due now.
+RETRY = """
+UPDATE reports SET state = 'waiting', due_at = now(), attempts = 0
+WHERE tenant_id = %(tenant_id)s AND state <> 'processed' AND id = %(id)s
+"""
+
+RETRY_PARKED = """
+UPDATE reports SET state = 'waiting', due_at = now(), attempts = 0 WHERE tenant_id = %(tenant_id)s AND state = 'parked'
+"""
+
+COLUMNS = """
+r.id, r.state, r.role, r.actor_id, r.citizen_id, r.description, r.location, r.tags, r.asset_id, r.external_id, r.submitted_at,
+r.due_at, r.attempts, r.last_error, r.outcome, r.decision, r.processed_at, q.request_id, m.request_id AS issue_number, m.status AS issue_status,
+m.pack_version
+"""
+
+# The report's own request has its id; the issue is that request or its master.
+RELATED = """
+LEFT JOIN requests q ON q.tenant_id = r.tenant_id AND q.id = r.id
+LEFT JOIN requests m ON m.tenant_id = r.tenant_id AND m.id = coalesce(q.master_id, q.id)
+"""
+
+GET = f"SELECT {COLUMNS} FROM reports r {RELATED} WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s"
+
+FIND_ID = "SELECT id FROM reports WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
+
+OF_ISSUE = """
+SELECT q.id FROM requests q WHERE q.tenant_id = %(tenant_id)s AND q.id = %(issue)s
+UNION ALL SELECT q.id FROM requests q WHERE q.tenant_id = %(tenant_id)s AND q.master_id = %(issue)s
+"""
+
+
+async def add_report(tx: Tx, row: Row, *, scope: str, key: str | None, fingerprint: bytes, answer: str) -> bool:
+    """Writes the report and, with a key, its answer. False, and nothing written, when the key was used before."""
+    values = row | {
+        "tenant_id": tx.tenant_id,
+        "location": None if row["location"] is None else orjson.dumps(row["location"]).decode(),
+        "evidence": orjson.dumps(row["evidence"]).decode(),
+        "scope": scope,
+        "key": key,
+        "fingerprint": fingerprint,
+        "answer": answer,
+    }
+    return await tx.run(ADD, values) == 1
+
+
+async def take(tx: Tx, *, most: int, lease_seconds: float) -> list[Row]:
+    """Up to `most` due reports, oldest first, given to nobody else until the lease ends. Commit before working on them."""
+    rows = await tx.rows(TAKE, {"tenant_id": tx.tenant_id, "most": most, "lease": lease_seconds})
+    return sorted(rows, key=lambda row: (row["submitted_at"], row["id"]))
+
+
+async def lock_waiting(tx: Tx, report_id: UUID) -> bool:
+    """Locks a report; whether it still waits to be processed."""
+    return bool(await tx.value(LOCK, {"tenant_id": tx.tenant_id, "id": report_id}) == "waiting")
+
+
+async def finish(tx: Tx, report_id: UUID, *, outcome: str, decision: dict[str, Any], at: datetime) -> None:
+    """The report is processed, with this decision."""
+    values = {"tenant_id": tx.tenant_id, "id": report_id, "outcome": outcome, "decision": Jsonb(decision), "at": at}
+    await tx.run(FINISH, values)
+
+
+async def put_back(tx: Tx, report_id: UUID, *, error: str, most: int) -> str | None:
+    """The report waits for its next try, or is parked after the last one; its state, None when it is processed already."""
+    values = {"tenant_id": tx.tenant_id, "id": report_id, "error": error, "most": most}
+    state: str | None = await tx.value(PUT_BACK, values)
+    return state
+
+
+async def retry(tx: Tx, report_id: UUID) -> bool:
+    """Makes one report due now; False when it is processed already or not there."""
+    return await tx.run(RETRY, {"tenant_id": tx.tenant_id, "id": report_id}) == 1
+
+
+async def retry_parked(tx: Tx) -> int:
+    """Makes every parked report due now; how many."""
+    return await tx.run(RETRY_PARKED, {"tenant_id": tx.tenant_id})
+
+
+async def find_report(tx: Tx, report_id: UUID) -> Row | None:
+    """The report with its request and its issue, or None."""
+    return await tx.row(GET, {"tenant_id": tx.tenant_id, "id": report_id})
+
+
+async def report_exists(tx: Tx, report_id: UUID) -> bool:
+    """Whether the tenant has such a report."""
+    return await tx.value(FIND_ID, {"tenant_id": tx.tenant_id, "id": report_id}) is not None
