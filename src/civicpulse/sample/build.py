@@ -1,9 +1,6 @@
 """The sample: Harbour City, drawn from a seed and lived through the product's own actions over the last 90 days."""
 
-import json
-import tempfile
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,21 +11,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
+from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
-from civicpulse.base.tenancy import Tenant
-from civicpulse.packs.loader import read_pack
 from civicpulse.packs.store import current_pack
-from civicpulse.people.tenants import create_tenant
-from civicpulse.people.tokens import create_token
-from civicpulse.places.zones import import_zones
 from civicpulse.reactions import REACTIONS
 from civicpulse.rules.access import Role
 from civicpulse.sample.beside import sweep_life
-from civicpulse.sample.city import City, draw_city
+from civicpulse.sample.city import draw_city
 from civicpulse.sample.demand import DAYS, sightings
 from civicpulse.sample.engine import Engine, engine_for
 from civicpulse.sample.people import Resident, Staff, hire, settle
 from civicpulse.sample.reporting import report_life
+from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in
 from civicpulse.sample.world import World
 
 SLUG = "harbour-city"
@@ -45,7 +39,6 @@ SELECT o.subject_id, o.seq, o.type, e.subject_type, e.actor_type, e.actor_id, e.
 FROM outbox o JOIN events e ON e.tenant_id = o.tenant_id AND e.subject_id = o.subject_id AND e.seq = o.seq
 WHERE o.tenant_id = %(tenant_id)s AND e.at > %(since)s ORDER BY e.at, o.subject_id, o.seq
 """
-EMPTY_OUTBOX = "DELETE FROM outbox WHERE tenant_id = %(tenant_id)s"
 
 TABLES = (
     "requests", "events", "citizens", "agents", "zones", "assignments", "comments", "feedback", "evidence", "escalations",
@@ -63,7 +56,9 @@ async def build_sample(
     rng, until = Random(seed), until or clock.now()  # noqa: S311 - it decides what people write, not who may do what
     since = until - timedelta(days=DAYS)
     city = draw_city(rng)
-    tenant = await _found(services, city)
+    tenant = await found_tenant(
+        services, slug=SLUG, name="Harbour City", kind="city", pack="civic", zones=city.features()
+    )
     async with services.db.transaction(tenant) as tx:
         with clock.at(since - timedelta(days=FOUNDED_DAYS_BEFORE)):
             staff = await hire(tx, city, rng)
@@ -105,23 +100,6 @@ def _bar(say: Console) -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=say, transient=True)
 
 
-async def _found(services: Services, city: City) -> Tenant:
-    """The tenant with the civic pack and its zones."""
-    url = services.settings.migration_url or services.settings.database_url
-    document = read_pack("civic").model_dump(mode="json")
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
-        tenant = await create_tenant(owner, slug=SLUG, name="Harbour City", kind="city", pack_document=document)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "zones.geojson"
-        file.write_text(json.dumps(city.features()))
-        async with services.db.transaction(tenant) as tx:
-            await import_zones(tx, file, code_property="zone_id", name_property="name")
-    await services.tenants.refresh()
-    founded = await services.tenants.by_slug(SLUG)
-    assert founded is not None, "the tenant was made a moment ago"
-    return founded
-
-
 async def _tell_the_last_days(tx: Tx, *, until: datetime) -> None:
     """Runs the reactions of the last days, at the time of each event, and forgets those of the days before."""
     recent = await tx.rows(RECENT_EVENTS, {"tenant_id": tx.tenant_id, "since": until - HEARD})
@@ -129,7 +107,7 @@ async def _tell_the_last_days(tx: Tx, *, until: datetime) -> None:
         with clock.at(event["at"]):
             for react in REACTIONS.get(event["type"], ()):
                 await react(tx, event)
-    await tx.run(EMPTY_OUTBOX, {"tenant_id": tx.tenant_id})
+    await forget_outbox(tx)
 
 
 async def _log_ins(tx: Tx, staff: Staff, residents: list[Resident]) -> list[dict[str, str]]:
@@ -147,10 +125,7 @@ async def _log_ins(tx: Tx, staff: Staff, residents: list[Resident]) -> list[dict
         (Role.AGENT, agent.id, f"{agent.post.name}, {agent.post.code}"),
         (Role.CITIZEN, citizen.id, f"a citizen, {citizen.id}"),
     )
-    return [
-        {"role": role.value, "token": await create_token(tx, role=role, actor_id=actor, label=label), "label": label}
-        for role, actor, label in wanted
-    ]
+    return [await log_in(tx, role, Actor(role, str(actor)), label) for role, actor, label in wanted]
 
 
 async def _analyze(services: Services) -> None:
