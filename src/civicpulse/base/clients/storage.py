@@ -1,12 +1,13 @@
 """Files: a folder by default, S3, MinIO, Google or Azure by URL; one interface for all of them (obstore)."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 import obstore
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -29,6 +30,13 @@ class Storage:
         """The file piece by piece. Raises FileNotFoundError when there is none."""
         found = await obstore.get_async(self._store, key)
         return _pieces(found)
+
+    async def signed_url(self, key: str, *, seconds: int = 3600) -> str | None:
+        """An address that fetches the file without a log-in for so long; None where the store has none (a folder)."""
+        if not isinstance(self._store, S3Store | GCSStore | AzureStore):
+            return None
+        signed: str = await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+        return signed
 
     async def delete(self, key: str) -> None:
         """Removes a file; one that is not there is as good as removed."""

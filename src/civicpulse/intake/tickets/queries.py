@@ -1,0 +1,163 @@
+"""Every statement of the contact centre's lists: which tickets, what is known of them, and their figures."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import sql
+
+from civicpulse.base.db import Row, Tx
+
+MOST_COUNTED: Final = 100_000
+
+# The current analysis is the latest, and none while a ticket's new text has not been read yet.
+_CURRENT = """
+LEFT JOIN ticket_details d ON d.tenant_id = r.tenant_id AND d.request_id = r.id
+LEFT JOIN LATERAL (
+    SELECT a.category, a.sentiment, a.priority, a.language, a.summary, a.recommendation, a.confidence, a.needs_person, a.engine,
+           a.model, a.version, a.fell_back_because, a.created_at
+    FROM analyses a
+    WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id AND (d.updated_at IS NULL OR a.created_at >= d.updated_at)
+    ORDER BY a.created_at DESC, a.id DESC LIMIT 1
+) AS n ON true
+"""
+
+TICKETS = f"""
+SELECT r.id, r.request_id, r.external_id, r.source, r.description, r.segment, r.lon, r.lat, r.geo_quality, r.country_code,
+       r.address_hint, r.status, r.priority, r.priority_score, r.category AS filed_under, r.needs_person AS waits_for_person,
+       r.created_at, r.assigned_at, r.assigned_agent_id, r.office_id,
+       d.client_guid, d.gender, d.birth_date, d.country, d.region, d.town, d.street, d.house, d.attachment,
+       n.category, n.sentiment, n.priority AS priority_read, n.language, n.summary, n.recommendation, n.confidence, n.needs_person,
+       n.engine, n.model, n.version, n.fell_back_because, n.created_at AS analysed_at,
+       g.name AS manager_name, g.position AS manager_position, o.name AS office_name,
+       s.reason, s.steps, s.policy, s.decided_at, e.id AS evidence_id, e.file_name
+FROM requests r
+{_CURRENT}
+LEFT JOIN agents g ON g.tenant_id = r.tenant_id AND g.id = r.assigned_agent_id
+LEFT JOIN offices o ON o.tenant_id = r.tenant_id AND o.id = r.office_id
+LEFT JOIN LATERAL (
+    SELECT x.reason, x.steps, x.policy, x.decided_at, x.agent_id FROM assignments x
+    WHERE x.tenant_id = r.tenant_id AND x.request_id = r.id ORDER BY x.decided_at DESC LIMIT 1
+) AS s ON s.agent_id IS NOT DISTINCT FROM r.assigned_agent_id
+LEFT JOIN LATERAL (
+    SELECT f.id, f.file_name FROM evidence f
+    WHERE f.tenant_id = r.tenant_id AND f.request_id = r.id AND f.media_type IS NOT NULL ORDER BY f.uploaded_at, f.id LIMIT 1
+) AS e ON true
+WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
+"""
+
+FIND_TICKET = """
+SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(given)s
+UNION ALL
+SELECT d.request_id FROM ticket_details d WHERE d.tenant_id = %(tenant_id)s AND d.client_guid = %(given)s
+UNION ALL
+SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
+LIMIT 1
+"""
+
+# Each figure of the dashboard from one pass over the tickets.
+STATS = f"""
+SELECT grouping(t.category, t.sentiment, t.language, t.office, t.segment, t.town)::int AS left_out,
+       t.category, t.sentiment, t.language, t.office, t.segment, t.town, count(*)::int AS tickets,
+       count(*) FILTER (WHERE t.is_assigned)::int AS assigned, count(t.sentiment)::int AS analysed,
+       count(*) FILTER (WHERE t.needs_person)::int AS needs_person, avg(t.priority)::float8 AS priority
+FROM (
+    SELECT r.category, n.sentiment, n.language, o.name AS office, r.segment, d.town, r.needs_person,
+           r.assigned_agent_id IS NOT NULL AS is_assigned, r.priority_score AS priority
+    FROM requests r
+    {_CURRENT}
+    LEFT JOIN offices o ON o.tenant_id = r.tenant_id AND o.id = r.office_id AND r.assigned_agent_id IS NOT NULL
+    WHERE r.tenant_id = %(tenant_id)s AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
+      AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s)
+) AS t
+GROUP BY GROUPING SETS ((), (t.category), (t.sentiment), (t.language), (t.office), (t.segment), (t.town))
+ORDER BY tickets DESC
+"""
+
+OFFICES = """
+SELECT o.id, o.name, o.address, o.lon, o.lat, o.geo_quality,
+       (SELECT count(*) FROM agents a WHERE a.tenant_id = o.tenant_id AND a.office_id = o.id AND a.active)::int AS managers
+FROM offices o WHERE o.tenant_id = %(tenant_id)s AND (o.name, o.id) > (%(name)s COLLATE "C", %(id)s)
+ORDER BY o.name COLLATE "C", o.id LIMIT %(limit)s
+"""
+
+FIRST_ID: Final = UUID(int=0)
+MOST_OFFICES: Final = 10_000
+
+
+def conditions(wanted: dict[str, Any]) -> tuple[list[sql.SQL], dict[str, Any], bool]:
+    """WHERE parts, their values, and whether the current analysis must be joined; `wanted` as listing.Wanted has it."""
+    parts = [sql.SQL("r.tenant_id = %(tenant_id)s")]
+    values = {name: value for name, value in wanted.items() if value is not None}
+    analysed = bool(values.keys() & {"sentiment", "language"})
+    for name, part in {
+        "segment": "r.segment = %(segment)s",
+        "category": "r.category = %(category)s",
+        "status": "r.status = %(status)s",
+        "source": "r.source = %(source)s",
+        "manager": "r.assigned_agent_id = %(manager)s",
+        "office": "r.office_id = %(office)s",
+        "assigned": "(r.assigned_agent_id IS NOT NULL) = %(assigned)s",
+        "sentiment": "n.sentiment = %(sentiment)s",
+        "language": "n.language = %(language)s",
+        "since": "r.created_at >= %(since)s",
+        "until": "r.created_at < %(until)s",
+    }.items():
+        if name in values:
+            parts.append(sql.SQL(part))
+    return parts, values, analysed
+
+
+def _source(analysed: bool) -> sql.SQL:
+    return sql.SQL(f"FROM requests r {_CURRENT if analysed else ''}")
+
+
+async def ticket_ids(
+    tx: Tx, wanted: dict[str, Any], *, after: tuple[datetime, UUID] | None, offset: int, limit: int
+) -> list[Row]:
+    """Ids and created_at of one page, newest first."""
+    parts, values, analysed = conditions(wanted)
+    if after is not None:
+        parts.append(sql.SQL("(r.created_at, r.id) < (%(after_at)s, %(after_id)s)"))
+        values |= {"after_at": after[0], "after_id": after[1]}
+    statement = sql.SQL(
+        "SELECT r.id, r.created_at {source} WHERE {where} ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s OFFSET %(offset)s"
+    ).format(source=_source(analysed), where=sql.SQL(" AND ").join(parts))
+    return await tx.rows(statement, values | {"tenant_id": tx.tenant_id, "limit": limit, "offset": offset})
+
+
+async def count_tickets(tx: Tx, wanted: dict[str, Any]) -> int:
+    """How many tickets match; counting stops at MOST_COUNTED."""
+    parts, values, analysed = conditions(wanted)
+    statement = sql.SQL("SELECT count(*) FROM (SELECT 1 {source} WHERE {where} LIMIT %(most)s) AS counted").format(
+        source=_source(analysed), where=sql.SQL(" AND ").join(parts)
+    )
+    counted: int = await tx.value(statement, values | {"tenant_id": tx.tenant_id, "most": MOST_COUNTED})
+    return counted
+
+
+async def get_tickets(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row]:
+    """All that a ticket's document says, by id, in one statement."""
+    rows = await tx.rows(TICKETS, {"tenant_id": tx.tenant_id, "ids": list(ids)})
+    return {row["id"]: row for row in rows}
+
+
+async def find_ticket(tx: Tx, given: str) -> UUID | None:
+    """The id of a ticket by its number, its client's GUID or its own id."""
+    try:
+        key = UUID(given)
+    except ValueError:
+        key = FIRST_ID
+    found: UUID | None = await tx.value(FIND_TICKET, {"tenant_id": tx.tenant_id, "given": given, "id": key})
+    return found
+
+
+async def get_stats(tx: Tx, *, since: datetime | None, until: datetime | None) -> list[Row]:
+    """Counts by each dimension, largest first; `left_out` says by which a row is not grouped (a bit each)."""
+    return await tx.rows(STATS, {"tenant_id": tx.tenant_id, "since": since, "until": until})
+
+
+async def list_offices(tx: Tx, *, after: tuple[str, UUID], limit: int) -> list[Row]:
+    """Offices by name with how many managers each has."""
+    return await tx.rows(OFFICES, {"tenant_id": tx.tenant_id, "name": after[0], "id": after[1], "limit": limit})
