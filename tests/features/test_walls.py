@@ -67,8 +67,11 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
         f"/requests/{number}/evidence", files={"file": (f"{mark}.txt", mark.encode(), "text/plain")}
     )
     assert kept.status_code == 201, kept.text
+    report = await admin.post("/reports", json={"description": f"{mark} hole", "location": f"{mark} street"})
+    assert report.status_code == 202, report.text
     evidence_id = kept.json()["items"][0]["url"].rpartition("/")[2]
     ids = {"evidence_id": [evidence_id], "request_id": [number], "agent_id": [agent["_id"], agent["agent_code"]]}
+    ids |= {"report_id": [report.json()["id"]]}
     return Things(ids | {"citizen_id": [citizen.json()["_id"]], "zone_id": [f"Z-{mark}"]})
 
 

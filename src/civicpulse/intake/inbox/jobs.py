@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
+from zlib import crc32
 
 from psycopg import OperationalError
 
@@ -27,9 +28,12 @@ BATCH: Final = 200
 LLM_BATCH: Final = 25  # a language model answers five at once: a batch must not outlast its lease
 LEASE_SECONDS: Final = 180.0
 MOST_TRIES: Final = 8
-MOST_TENANTS: Final = 6  # worked for at once
+LANES: Final = 4  # reports of one tenant settled at once, a connection each
+MOST_TENANTS: Final = 4  # worked for at once: with their lanes as many as a pool of usual size has
 BATCHES_IN_TURN: Final = 5  # then another tenant may have the place
 REST_SECONDS: Final = 2.0  # after a failure that was not one report's own
+
+Read: TypeAlias = tuple[Row, Analysis | Exception]  # a report, and what was understood of it or why nothing was
 
 CUT_OFF = "Given up: the worker ended in the middle of each try."
 
@@ -60,10 +64,33 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
         if report["attempts"] > MOST_TRIES:
             await _put_back(services, tenant, report, CUT_OFF)
     readings = await _read(services, tenant, pack, reports)
-    # One transaction each, not one for all: they hold the locks of their places, which the web takes in another order.
-    for report, reading in zip(reports, readings, strict=True):
-        await _settle(services, tenant, pack, report, reading, found)
+
+    async def work_lane(lane: list[Read]) -> None:
+        # One transaction each, not one for all: they hold the locks of their places, which the web takes in another order.
+        for report, reading in lane:
+            await _settle(services, tenant, pack, report, reading, found)
+
+    async with asyncio.TaskGroup() as group:
+        for lane in lanes(list(zip(reports, readings, strict=True))):
+            group.create_task(work_lane(lane))
     return len(taken)
+
+
+def lanes(read: Sequence[Read]) -> list[list[Read]]:
+    """What may be settled side by side: reports that may be twins are in one lane, in their order, so that the oldest is the master."""
+    found: list[list[Read]] = [[] for _ in range(LANES)]
+    for report, reading in read:
+        category = reading.category if isinstance(reading, Analysis) else ""
+        found[crc32(f"{category} {_about_where(report)}".encode()) % LANES].append((report, reading))
+    return [lane for lane in found if lane]
+
+
+def _about_where(report: Row) -> str:
+    location = report["location"]
+    if isinstance(location, dict):
+        lon, lat = location["coordinates"][:2]
+        return f"{lon:.1f} {lat:.1f}"  # some kilometres: a border through it costs order, nothing else
+    return (location or "").strip().casefold()
 
 
 async def _read(
