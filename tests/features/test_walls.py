@@ -71,7 +71,7 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
     assert report.status_code == 202, report.text
     evidence_id = kept.json()["items"][0]["url"].rpartition("/")[2]
     ids = {"evidence_id": [evidence_id], "request_id": [number], "agent_id": [agent["_id"], agent["agent_code"]]}
-    ids |= {"report_id": [report.json()["id"]]}
+    ids |= {"report_id": [report.json()["id"]], "ticket_id": [number]}
     return Things(ids | {"citizen_id": [citizen.json()["_id"]], "zone_id": [f"Z-{mark}"]})
 
 
