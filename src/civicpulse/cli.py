@@ -48,7 +48,7 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     data: Annotated[Path, typer.Option("--data", help="Data directory.")] = default_data_dir(),
     sample: Annotated[
-        bool, typer.Option("--sample/--no-sample", help="Make a sample city when there is no tenant yet.")
+        bool, typer.Option("--sample/--no-sample", help="Make the sample tenants when there is none yet.")
     ] = True,
 ) -> None:
     """Starts database, API, pages and worker; Ctrl-C stops them all."""

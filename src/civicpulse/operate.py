@@ -39,7 +39,7 @@ from civicpulse.requests.actions import find_agent
 from civicpulse.requests.audit import verify_tenant
 from civicpulse.requests.sweep import SweepReport, sweep
 from civicpulse.rules.access import Role
-from civicpulse.sample.build import build_sample
+from civicpulse.sample.every import build_samples
 from civicpulse.settings import Settings
 from civicpulse.worker import run_worker
 
@@ -163,11 +163,11 @@ def _free_port(host: str, port: int) -> int:
 
 
 def _prepare(url: str, data: Path, *, sample: bool, say: Console) -> dict[str, Any]:
-    """Makes the sample city when there is no tenant yet; the sample's log-ins, if there are any."""
+    """Makes the samples when there is no tenant yet; their log-ins, if there are any."""
     kept, unfinished = data / "sample-logins.json", data / "sample-unfinished"
     if unfinished.exists() and sample:
         raise OperatorError(
-            f"the sample city in {data} was left half made: remove {data} and start again, or use --no-sample"
+            f"the sample in {data} was left half made: remove {data} and start again, or use --no-sample"
         )
     settings = Settings(database_url=url, migration_url=url, pool_size=8)
 
@@ -176,7 +176,7 @@ def _prepare(url: str, data: Path, *, sample: bool, say: Console) -> dict[str, A
             if sample and not await services.tenants.all():
                 began = time.monotonic()
                 unfinished.touch()
-                logins = await build_sample(services, say=say)
+                logins = await build_samples(services, say=say)
                 kept.touch(mode=0o600)
                 kept.write_text(json.dumps(logins, indent=2))
                 unfinished.unlink()
@@ -220,8 +220,10 @@ def _greet(say: Console, host: str, port: int, logins: dict[str, Any]) -> None:
     say.print(f"\nCivicPulse is ready: [bold]http://{host}:{port}/[/bold]   (API: /docs, stop: Ctrl-C)")
     if not logins:
         say.print("No sample here. 'civicpulse tenant create' and 'civicpulse token create' make a tenant and a token.")
-    for login in logins.get("tokens", []):
-        say.print(f"  {login['role']:<11} {login['token']}   {login.get('label', '')}", soft_wrap=True)
+    for sample in logins.get("tenants", []):
+        say.print(f"[bold]{sample['name']}[/bold] (X-Tenant: {sample['tenant']})")
+        for login in sample["tokens"]:
+            say.print(f"  {login['role']:<11} {login['token']}   {login['label']}", soft_wrap=True)
 
 
 def _watch(

@@ -25,7 +25,7 @@ from civicpulse.sample.reporting import report_life
 from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in
 from civicpulse.sample.world import World
 
-SLUG = "harbour-city"
+SLUG, NAME = "harbour-city", "Harbour City"
 SEED = 311
 REPORTS, RESIDENTS = 3000, 150
 FOUNDED_DAYS_BEFORE = 330
@@ -42,23 +42,22 @@ WHERE o.tenant_id = %(tenant_id)s AND e.at > %(since)s ORDER BY e.at, o.subject_
 
 TABLES = (
     "requests", "events", "citizens", "agents", "zones", "assignments", "comments", "feedback", "evidence", "escalations",
-    "duplicate_links", "duplicate_rejections", "notifications", "outbox", "kpi_cells", "kpi_deltas",
+    "duplicate_links", "duplicate_rejections", "notifications", "outbox", "kpi_cells", "kpi_deltas", "reports", "analyses",
+    "offices", "ticket_details",
 )  # fmt: skip
 
 
 async def build_sample(
     services: Services, *, say: Console, scale: float = 1.0, seed: int = SEED, until: datetime | None = None
 ) -> dict[str, Any]:
-    """Makes the tenant `harbour-city` and its last 90 days; {"tenant", "tokens": [{"role", "token", "label"}]}.
+    """Makes the tenant `harbour-city` and its last 90 days; {"tenant", "name", "tokens": [{"role", "token", "label"}]}.
 
     `scale` shrinks the load (1.0 is 3,000 reports). The same seed and end give the same city, figure for figure.
     """
     rng, until = Random(seed), until or clock.now()  # noqa: S311 - it decides what people write, not who may do what
     since = until - timedelta(days=DAYS)
     city = draw_city(rng)
-    tenant = await found_tenant(
-        services, slug=SLUG, name="Harbour City", kind="city", pack="civic", zones=city.features()
-    )
+    tenant = await found_tenant(services, slug=SLUG, name=NAME, kind="city", pack="civic", zones=city.features())
     async with services.db.transaction(tenant) as tx:
         with clock.at(since - timedelta(days=FOUNDED_DAYS_BEFORE)):
             staff = await hire(tx, city, rng)
@@ -74,8 +73,8 @@ async def build_sample(
             await _tell_the_last_days(tx, until=until)
     async with services.db.transaction(tenant) as tx:
         tokens = await _log_ins(tx, staff, residents)
-    await _analyze(services)
-    return {"tenant": SLUG, "tokens": tokens}
+    await analyze(services)
+    return {"tenant": SLUG, "name": NAME, "tokens": tokens}
 
 
 async def _live(services: Services, engine: Engine, say: Console, *, since: datetime) -> None:
@@ -86,7 +85,7 @@ async def _live(services: Services, engine: Engine, say: Console, *, since: date
         async def committed(at: datetime, number: int) -> None:
             bar.update(task, completed=(at - since) / timedelta(days=1))
             if number in ANALYZED_AFTER:
-                await _analyze(services)
+                await analyze(services)
 
         await engine.run(committed=committed)
 
@@ -128,7 +127,7 @@ async def _log_ins(tx: Tx, staff: Staff, residents: list[Resident]) -> list[dict
     return [await log_in(tx, role, Actor(role, str(actor)), label) for role, actor, label in wanted]
 
 
-async def _analyze(services: Services) -> None:
+async def analyze(services: Services) -> None:
     """Fresh statistics, where the operator's connection is the tables' owner's."""
     if not services.settings.migration_url:
         return
