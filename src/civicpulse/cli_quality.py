@@ -34,7 +34,7 @@ def _quality() -> None:
 @quality_app.command("analysis")
 def quality_analysis(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or TSV, also .gz.")],
-    text: Annotated[str, typer.Option(help="Column with what people wrote.")],
+    text: Annotated[list[str], typer.Option(help="Column with what people wrote; may be given several times.")],
     label: Annotated[str, typer.Option(help="Column with the category that was right.")],
     time: Annotated[str | None, typer.Option(help="Column with when; without it the file's order counts.")] = None,
     train_share: Annotated[
@@ -44,7 +44,7 @@ def quality_analysis(
     as_json: AsJson = False,
 ) -> None:
     """Learns from the earlier rows, files the later ones, and counts what is right."""
-    outcome = judge_file(file, text=text, label=label, time=time, train_share=train_share, least=least)
+    outcome = judge_file(file, text=tuple(text), label=label, time=time, train_share=train_share, least=least)
     if as_json:
         typer.echo(to_json_text(outcome.to_json()))
         return
