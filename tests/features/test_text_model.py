@@ -99,6 +99,11 @@ def test_figures_by_hand() -> None:
     assert (metrics.accuracy, metrics.top3, metrics.majority) == (0.5, 0.75, 0.5)
     assert metrics.macro_f1 == pytest.approx((2 / 3 + 2 / 4 + 0) / 3, abs=1e-4)
     assert metrics.coverage[4].accuracy == 1.0  # the surest half
+    assert (metrics.at_threshold.share, metrics.at_threshold.accuracy) == (1.0, 0.5)
+    strict = measure(probabilities, ("a", "b"), ["a", "b", "b", "c"], train_labels=["a"], threshold=0.65)
+    assert (strict.at_threshold.share, strict.at_threshold.accuracy) == (0.5, 1.0)
+    never = measure(probabilities, ("a", "b"), ["a", "b", "b", "c"], train_labels=["a"], threshold=0.95)
+    assert (never.at_threshold.share, never.at_threshold.accuracy) == (0.0, 0.0)
     assert metrics.coverage[-1].accuracy == metrics.accuracy
 
 
@@ -147,6 +152,7 @@ def test_the_command_prints_a_table_and_with_json_the_figures(tmp_path) -> None:
     shown = CliRunner().invoke(app, asked)
     assert shown.exit_code == 0, shown.output
     assert "macro-F1" in shown.output
+    assert "from confidence 0.5 on" in shown.output
     figures = json.loads(CliRunner().invoke(app, [*asked, "--train-share", "0.5", "--json"]).stdout)
     assert figures.keys() >= {"accuracy", "top3", "macro_f1", "coverage", "majority", "rows_train", "rows_test"}
     assert figures["coverage"][0].keys() == {"share", "accuracy", "threshold"}
@@ -159,18 +165,11 @@ def test_several_columns_are_read_as_one_text(tmp_path) -> None:
     rows, skipped = usable_rows(path, text=("title", "body"), label="label", time=None, least=1)
     assert [row.text for row in rows] == ["Music\nloud", "Music", "loud"]
     assert (skipped["no_text"], skipped["copies"]) == (1, 1)
-    asked = [
-        "quality",
-        "analysis",
-        str(table(tmp_path / "a.csv")),
-        "--text",
-        "Text",
-        "--text",
-        "When",
-        "--label",
-        "Label",
-    ]
-    assert json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)["accuracy"] > 0.9
+    asked = ["quality", "analysis", str(table(tmp_path / "a.csv")), "--label", "Label", "--least", "2"]
+    for columns, without in ((["Text"], 1), (["Text", "When"], 0)):
+        given = [part for column in columns for part in ("--text", column)]
+        figures = json.loads(CliRunner().invoke(app, [*asked, *given, "--json"]).stdout)
+        assert figures["skipped"].get("no_text", 0) == without, "a row without a text has a time"
 
 
 @pytest.mark.parametrize(
@@ -184,18 +183,18 @@ def test_times_are_read(text) -> None:
 
 
 def test_real_comments_are_filed_as_well_as_the_study_found(shared_data) -> None:
-    # Measured on these rows: 0.642, 0.873, 0.580, surest half 0.805.
+    # Measured on these rows: 0.640, 0.874, 0.579, surest half 0.811.
     file = shared_data / "boston_vision_zero_before_cut.csv.gz"
     metrics = judge_file(file, text=("COMMENTS",), label="label", time="REQUESTDATE").metrics
     assert metrics.accuracy >= 0.63
     assert metrics.top3 >= 0.86
     assert metrics.macro_f1 >= 0.56
-    assert metrics.coverage[4].accuracy >= 0.79
+    assert metrics.coverage[4].accuracy >= 0.8
     assert metrics.majority < 0.3
 
 
 def test_a_small_towns_reports_are_filed_as_well_as_the_study_found(shared_data) -> None:
-    # Measured on these 137 rows: 0.547, 0.891, 0.461; one row is 0.007.
+    # Measured on these 137 rows: 0.540, 0.883, 0.456; one row is 0.007.
     file = shared_data / "newport_seeclickfix_2009_2017.csv"
     metrics = judge_file(file, text=("description",), label="request_type.title", time="created_at").metrics
     assert metrics.accuracy >= 0.51

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from civicpulse.triage.metrics import Metrics
+from civicpulse.triage.metrics import THRESHOLD, Metrics
 from civicpulse.triage.model import dump_model, load_model
 from civicpulse.triage.models import judge
 from civicpulse.triage.seeds import NAME_WEIGHT
@@ -55,7 +55,7 @@ class Outcome:
     skipped: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Keys: accuracy, top3, macro_f1, majority, coverage, rows_train, rows_test, classes, skipped and more."""
+        """Keys: accuracy, top3, macro_f1, majority, coverage, at_threshold, rows_train, rows_test, classes, skipped and more."""
         return self.metrics.to_json() | {"skipped": self.skipped}
 
 
@@ -67,6 +67,7 @@ def judge_file(
     time: str | None,
     train_share: float = 0.8,
     least: int = LEAST_ROWS,
+    threshold: float = THRESHOLD,
 ) -> Outcome:
     """Trains on the earlier `train_share` of a CSV or TSV (plain or .gz) and judges on the rest. Raises QualityError.
 
@@ -83,7 +84,8 @@ def judge_file(
     names = [Example(name, name, NAME_WEIGHT, is_history=False) for name in sorted({row.label for row in earlier})]
     # Stored and read back, as a tenant's is.
     model = load_model(dump_model(fit([*seen, *names])))
-    return Outcome(judge(model, [Example(row.text, row.label) for row in later], seen=seen), skipped)
+    judged = [Example(row.text, row.label) for row in later]
+    return Outcome(judge(model, judged, seen=seen, threshold=threshold), skipped)
 
 
 def usable_rows(
