@@ -26,3 +26,8 @@ async def analysed(city: City, services: Services, *texts: ReportText) -> list[A
     async with city.transaction() as tx:
         pack = await current_pack(tx)
     return await analyse_batch(services, city.tenant, pack, texts)
+
+
+async def calls_of(city: City) -> list[dict[str, Any]]:
+    async with city.transaction() as tx:
+        return await tx.rows("SELECT * FROM llm_calls WHERE tenant_id = %s ORDER BY at", [tx.tenant_id])
