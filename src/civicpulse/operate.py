@@ -28,6 +28,7 @@ from civicpulse.base.embedded import EmbeddedServerError, embedded_server, reviv
 from civicpulse.base.migrate import migrate
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
+from civicpulse.base.tracing import check_tracing
 from civicpulse.insight.dump import dump_documents
 from civicpulse.intake.importer.load import import_requests
 from civicpulse.intake.importer.report import ImportReport
@@ -60,6 +61,7 @@ class OperatorError(RuntimeError):
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Runs the web app until it is told to stop."""
     _need_url(settings)
+    check_tracing(settings)  # here, or the server's own start would bury the message
     _follow_parent(settings.parent_pid)
     uvicorn.run(
         "civicpulse.app:create_app",
@@ -110,6 +112,7 @@ def _follow_parent(pid: int) -> None:
 
 def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
     """Database, API, pages and worker until Ctrl-C or SIGTERM. Returns the exit code."""
+    check_tracing(Settings.from_environment())
     data.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
