@@ -19,6 +19,7 @@ from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
 from civicpulse.intake.inbox.api import router as inbox
 from civicpulse.intake.inbox.api_issues import router as issues
+from civicpulse.intake.inbox.writer import InboxWriter
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
 from civicpulse.people.api import router as people
@@ -43,6 +44,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with open_services(settings) as services:
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
+            app.state.inbox = InboxWriter(services.db)
             app.state.sender = build_sender(settings)
             app.state.storage = Storage(settings.storage_url)
             app.state.limiter = RateLimiter(
