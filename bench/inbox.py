@@ -18,6 +18,9 @@ from bench.table import Figure, Goal
 from civicpulse.base.services import open_services
 from civicpulse.intake.inbox.jobs import process_reports
 from civicpulse.intake.inbox.queries import ADD
+from civicpulse.packs.store import current_pack
+from civicpulse.triage.analysis import ReportText
+from civicpulse.triage.analyst import analyse_batch
 
 RATIO_GOAL = 0.5
 DIFFERENT = {"id": "uuidv7()::text", "key": ":key::text", "submitted_at": "now()::text"}
@@ -102,6 +105,11 @@ def _work_off(session: Session, city: City) -> None:
 
     async def work() -> tuple[int, float]:
         async with open_services(session.server.settings) as services:
+            async with services.db.transaction(city.tenant) as tx:
+                pack = await current_pack(tx)
+            await analyse_batch(
+                services, city.tenant, pack, [ReportText("warm")]
+            )  # its text model is made the first time
             began = time.perf_counter()
             return await process_reports(services), time.perf_counter() - began
 
