@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 
 from civicpulse import __version__
 from civicpulse.base.clients.senders import build_sender
@@ -15,7 +14,7 @@ from civicpulse.base.log import configure_logging
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
-from civicpulse.base.web import Doorway, add_error_handlers, describe_tokens
+from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, describe_tokens
 from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
 from civicpulse.intake.inbox.api import router as inbox
@@ -94,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.router.routes.extend(router.routes)
     mount_portal(app)
     describe_tokens(app)
-    app.add_middleware(GZipMiddleware, minimum_size=4096, compresslevel=4)
+    app.add_middleware(GzipReads, minimum_size=4096, compresslevel=4)
     app.add_middleware(Observe)
     app.add_middleware(
         Doorway, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes

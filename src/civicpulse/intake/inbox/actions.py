@@ -108,13 +108,14 @@ def _row(actor: Actor, body: ReportIn, *, submitted_at: datetime, citizen_id: UU
 
 
 def _receipt(tenant: Tenant, row: Row) -> dict[str, Any]:
+    report_id = str(row["id"])
     return {
-        "id": row["id"],
+        "id": report_id,
         "processed": False,
         "state": "waiting",
         "submitted_at": row["submitted_at"],
         "tracking_token": tracking_token(tenant, row["id"]),
-        "links": {"self": f"/reports/{row['id']}"},
+        "links": {"self": f"/reports/{report_id}"},
     }
 
 
