@@ -87,12 +87,12 @@ def to_public(document: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _location(row: Row) -> dict[str, Any] | None:
+def _location(row: Row) -> dict[str, Any]:
     if row["lon"] is None:
-        return {"type": None, "coordinates": None, "address_hint": row["address_hint"], "zone_id": row["zone_id"]}
-    return {
-        "type": "Point",
-        "coordinates": [row["lon"], row["lat"]],
+        point: dict[str, Any] = {"type": None, "coordinates": None}
+    else:
+        point = {"type": "Point", "coordinates": [row["lon"], row["lat"]]}
+    return point | {
         "address_hint": row["address_hint"],
         "zone_id": row["zone_id"],
         "asset_id": row["asset_id"],
