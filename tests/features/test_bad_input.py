@@ -404,6 +404,17 @@ anything = st.recursive(
 )
 FIELDS = {
     "requests": [*report(), "tags", "priority", "sub_category", "evidence", "asset_id", "external_id", "is_public"],
+    "reports": [
+        "citizen_ref",
+        "description",
+        "location",
+        "tags",
+        "evidence",
+        "asset_id",
+        "external_id",
+        "is_public",
+        "submitted_at",
+    ],
     "transition": [
         "to",
         "category",
@@ -426,6 +437,7 @@ FIELDS = {
 }
 VALID: dict[str, Any] = {
     "requests": report(),
+    "reports": {"description": "A hole", "location": "Library"},
     "citizens": {"full_name": "Ada"},
     "agents": {"agent_code": "AG-9", "name": "A", "schedule": {"timezone": "UTC"}},
     **{verb: sent for verb, (_, sent) in ACTIONS.items() if sent},

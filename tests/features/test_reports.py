@@ -1,6 +1,8 @@
 """The inbox over HTTP (spec 3, section 1): what is kept, who sees what became of it, issues and their reports."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -92,24 +94,53 @@ async def test_a_report_is_kept_and_answered_at_once(city, path: str) -> None:
     assert (await anybody.get("/requests")).json()["items"] == [], "nothing is filed yet"
 
 
-async def test_one_statement_keeps_a_report_also_with_a_key(city, monkeypatch) -> None:
+@contextmanager
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the database is asked within the block."""
+    heard: list[str] = []
+    with monkeypatch.context() as patch:
+        for name in ("row", "rows", "value", "run"):
+            plain = getattr(Tx, name)
+
+            async def listening(self: Tx, statement: Any, params: Any = None, plain: Any = plain) -> Any:
+                heard.append(str(statement))
+                return await plain(self, statement, params)
+
+            patch.setattr(Tx, name, listening)
+        yield heard
+
+
+async def test_one_statement_keeps_a_report_also_with_a_key_and_many_at_once_share_one(city, monkeypatch) -> None:
     anybody = await city.client()
     await send(anybody)
-    asked: list[str] = []
-    plain = Tx.run
-
-    async def counted(self: Tx, statement: Any, params: Any = None) -> Any:
-        asked.append(str(statement))
-        return await plain(self, statement, params)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Tx, "run", counted)
-        for name in ("row", "rows", "value"):
-            patch.setattr(Tx, name, None)  # would fail
+    with asked(monkeypatch) as heard:
         await send(anybody)
-        first = await anybody.post("/reports", json=raw(), headers={"Idempotency-Key": "k"})
-    assert first.status_code == 202
-    assert len(asked) == 2
+        assert (await anybody.post("/reports", json=raw(), headers={"Idempotency-Key": "k"})).status_code == 202
+        assert len(heard) == 2
+        heard.clear()
+        answers = await asyncio.gather(*(anybody.post("/reports", json=raw(f"Hole {n}")) for n in range(50)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 50
+    assert len(heard) < 25, "those that come while one is written are written together"
+
+
+async def test_a_report_that_cannot_be_written_fails_alone(city) -> None:
+    system = await city.client("system")
+    ids = [f"X-{min(n, 18)}" for n in range(20)]  # the last two are one
+    answers = await asyncio.gather(*(system.post("/reports", json=raw(external_id=id)) for id in ids))
+    assert sorted(answer.status_code for answer in answers) == [202] * 19 + [409]
+    assert len((await system.get("/reports")).json()["items"]) == 19
+
+
+async def test_a_caller_who_hangs_up_does_not_disturb_the_others(city) -> None:
+    anybody = await city.client()
+    sent = [asyncio.create_task(anybody.post("/reports", json=raw(f"Hole {n}"))) for n in range(10)]
+    await asyncio.sleep(0.002)
+    for task in sent[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*sent, return_exceptions=True)
+    assert [answer.status_code for answer in answers[1::2]] == [202] * 5  # type: ignore[union-attr]
+    await send(anybody)
 
 
 async def test_a_replay_answers_the_same_and_another_body_is_refused(city) -> None:

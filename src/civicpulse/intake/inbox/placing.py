@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Database, Row, Tx
+from civicpulse.base.tenancy import Tenant
 from civicpulse.intake.schemas import LocationIn
-from civicpulse.intake.spot import Spot, spot_of
+from civicpulse.intake.spot import Spot, spot_of, zone_at
 from civicpulse.packs.model import Pack
+from civicpulse.packs.store import current_pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.geocoding import NOWHERE, AddressParts, Place, geocode_many, home_country
 from civicpulse.places.zone_names import ZoneNames, zone_names
-from civicpulse.places.zones import UNZONED, zone_index
+from civicpulse.places.zones import UNZONED, ZoneIndex, zone_index
 
 FoundBy: TypeAlias = Literal["point", "zone_in_location", "zone_in_description", "address", "nothing"]
 
@@ -33,6 +35,22 @@ class Placed:
             "country_code": spot.country_code,
             "found_by": self.found_by,
         }
+
+
+_grounds: dict[UUID, tuple[int, int, Pack, ZoneIndex]] = {}
+
+
+async def check_point(db: Database, tenant: Tenant, location: LocationIn) -> None:
+    """Raises Invalid for a point that would be refused as a request's; asks the database once for each version of the rules."""
+    known = _grounds.get(tenant.tenant_id)
+    if known is None or known[:2] != (tenant.pack_version, tenant.zones_version):
+        async with db.transaction(tenant) as tx:
+            known = tenant.pack_version, tenant.zones_version, await current_pack(tx), await zone_index(tx)
+        _grounds[tenant.tenant_id] = known
+    pack, zones = known[2:]
+    lon, lat = location.coordinates[:2]
+    if pack.document.outside_zones == "reject" or not zones.is_within_box(lon, lat):
+        zone_at(zones, pack, lon, lat)
 
 
 async def geocode_reports(tx: Tx, reports: Sequence[Row]) -> dict[UUID, Place]:
