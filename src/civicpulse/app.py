@@ -19,6 +19,7 @@ from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
+from civicpulse.packs.config_api import router as config
 from civicpulse.people.api import router as people
 from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
@@ -67,7 +68,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
-    for router in (health, intake, requests, files, assignments, people, packs, places, insight, notify, triage):
+    for router in (
+        health,
+        intake,
+        requests,
+        files,
+        assignments,
+        people,
+        packs,
+        config,
+        places,
+        insight,
+        scores,
+        notify,
+        triage,
+    ):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)

@@ -42,6 +42,8 @@ class Permission(StrEnum):
     REQUEST_READ = "request:read"
     REQUEST_READ_ALL = "request:read_all"
     REQUEST_TRANSITION = "request:transition"
+    TENANT_CONFIGURE = "tenant:configure"
+    TENANT_READ = "tenant:read"
 
 
 P = Permission
@@ -57,6 +59,7 @@ _AGENT = _CITIZEN | {
     P.REQUEST_MILESTONE,
     P.REQUEST_READ_ALL,
     P.REQUEST_TRANSITION,
+    P.TENANT_READ,
 }
 _DISPATCHER = _AGENT | {
     P.ANALYTICS_STAFF,
@@ -66,14 +69,15 @@ _DISPATCHER = _AGENT | {
     P.REQUEST_ASSIGN,
     P.REQUEST_MERGE,
 }
-_ADMIN = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
+_SUPERVISOR = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
+_ADMIN = _SUPERVISOR | {P.TENANT_CONFIGURE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMOUS: _ANYBODY,
     Role.CITIZEN: _CITIZEN,
     Role.AGENT: _AGENT,
     Role.DISPATCHER: _DISPATCHER,
-    Role.SUPERVISOR: _ADMIN,
+    Role.SUPERVISOR: _SUPERVISOR,
     Role.ADMIN: _ADMIN,
     Role.SYSTEM: frozenset(Permission),
 }
