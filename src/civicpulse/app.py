@@ -16,6 +16,7 @@ from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
 from civicpulse.base.web import Doorway, add_error_handlers, describe_tokens
 from civicpulse.insight.api import router as insight
+from civicpulse.insight.scores_api import router as scores
 from civicpulse.intake.api import router as intake
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs

@@ -42,6 +42,7 @@ class Permission(StrEnum):
     REQUEST_READ = "request:read"
     REQUEST_READ_ALL = "request:read_all"
     REQUEST_TRANSITION = "request:transition"
+    SCORE_RECALCULATE = "score:recalculate"
     TENANT_CONFIGURE = "tenant:configure"
     TENANT_READ = "tenant:read"
 
@@ -70,7 +71,7 @@ _DISPATCHER = _AGENT | {
     P.REQUEST_MERGE,
 }
 _SUPERVISOR = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
-_ADMIN = _SUPERVISOR | {P.TENANT_CONFIGURE}
+_ADMIN = _SUPERVISOR | {P.SCORE_RECALCULATE, P.TENANT_CONFIGURE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMOUS: _ANYBODY,
