@@ -16,6 +16,7 @@ from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
 from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, describe_tokens
 from civicpulse.insight.api import router as insight
+from civicpulse.insight.scores_api import router as scores
 from civicpulse.intake.api import router as intake
 from civicpulse.intake.inbox.api import router as inbox
 from civicpulse.intake.inbox.api_issues import router as issues
@@ -23,6 +24,7 @@ from civicpulse.intake.inbox.writer import InboxWriter
 from civicpulse.intake.tickets.api import router as tickets
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
+from civicpulse.packs.config_api import router as config
 from civicpulse.people.api import router as people
 from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
@@ -86,8 +88,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         assignments,
         people,
         packs,
+        config,
         places,
         insight,
+        scores,
         notify,
         triage,
     ):

@@ -18,8 +18,8 @@ from civicpulse.base.db import as_application
 from civicpulse.base.log import get_logger
 from civicpulse.base.outbox import drain
 from civicpulse.base.services import Services, open_services
-from civicpulse.base.timetable import EVERY_MINUTE, HOURLY, PeriodicJob
-from civicpulse.insight.jobs import fold_all
+from civicpulse.base.timetable import EVERY_MINUTE, EVERY_QUARTER_HOUR, HOURLY, PeriodicJob
+from civicpulse.insight.jobs import fold_all, measure_sla, score_tenants
 from civicpulse.intake.inbox.jobs import open_desk
 from civicpulse.notify.deliver import deliver_all
 from civicpulse.reactions import REACTIONS
@@ -34,6 +34,8 @@ AFTER_FAILURE_SECONDS = 2.0
 
 TIMETABLE: tuple[PeriodicJob, ...] = (
     PeriodicJob(EVERY_MINUTE, sweep_clocks),
+    PeriodicJob(EVERY_QUARTER_HOUR, measure_sla),
+    PeriodicJob(HOURLY, score_tenants),
     PeriodicJob(HOURLY, forget_old_answers),
     PeriodicJob(HOURLY, train_models),
 )

@@ -93,7 +93,7 @@ def _problem(request: Request, problem: Problem) -> Response:
 
 
 def _field(location: tuple[Any, ...]) -> str:
-    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    parts = [str(part) for part in location if part not in ("body", "query", "path", "header", "[key]")]
     return ".".join(parts) or str(location[0])
 
 

@@ -43,6 +43,9 @@ class Permission(StrEnum):
     REQUEST_READ = "request:read"
     REQUEST_READ_ALL = "request:read_all"
     REQUEST_TRANSITION = "request:transition"
+    SCORE_RECALCULATE = "score:recalculate"
+    TENANT_CONFIGURE = "tenant:configure"
+    TENANT_READ = "tenant:read"
 
 
 P = Permission
@@ -58,6 +61,7 @@ _AGENT = _CITIZEN | {
     P.REQUEST_MILESTONE,
     P.REQUEST_READ_ALL,
     P.REQUEST_TRANSITION,
+    P.TENANT_READ,
 }
 _DISPATCHER = _AGENT | {
     P.ANALYTICS_STAFF,
@@ -68,14 +72,15 @@ _DISPATCHER = _AGENT | {
     P.REQUEST_ASSIGN,
     P.REQUEST_MERGE,
 }
-_ADMIN = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
+_SUPERVISOR = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
+_ADMIN = _SUPERVISOR | {P.SCORE_RECALCULATE, P.TENANT_CONFIGURE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMOUS: _ANYBODY,
     Role.CITIZEN: _CITIZEN,
     Role.AGENT: _AGENT,
     Role.DISPATCHER: _DISPATCHER,
-    Role.SUPERVISOR: _ADMIN,
+    Role.SUPERVISOR: _SUPERVISOR,
     Role.ADMIN: _ADMIN,
     Role.SYSTEM: frozenset(Permission),
 }
