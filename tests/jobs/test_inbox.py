@@ -297,6 +297,14 @@ async def until(check: Any, *, seconds: float) -> bool:
     return False
 
 
+@pytest.fixture
+async def empty_inboxes(database_url: str) -> None:
+    """No reports that other tests left to their tenants: a desk has so many places only."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
+        await owner.execute("DELETE FROM reports WHERE state = 'waiting'")
+
+
+@pytest.mark.usefixtures("empty_inboxes")
 async def test_a_tenant_whose_model_hangs_stops_neither_others_nor_later_reports(city, other_city, server) -> None:
     server.answer = lambda body, number: None
     staff, other_staff = await city.client("dispatcher"), await other_city.client("dispatcher")
@@ -327,6 +335,7 @@ async def _is_processed(client: httpx.AsyncClient, receipt: dict[str, Any]) -> b
     return bool((await seen(client, receipt))["processed"])
 
 
+@pytest.mark.usefixtures("empty_inboxes")
 async def test_a_desk_begins_once_with_each_tenant_and_finishes_what_it_holds(city) -> None:
     staff, receipt = await city.client("dispatcher"), await send(await city.client())
     async with open_desk(city.services) as desk:
