@@ -19,6 +19,7 @@ from civicpulse.insight.api import router as insight
 from civicpulse.intake.api import router as intake
 from civicpulse.intake.inbox.api import router as inbox
 from civicpulse.intake.inbox.api_issues import router as issues
+from civicpulse.intake.pipeline.api import router as pipeline
 from civicpulse.intake.tickets.api import router as tickets
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         health,
         intake,
         tickets,
+        pipeline,
         inbox,
         issues,
         requests,
