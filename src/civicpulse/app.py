@@ -21,6 +21,7 @@ from civicpulse.intake.api import router as intake
 from civicpulse.intake.inbox.api import router as inbox
 from civicpulse.intake.inbox.api_issues import router as issues
 from civicpulse.intake.inbox.writer import InboxWriter
+from civicpulse.intake.pipeline.api import router as pipeline
 from civicpulse.intake.tickets.api import router as tickets
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         intake,
         health,
         tickets,
+        pipeline,
         issues,
         requests,
         files,

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     CITIZEN_ERASE = "citizen:erase"
     CITIZEN_READ = "citizen:read"
     NOTIFICATION_READ = "notification:read"
+    PIPELINE_RUN = "pipeline:run"
     PLACE_READ = "place:read"
     REPORT_RETRY = "report:retry"
     REQUEST_ANALYSE = "request:analyse"
@@ -67,6 +68,7 @@ _DISPATCHER = _AGENT | {
     P.ANALYTICS_STAFF,
     P.ASSIGNMENT_SIMULATE,
     P.CITIZEN_CONTACT,
+    P.PIPELINE_RUN,
     P.REPORT_RETRY,
     P.REQUEST_ANALYSE,
     P.REQUEST_ASSIGN,
