@@ -131,7 +131,7 @@ async def _geocode(services: Services, tenant: Tenant, reports: Sequence[Row]) -
         return {}
     try:
         async with services.db.transaction(tenant) as tx:
-            return await geocode_reports(tx, reports)
+            return await geocode_reports(tx, reports, online=services.geocoder)
     except Exception as error:
         if is_outage(error):
             raise
