@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,11 +16,14 @@ from test_lists import statements
 from tests_support import problem
 
 from civicpulse.base import clock
+from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Tx
 from civicpulse.base.outbox import drain
 from civicpulse.intake.inbox import queries
 from civicpulse.intake.inbox.jobs import process_batch
 from civicpulse.intake.inbox.listing import Filters, list_reports
+from civicpulse.places.geo_queries import put_geocode
+from civicpulse.places.place import Place
 from civicpulse.reactions import REACTIONS
 from civicpulse.triage.queries import list_confirmed
 from conftest import City, make_city
@@ -482,6 +486,28 @@ async def test_an_address_is_found_as_far_as_the_gazetteer_goes(app, database_ur
     assert (round(lon), round(lat)) == (77, 43)
     assert (await seen(staff, nowhere))["decision"]["place"]["geo_quality"] == "none"
     assert {(await seen(staff, report))["outcome"] for report in (town, nowhere)} == {"new"}
+
+
+async def test_a_house_that_the_geocoder_has_found_before_has_a_zone_and_twins(app, database_url) -> None:
+    city = await make_city(app, database_url, "contact_centre")
+    await add_zone(city, "Z-1", "Алмалы", west=76)
+    await add_zone(city, "Z-2", "Медеу", west=77)
+    address, house = "ул. Абая 15", Place(76.9, 0.5, "house", "KZ", "Абая 15", "nominatim")
+    async with city.transaction() as tx:
+        await put_geocode(tx, address, house, at=clock.now())
+    services = replace(city.services, geocoder=NominatimClient("http://127.0.0.1:9", city.services.db))
+    anybody, staff = await city.client(), await city.client("dispatcher")
+    receipt = await send(anybody, "Не работает приложение", location=address)
+    await process_batch(services, (await services.tenants.by_id(city.tenant.tenant_id)) or city.tenant)
+    report = await seen(staff, receipt)
+    assert report["decision"]["place"] == {
+        "zone_id": "Z-1",
+        "geo_quality": "house",
+        "country_code": "KZ",
+        "found_by": "address",
+    }
+    location = (await staff.get(f"/requests/{report['request_id']}")).json()["location"]
+    assert (location["coordinates"], location["address_hint"]) == ([76.9, 0.5], address)
 
 
 # ------------------------------------------------------------------------------------------------------ lists of reports

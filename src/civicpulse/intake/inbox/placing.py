@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.tenancy import Tenant
 from civicpulse.intake.schemas import LocationIn
@@ -53,10 +54,10 @@ async def check_point(db: Database, tenant: Tenant, location: LocationIn) -> Non
         zone_at(zones, pack, lon, lat)
 
 
-async def geocode_reports(tx: Tx, reports: Sequence[Row]) -> dict[UUID, Place]:
+async def geocode_reports(tx: Tx, reports: Sequence[Row], *, online: NominatimClient | None) -> dict[UUID, Place]:
     """Places, by report, of those that say where in words that name no zone; empty where the tenant has no home country.
 
-    By the gazetteer alone: an online geocoder answers once a second, and no transaction waits for a network.
+    By the gazetteer and by what an `online` geocoder has answered before: no transaction waits for a network.
     """
     if await home_country(tx) is None:
         return {}
@@ -64,7 +65,8 @@ async def geocode_reports(tx: Tx, reports: Sequence[Row]) -> dict[UUID, Place]:
     asked = [report for report in reports if isinstance(report["location"], str) and _zone(names, report) is None]
     if not asked:
         return {}
-    found = await geocode_many(tx, [AddressParts(raw=report["location"]) for report in asked])
+    parts = [AddressParts(raw=report["location"]) for report in asked]
+    found = await geocode_many(tx, parts, online=online, most_online=0)
     return {report["id"]: place for report, place in zip(asked, found, strict=True)}
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Final
 
-from civicpulse.base.db import Database, Row
+from civicpulse.base.db import Database, Row, is_outage
 from civicpulse.base.tenancy import Tenant
 from civicpulse.intake.inbox import queries
 
@@ -55,11 +55,13 @@ class InboxWriter:
             async with self._db.transaction(tenant) as tx:
                 written = await queries.add_reports(tx, [sent.row for sent in batch])
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for it
-            if len(batch) > 1:
-                for sent in batch:  # the fault is one report's, or everybody's: each hears of its own
-                    await self._write(tenant, [sent])
-            elif not batch[0].written.done():
-                batch[0].written.set_exception(error)
+            if len(batch) == 1 or is_outage(error):
+                for sent in batch:
+                    if not sent.written.done():
+                        sent.written.set_exception(error)
+                return
+            for sent in batch:  # the fault is one report's: each hears of its own
+                await self._write(tenant, [sent])
             return
         for sent in batch:
             if not sent.written.done():  # its caller may have hung up
