@@ -11,6 +11,7 @@ from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.intake import intake, intake_full
 from bench.reads import analytics, get, lists, search
+from bench.scores import scores
 from bench.server import BenchError, bench_server
 from bench.session import Session
 from bench.table import machine, print_table, write_json
@@ -25,6 +26,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "explain": explain,  # only when asked for: it is a check, not a figure
     "transition": transition,
     "sweep": sweep_clocks,
+    "scores": scores,
     "intake-full": intake_full,
     "import": import_file,
     "memory": memory,
