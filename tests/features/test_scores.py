@@ -10,9 +10,11 @@ from builders import create, walk_to
 from fastapi import FastAPI
 from insight_support import DAY, HOUR, add_row
 from tests_support import problem
+from typer.testing import CliRunner
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
+from civicpulse.cli import app as cli
 from civicpulse.insight import scores as scoring
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.jobs import score_tenants
@@ -403,6 +405,17 @@ async def test_statements_do_not_grow_with_zones(city: City, monkeypatch: pytest
             await work
     assert counts[1:4] == counts[5:8]
     assert max(counts[1:4]) <= 7
+
+
+def test_the_command_computes_and_tells(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", database_url)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        (slug,) = owner.execute("SELECT slug FROM tenants LIMIT 1").fetchone() or ("",)
+    told = CliRunner().invoke(cli, ["scores", "compute", "--tenant", slug])
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith(f"{slug}: ")
+    assert "resolutions measured" in told.output
+    assert CliRunner().invoke(cli, ["scores", "compute", "--tenant", "no-such-tenant"]).exit_code == 2
 
 
 MANY = """

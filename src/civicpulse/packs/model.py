@@ -58,7 +58,7 @@ class PackDocument(Shape):
     timezone: Timezone = "UTC"
     language: Language = "en"
     outside_zones: Literal["reject", "unzoned"] = "unzoned"
-    categories: tuple[Category, ...] = Field(min_length=1)
+    categories: tuple[Category, ...] = Field(min_length=1, max_length=1000)
     tag_priorities: dict[Label, Priority] = Field(default={})
     hazard_words: dict[Label, Priority] = Field(default={})
     workflow: WorkflowShape
