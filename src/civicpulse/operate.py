@@ -126,7 +126,7 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
             migrate(url)
             say.print("database  ready")
             environment = _environment(url, data)
-            logins = _prepare(url, data, sample=sample, say=say)
+            logins = _prepare(url, data, environment, sample=sample, say=say)
             commands = _commands(host, port)
             children = {name: _start(command, environment) for name, command in commands.items()}
             try:
@@ -167,14 +167,15 @@ def _free_port(host: str, port: int) -> int:
         return free
 
 
-def _prepare(url: str, data: Path, *, sample: bool, say: Console) -> dict[str, Any]:
+def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool, say: Console) -> dict[str, Any]:
     """Makes the samples when there is no tenant yet; their log-ins, if there are any."""
     kept, unfinished = data / "sample-logins.json", data / "sample-unfinished"
     if unfinished.exists() and sample:
         raise OperatorError(
             f"the sample in {data} was left half made: remove {data} and start again, or use --no-sample"
         )
-    settings = Settings(database_url=url, migration_url=url, pool_size=8)
+    storage_url = environment["CIVICPULSE_STORAGE_URL"]
+    settings = Settings(database_url=url, migration_url=url, pool_size=8, storage_url=storage_url)
 
     async def main() -> dict[str, Any]:
         async with open_services(settings) as services:

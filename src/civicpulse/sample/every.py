@@ -5,16 +5,33 @@ from typing import Any
 from rich.console import Console
 
 from civicpulse.base import clock
+from civicpulse.base.clients.storage import Storage
 from civicpulse.base.services import Services
+from civicpulse.insight.jobs import measure_tenant
+from civicpulse.insight.scores import compute_scores
 from civicpulse.sample.build import analyze, build_sample
 from civicpulse.sample.campus import build_campus
+from civicpulse.sample.centre import build_centre
 
 
 async def build_samples(services: Services, *, say: Console) -> dict[str, Any]:
     """{"tenants": [{"tenant", "name", "tokens": [{"role", "token", "label"}]}]}; the first is who a caller without a name means."""
-    until = clock.now()
-    city = await build_sample(services, say=say, until=until)
-    with say.status("sample    the campus reports"):
-        campus = await build_campus(services, until=until)
+    until, storage = clock.now(), Storage(services.settings.storage_url)
+    made = [await build_sample(services, say=say, until=until)]
+    with say.status("sample    a campus"):
+        made.append(await build_campus(services, until=until))
+    with say.status("sample    a contact centre"):
+        made.append(await build_centre(services, storage, until=until))
     await analyze(services)
-    return {"tenants": [city, campus]}
+    for sample in made[1:]:
+        await _measure(services, sample["tenant"])
+    return {"tenants": made}
+
+
+async def _measure(services: Services, slug: str) -> None:
+    """What the worker would have worked out by now."""
+    tenant = await services.tenants.by_slug(slug)
+    assert tenant is not None, "the tenant was made a moment ago"
+    await measure_tenant(services, tenant)
+    async with services.db.transaction(tenant) as tx:
+        await compute_scores(tx)
