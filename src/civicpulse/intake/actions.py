@@ -15,6 +15,7 @@ from civicpulse.base.errors import Conflict, Forbidden, Invalid
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import id_at, lock_number
 from civicpulse.intake import queries
+from civicpulse.intake.categories import wanted_category
 from civicpulse.intake.queries import Opened
 from civicpulse.intake.schemas import Filed
 from civicpulse.intake.spot import Understood, spot_of
@@ -126,14 +127,7 @@ async def _prepare(
     understood: Understood | None,
 ) -> Row:
     """The request's row, all but its number."""
-    category = pack.categories.get(body.category)
-    if category is None:
-        known = ", ".join(pack.categories)
-        raise Invalid(
-            f"There is no category {body.category!r}; this tenant has: {known}.",
-            field="category",
-            code="unknown_category",
-        )
+    category = wanted_category(pack, body.category)
     citizen_id, is_public = await _reporter(tx, profile, body, default_public=category.public)
     spot = understood.spot if understood else await spot_of(tx, pack, body.location)
     priority, score = _priority(actor, body, pack, understood)

@@ -88,3 +88,61 @@ BEGIN
     RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION intake_open TO civicpulse_app;
+
+-- Staff's word on a pair, by saying so or by undoing a merge. The reason may be erased: it stands here and not in the trail.
+ALTER TABLE duplicate_rejections
+    ADD COLUMN kind text NOT NULL DEFAULT 'unmerged' CHECK (kind IN ('unmerged', 'rejected')),
+    ADD COLUMN reason text;
+CREATE INDEX duplicate_rejections_high ON duplicate_rejections (tenant_id, high_id);
+GRANT DELETE ON duplicate_rejections TO civicpulse_app;
+
+ALTER TABLE duplicate_links DROP CONSTRAINT duplicate_links_origin_check,
+    ADD CONSTRAINT duplicate_links_origin_check CHECK (origin IN ('intake', 'staff', 'import', 'llm'));
+
+-- What a language model thinks of a pair that was proposed. Rows come only where one is set.
+CREATE TABLE duplicate_opinions (
+    tenant_id   uuid NOT NULL,
+    low_id      uuid NOT NULL,
+    high_id     uuid NOT NULL,
+    state       text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'answered', 'failed')),
+    score       jsonb NOT NULL, -- of the proposal: the model had no part in it
+    verdict     text CHECK (verdict IN ('same', 'different', 'unsure')),
+    confidence  double precision CHECK (confidence BETWEEN 0 AND 1),
+    reason      text,
+    engine      text NOT NULL DEFAULT 'llm',
+    model       text,
+    version     text,
+    due_at      timestamptz DEFAULT now(), -- when to ask; while somebody asks, when the lease ends
+    attempts    smallint NOT NULL DEFAULT 0,
+    last_error  text,
+    asked_at    timestamptz,
+    answered_at timestamptz,
+    PRIMARY KEY (tenant_id, low_id, high_id),
+    CHECK (low_id < high_id),
+    CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
+    CHECK ((state = 'answered') = (verdict IS NOT NULL)),
+    FOREIGN KEY (tenant_id, low_id) REFERENCES requests,
+    FOREIGN KEY (tenant_id, high_id) REFERENCES requests
+);
+CREATE INDEX duplicate_opinions_due ON duplicate_opinions (tenant_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX duplicate_opinions_high ON duplicate_opinions (tenant_id, high_id);
+
+ALTER TABLE duplicate_opinions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE duplicate_opinions FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON duplicate_opinions USING (tenant_id = (SELECT current_tenant()))
+    WITH CHECK (tenant_id = (SELECT current_tenant()));
+GRANT SELECT, INSERT, UPDATE ON duplicate_opinions TO civicpulse_app;
+
+-- Which tenants have pairs to ask about.
+GRANT SELECT (tenant_id, due_at) ON duplicate_opinions TO civicpulse_gate;
+CREATE POLICY gate ON duplicate_opinions FOR SELECT TO civicpulse_gate USING (true);
+GRANT CREATE ON SCHEMA public TO civicpulse_gate;
+CREATE FUNCTION gate_tenants_opinions() RETURNS TABLE (tenant_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT t.tenant_id FROM tenants t WHERE EXISTS
+        (SELECT 1 FROM duplicate_opinions o WHERE o.tenant_id = t.tenant_id AND o.due_at <= now())
+$$;
+ALTER FUNCTION gate_tenants_opinions() OWNER TO civicpulse_gate;
+REVOKE ALL ON FUNCTION gate_tenants_opinions() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gate_tenants_opinions() TO civicpulse_app;
+REVOKE CREATE ON SCHEMA public FROM civicpulse_gate;
