@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from builders import create, move, report, walk_to
+from builders import create, report, walk_to
 from test_lists import statements
 from test_reports import process, seen, send
 from tests_support import problem
@@ -194,7 +194,7 @@ async def test_staff_sees_duplicates_and_others_do_not(city, other_city) -> None
 
 async def test_many_candidates_cost_as_many_statements_as_one(city, monkeypatch) -> None:
     staff = await city.client("dispatcher")
-    first, second = await near_by(staff)
+    first, *_ = await near_by(staff)
     await staff.get(f"/requests/{first}/duplicates")
     few = await statements(staff, monkeypatch, f"/requests/{first}/duplicates")
     more = await near_by(staff, 6, step=0.0001, lon=-74.0007)
