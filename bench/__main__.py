@@ -6,12 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.analysis import analysis
 from bench.changes import sweep_clocks, transition
 from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.inbox import inbox
 from bench.intake import intake, intake_full
+from bench.quality_analysis import analysis_quality
 from bench.reads import analytics, get, lists, search
+from bench.scores import scores
 from bench.server import BenchError, bench_server
 from bench.session import Session
 from bench.table import machine, print_table, write_json
@@ -27,8 +30,11 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "explain": explain,  # only when asked for: it is a check, not a figure
     "transition": transition,
     "sweep": sweep_clocks,
+    "scores": scores,
     "intake-full": intake_full,
     "import": import_file,
+    "analysis": analysis,
+    "quality-analysis": analysis_quality,
     "memory": memory,
 }
 NEEDS = {"intake-full": "intake"}

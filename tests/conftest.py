@@ -1,5 +1,7 @@
 """A real PostgreSQL for every test: one server a run, one database a worker, one tenant a test."""
 
+from __future__ import annotations
+
 import fcntl
 import itertools
 import os
@@ -9,30 +11,30 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
-import psycopg
 import pytest
-from fastapi import FastAPI
-from psycopg import sql
+from hypothesis import settings
 
-from civicpulse.app import create_app
-from civicpulse.base.db import Tx
-from civicpulse.base.embedded import embedded_server
-from civicpulse.base.migrate import migrate
-from civicpulse.base.services import Services
-from civicpulse.base.tenancy import Tenant
-from civicpulse.packs.loader import read_pack
-from civicpulse.people.tenants import create_tenant
-from civicpulse.people.tokens import create_token
-from civicpulse.rules.access import Role
-from civicpulse.settings import Settings
+# What takes a second to load is loaded by the fixtures that need it: tests of rules run without.
+if TYPE_CHECKING:
+    import httpx
+    from fastapi import FastAPI
+
+    from civicpulse.base.db import Tx
+    from civicpulse.base.services import Services
+    from civicpulse.base.tenancy import Tenant
 
 # Tests need the real engine, not its durability: that has tests of its own on servers of their own.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
 RUN_DIR = "CIVICPULSE_TEST_DIR"
 TEMPLATE = "civicpulse_template"
 _numbers = itertools.count(1)
+
+# Properties are tried on the same few examples each time; `--hypothesis-profile thorough` draws many and new ones.
+settings.register_profile("quick", max_examples=30, derandomize=True, deadline=None)
+settings.register_profile("thorough", max_examples=500, deadline=None)
+settings.load_profile("quick")
 
 
 def with_database(url: str, name: str) -> str:
@@ -55,6 +57,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The run's server; its template database is migrated once, whatever the number of workers."""
+    import psycopg
+    from psycopg import sql
+
+    from civicpulse.base.embedded import embedded_server
+    from civicpulse.base.migrate import migrate
+
     shared = Path(os.environ[RUN_DIR])
     with embedded_server(shared / "server", extra=QUICK) as url:
         with (shared / "template.lock").open("w") as lock:
@@ -72,6 +80,9 @@ def server_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_url(server_url: str, worker_id: str) -> str:
     """This worker's own migrated database, as its owner (a superuser)."""
+    import psycopg
+    from psycopg import sql
+
     name = f"test_{worker_id}"
     with psycopg.connect(server_url, autocommit=True) as owner:
         owner.execute(
@@ -85,6 +96,9 @@ def database_url(server_url: str, worker_id: str) -> str:
 @pytest.fixture(scope="session")
 async def app(database_url: str) -> AsyncIterator[FastAPI]:
     """The web app, started."""
+    from civicpulse.app import create_app
+    from civicpulse.settings import Settings
+
     built = create_app(
         Settings(
             database_url=database_url,
@@ -120,11 +134,16 @@ class City:
 
     async def token(self, role: str, actor_id: object = None) -> str:
         """A new token for `role`."""
+        from civicpulse.people.tokens import create_token
+        from civicpulse.rules.access import Role
+
         async with self.transaction() as tx:
             return await create_token(tx, role=Role(role), actor_id=actor_id, label=role)
 
     async def client(self, role: str | None = None, actor_id: object = None, **headers: str) -> httpx.AsyncClient:
         """An HTTP client for a caller of `role` (None: anonymous)."""
+        import httpx
+
         sent = {"X-Tenant": self.tenant.slug, **headers}
         if role is not None:
             sent["Authorization"] = f"Bearer {await self.token(role, actor_id)}"
@@ -134,6 +153,11 @@ class City:
 
 async def make_city(app: FastAPI, database_url: str, pack: str = "civic", **changes: object) -> City:
     """A new tenant with its own copy of `pack`; `changes` replace top-level keys of the pack document."""
+    import psycopg
+
+    from civicpulse.packs.loader import read_pack
+    from civicpulse.people.tenants import create_tenant
+
     document = read_pack(pack).model_dump(mode="json") | changes
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         slug = f"city-{Path(database_url.split('?')[0]).name.replace('_', '-')}-{next(_numbers)}"

@@ -29,12 +29,14 @@ token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
 sla_app = typer.Typer(no_args_is_help=True, help="The SLA clock.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 import_app = typer.Typer(no_args_is_help=True, help="Data from elsewhere.")
+scores_app = typer.Typer(no_args_is_help=True, help="Performance scores.")
 for name, group in (
     ("tenant", tenant_app),
     ("token", token_app),
     ("sla", sla_app),
     ("audit", audit_app),
     ("import", import_app),
+    ("scores", scores_app),
     ("model", model_app),
     ("quality", quality_app),
     ("reports", reports_app),
@@ -157,6 +159,27 @@ def audit_verify(
         typer.echo(broken)
         raise typer.Exit(1)
     typer.echo(f"{checked} events verified, the trail is whole")
+
+
+@scores_app.callback()
+def _scores() -> None:
+    """Performance scores."""
+
+
+@scores_app.command("compute")
+def scores_compute(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None, data: DataDir = None
+) -> None:
+    """Takes outstanding SLA metrics and computes this hour's scores, for every tenant; prints each one's own score."""
+
+    async def work() -> list[tuple[Any, ...]]:
+        async with at_work(data) as services:
+            tenants = [await wanted_tenant(services, tenant)] if tenant else await services.tenants.all()
+            return [(found.slug, *await operate.score_now(services, found)) for found in tenants]
+
+    for slug, measured, written, score in run(work):
+        shown = "no score yet" if score is None else f"{score:.2f}"
+        typer.echo(f"{slug}: {shown} ({measured} resolutions measured, {written} scores written)")
 
 
 @import_app.command("zones")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from civicpulse.cli_base import DataDir, at_work, run, wanted_tenant
+from civicpulse.triage.metrics import THRESHOLD
 from civicpulse.triage.models import evaluate, train
 from civicpulse.triage.quality import LEAST_ROWS, judge_file, to_json_text
 
@@ -34,17 +35,22 @@ def _quality() -> None:
 @quality_app.command("analysis")
 def quality_analysis(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or TSV, also .gz.")],
-    text: Annotated[str, typer.Option(help="Column with what people wrote.")],
+    text: Annotated[list[str], typer.Option(help="Column with what people wrote; may be given several times.")],
     label: Annotated[str, typer.Option(help="Column with the category that was right.")],
     time: Annotated[str | None, typer.Option(help="Column with when; without it the file's order counts.")] = None,
     train_share: Annotated[
         float, typer.Option(min=0.05, max=0.95, help="Share of the rows, oldest first, to learn from.")
     ] = 0.8,
     least: Annotated[int, typer.Option(min=2, help="Labels with fewer rows are left out.")] = LEAST_ROWS,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Confidence from which the product decides alone.")
+    ] = THRESHOLD,
     as_json: AsJson = False,
 ) -> None:
     """Learns from the earlier rows, files the later ones, and counts what is right."""
-    outcome = judge_file(file, text=text, label=label, time=time, train_share=train_share, least=least)
+    outcome = judge_file(
+        file, text=tuple(text), label=label, time=time, train_share=train_share, least=least, threshold=threshold
+    )
     if as_json:
         typer.echo(to_json_text(outcome.to_json()))
         return
@@ -122,3 +128,7 @@ def _show(figures: dict[str, Any], *, title: str, before: dict[str, Any] | None 
     for entry in figures["coverage"]:
         coverage.add_row(f"{entry['share']:.0%}", f"{entry['accuracy']:.3f}", f"{entry['threshold']:.3f}")
     out.print(coverage)
+    decided = figures["at_threshold"]
+    out.print(
+        f"from confidence {decided['threshold']:g} on: {decided['share']:.0%} decided alone, {decided['accuracy']:.0%} of them right"
+    )

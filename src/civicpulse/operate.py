@@ -28,7 +28,10 @@ from civicpulse.base.embedded import EmbeddedServerError, embedded_server, reviv
 from civicpulse.base.migrate import migrate
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
+from civicpulse.base.tracing import check_tracing
 from civicpulse.insight.dump import dump_documents
+from civicpulse.insight.jobs import measure_tenant
+from civicpulse.insight.scores import compute_scores, latest_score
 from civicpulse.intake.importer.load import import_requests
 from civicpulse.intake.importer.report import ImportReport
 from civicpulse.packs.loader import read_pack
@@ -60,6 +63,7 @@ class OperatorError(RuntimeError):
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Runs the web app until it is told to stop."""
     _need_url(settings)
+    check_tracing(settings)  # here, or the server's own start would bury the message
     _follow_parent(settings.parent_pid)
     uvicorn.run(
         "civicpulse.app:create_app",
@@ -110,6 +114,7 @@ def _follow_parent(pid: int) -> None:
 
 def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
     """Database, API, pages and worker until Ctrl-C or SIGTERM. Returns the exit code."""
+    check_tracing(Settings.from_environment())
     data.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -307,6 +312,14 @@ async def end_token(services: Services, tenant: Tenant, token_id: UUID) -> bool:
 async def sweep_now(services: Services) -> SweepReport:
     """One sweep over every tenant."""
     return await sweep(services.db, services.tenants)
+
+
+async def score_now(services: Services, tenant: Tenant) -> tuple[int, int, float | None]:
+    """Resolutions measured, scores written, and the tenant's own score."""
+    measured = await measure_tenant(services, tenant)
+    async with services.db.transaction(tenant) as tx:
+        written = await compute_scores(tx)
+        return measured, written, (await latest_score(tx, public_only=False))["score"]
 
 
 async def verify(services: Services, tenants: list[Tenant], say: Console) -> tuple[int, str | None]:

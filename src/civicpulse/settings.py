@@ -49,11 +49,16 @@ class Settings:
     llm_key: str = field(default="", repr=False)
     llm_daily_tokens: int = 1_000_000
     llm_timeout_seconds: float = 8.0
+    otlp_url: str = ""
+    otlp_headers: str = field(default="", repr=False)
+    langfuse_host: str = ""
+    langfuse_public_key: str = ""
+    langfuse_secret_key: str = field(default="", repr=False)
     parent_pid: int = 0
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Reads CIVICPULSE_* variables; raises SettingsError naming the one that is wrong."""
+        """Reads CIVICPULSE_* variables and Langfuse's; raises SettingsError naming the one that is wrong."""
         url = _text("CIVICPULSE_DATABASE_URL")
         return cls(
             database_url=url,
@@ -76,6 +81,12 @@ class Settings:
             llm_key=_text("CIVICPULSE_LLM_KEY"),
             llm_daily_tokens=int(_number("CIVICPULSE_LLM_DAILY_TOKENS", 1_000_000)),
             llm_timeout_seconds=_number("CIVICPULSE_LLM_TIMEOUT_SECONDS", 8, minimum=0.1),
+            otlp_url=_text("CIVICPULSE_OTLP_URL"),
+            otlp_headers=_text("CIVICPULSE_OTLP_HEADERS"),
+            # The names that Langfuse's own software reads.
+            langfuse_host=_text("LANGFUSE_HOST"),
+            langfuse_public_key=_text("LANGFUSE_PUBLIC_KEY"),
+            langfuse_secret_key=_text("LANGFUSE_SECRET_KEY"),
             parent_pid=int(_number("CIVICPULSE_PARENT_PID", 0)),
         )
 

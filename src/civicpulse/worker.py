@@ -14,13 +14,15 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from civicpulse.base.clients.senders import build_sender
+from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import as_application
 from civicpulse.base.log import get_logger
 from civicpulse.base.outbox import drain
 from civicpulse.base.services import Services, open_services
-from civicpulse.base.timetable import EVERY_MINUTE, HOURLY, PeriodicJob
-from civicpulse.insight.jobs import fold_all
+from civicpulse.base.timetable import EVERY_MINUTE, EVERY_QUARTER_HOUR, HOURLY, PeriodicJob
+from civicpulse.insight.jobs import fold_all, measure_sla, score_tenants
 from civicpulse.intake.inbox.jobs import open_desk
+from civicpulse.intake.pipeline.jobs import work_off_runs
 from civicpulse.notify.deliver import deliver_all
 from civicpulse.reactions import REACTIONS
 from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
@@ -34,6 +36,8 @@ AFTER_FAILURE_SECONDS = 2.0
 
 TIMETABLE: tuple[PeriodicJob, ...] = (
     PeriodicJob(EVERY_MINUTE, sweep_clocks),
+    PeriodicJob(EVERY_QUARTER_HOUR, measure_sla),
+    PeriodicJob(HOURLY, score_tenants),
     PeriodicJob(HOURLY, forget_old_answers),
     PeriodicJob(HOURLY, train_models),
 )
@@ -61,7 +65,7 @@ def _register(jobs: App, services: Services, entry: PeriodicJob) -> None:
 async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
     """Works until `stop` is set, then finishes what it holds."""
     async with open_services(settings) as services, open_desk(services) as desk, _jobs(services):
-        sender = build_sender(settings)
+        sender, storage = build_sender(settings), Storage(settings.storage_url)
 
         async def outbox() -> int:
             return await drain(services.db, services.tenants, REACTIONS)
@@ -75,9 +79,13 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
         async def inbox() -> int:
             return await desk.step()
 
+        async def pipeline() -> int:
+            return await work_off_runs(services, storage, stopping=stop.is_set)
+
         await asyncio.gather(
             _loop(outbox, stop, pause=POLL_SECONDS),
             _loop(inbox, stop, pause=POLL_SECONDS),
+            _loop(pipeline, stop, pause=1.0),
             _loop(delivery, stop, pause=1.0),
             _loop(folding, stop, pause=5.0),
         )

@@ -25,6 +25,7 @@ class LlmServer:
 
     answer: Callable[[dict[str, Any], int], Reply] = lambda body, number: json.dumps(GOOD)
     delay: float = 0.0
+    drips: bool = False  # begins each answer and never ends it
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     at_once: int = 0
@@ -60,6 +61,8 @@ class LlmServer:
             reply = self.answer(body, len(self.bodies))
             if reply is None:
                 await asyncio.sleep(3600)
+            if self.drips:
+                await self._drip(writer)
         finally:
             self.at_once -= 1
         status, content = (200, _completion(body, reply)) if isinstance(reply, str) else reply  # type: ignore[misc]
@@ -71,6 +74,13 @@ class LlmServer:
         )
         await writer.drain()
         return True
+
+    async def _drip(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
 
 
 def _completion(body: dict[str, Any], content: str) -> dict[str, Any]:

@@ -404,6 +404,17 @@ anything = st.recursive(
 )
 FIELDS = {
     "requests": [*report(), "tags", "priority", "sub_category", "evidence", "asset_id", "external_id", "is_public"],
+    "reports": [
+        "citizen_ref",
+        "description",
+        "location",
+        "tags",
+        "evidence",
+        "asset_id",
+        "external_id",
+        "is_public",
+        "submitted_at",
+    ],
     "transition": [
         "to",
         "category",
@@ -426,6 +437,7 @@ FIELDS = {
 }
 VALID: dict[str, Any] = {
     "requests": report(),
+    "reports": {"description": "A hole", "location": "Library"},
     "citizens": {"full_name": "Ada"},
     "agents": {"agent_code": "AG-9", "name": "A", "schedule": {"timezone": "UTC"}},
     **{verb: sent for verb, (_, sent) in ACTIONS.items() if sent},
@@ -516,7 +528,8 @@ async def test_no_query_breaks_anything(target, city, data: st.DataObject) -> No
     for path, names in asked_names(city).items():
         query = data.draw(st.lists(st.tuples(st.sampled_from(names), VALUES), min_size=1, max_size=4))
         text = "&".join(f"{name}={quote(value.encode('utf-8', 'surrogatepass'))}" for name, value in query)
-        filled = path.format_map({"request_id": number, "agent_id": "AG-1", "citizen_id": uuid4(), "zone_id": "Z"})
+        ids = {"request_id": number, "agent_id": "AG-1", "citizen_id": uuid4(), "zone_id": "Z", "version": 1}
+        filled = path.format_map(ids | {"slug": city.tenant.slug})
         sound(await admin.get(f"{filled}?{text}"))
 
 

@@ -1,6 +1,9 @@
 """The inbox over HTTP (spec 3, section 1): what is kept, who sees what became of it, issues and their reports."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,11 +16,14 @@ from test_lists import statements
 from tests_support import problem
 
 from civicpulse.base import clock
+from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Tx
 from civicpulse.base.outbox import drain
 from civicpulse.intake.inbox import queries
 from civicpulse.intake.inbox.jobs import process_batch
 from civicpulse.intake.inbox.listing import Filters, list_reports
+from civicpulse.places.geo_queries import put_geocode
+from civicpulse.places.place import Place
 from civicpulse.reactions import REACTIONS
 from civicpulse.triage.queries import list_confirmed
 from conftest import City, make_city
@@ -92,24 +98,53 @@ async def test_a_report_is_kept_and_answered_at_once(city, path: str) -> None:
     assert (await anybody.get("/requests")).json()["items"] == [], "nothing is filed yet"
 
 
-async def test_one_statement_keeps_a_report_also_with_a_key(city, monkeypatch) -> None:
+@contextmanager
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the database is asked within the block."""
+    heard: list[str] = []
+    with monkeypatch.context() as patch:
+        for name in ("row", "rows", "value", "run"):
+            plain = getattr(Tx, name)
+
+            async def listening(self: Tx, statement: Any, params: Any = None, plain: Any = plain) -> Any:
+                heard.append(str(statement))
+                return await plain(self, statement, params)
+
+            patch.setattr(Tx, name, listening)
+        yield heard
+
+
+async def test_one_statement_keeps_a_report_also_with_a_key_and_many_at_once_share_one(city, monkeypatch) -> None:
     anybody = await city.client()
     await send(anybody)
-    asked: list[str] = []
-    plain = Tx.run
-
-    async def counted(self: Tx, statement: Any, params: Any = None) -> Any:
-        asked.append(str(statement))
-        return await plain(self, statement, params)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Tx, "run", counted)
-        for name in ("row", "rows", "value"):
-            patch.setattr(Tx, name, None)  # would fail
+    with asked(monkeypatch) as heard:
         await send(anybody)
-        first = await anybody.post("/reports", json=raw(), headers={"Idempotency-Key": "k"})
-    assert first.status_code == 202
-    assert len(asked) == 2
+        assert (await anybody.post("/reports", json=raw(), headers={"Idempotency-Key": "k"})).status_code == 202
+        assert len(heard) == 2
+        heard.clear()
+        answers = await asyncio.gather(*(anybody.post("/reports", json=raw(f"Hole {n}")) for n in range(50)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 50
+    assert len(heard) < 25, "those that come while one is written are written together"
+
+
+async def test_a_report_that_cannot_be_written_fails_alone(city) -> None:
+    system = await city.client("system")
+    ids = [f"X-{min(n, 18)}" for n in range(20)]  # the last two are one
+    answers = await asyncio.gather(*(system.post("/reports", json=raw(external_id=id)) for id in ids))
+    assert sorted(answer.status_code for answer in answers) == [202] * 19 + [409]
+    assert len((await system.get("/reports")).json()["items"]) == 19
+
+
+async def test_a_caller_who_hangs_up_does_not_disturb_the_others(city) -> None:
+    anybody = await city.client()
+    sent = [asyncio.create_task(anybody.post("/reports", json=raw(f"Hole {n}"))) for n in range(10)]
+    await asyncio.sleep(0.002)
+    for task in sent[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*sent, return_exceptions=True)
+    assert [answer.status_code for answer in answers[1::2]] == [202] * 5  # type: ignore[union-attr]
+    await send(anybody)
 
 
 async def test_a_replay_answers_the_same_and_another_body_is_refused(city) -> None:
@@ -451,6 +486,28 @@ async def test_an_address_is_found_as_far_as_the_gazetteer_goes(app, database_ur
     assert (round(lon), round(lat)) == (77, 43)
     assert (await seen(staff, nowhere))["decision"]["place"]["geo_quality"] == "none"
     assert {(await seen(staff, report))["outcome"] for report in (town, nowhere)} == {"new"}
+
+
+async def test_a_house_that_the_geocoder_has_found_before_has_a_zone_and_twins(app, database_url) -> None:
+    city = await make_city(app, database_url, "contact_centre")
+    await add_zone(city, "Z-1", "Алмалы", west=76)
+    await add_zone(city, "Z-2", "Медеу", west=77)
+    address, house = "ул. Абая 15", Place(76.9, 0.5, "house", "KZ", "Абая 15", "nominatim")
+    async with city.transaction() as tx:
+        await put_geocode(tx, address, house, at=clock.now())
+    services = replace(city.services, geocoder=NominatimClient("http://127.0.0.1:9", city.services.db))
+    anybody, staff = await city.client(), await city.client("dispatcher")
+    receipt = await send(anybody, "Не работает приложение", location=address)
+    await process_batch(services, (await services.tenants.by_id(city.tenant.tenant_id)) or city.tenant)
+    report = await seen(staff, receipt)
+    assert report["decision"]["place"] == {
+        "zone_id": "Z-1",
+        "geo_quality": "house",
+        "country_code": "KZ",
+        "found_by": "address",
+    }
+    location = (await staff.get(f"/requests/{report['request_id']}")).json()["location"]
+    assert (location["coordinates"], location["address_hint"]) == ([76.9, 0.5], address)
 
 
 # ------------------------------------------------------------------------------------------------------ lists of reports

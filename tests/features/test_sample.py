@@ -132,6 +132,18 @@ async def test_all_that_pages_show_is_there(sample: Sample) -> None:
     assert 0.1 < figures["attached"] / events["created"] < 0.25
 
 
+async def test_what_was_resolved_is_measured_and_scores_have_something_to_be_compared_with(sample: Sample) -> None:
+    (figures,) = await sample.rows(
+        "SELECT (SELECT count(*) FROM sla_unmeasured) AS waiting, (SELECT count(*) FROM sla_metrics WHERE superseded_at IS NULL)"
+        " - (SELECT count(*) FROM requests WHERE resolved_at IS NOT NULL AND master_id IS NULL) AS unmeasured,"
+        " (SELECT count(DISTINCT hour) FROM performance_scores) AS hours,"
+        " (SELECT score FROM performance_scores WHERE zone_id = '' AND NOT public_only ORDER BY hour DESC LIMIT 1) AS score"
+    )
+    assert (figures["waiting"], figures["unmeasured"]) == (0, 0)
+    assert figures["hours"] >= 2
+    assert 30 < figures["score"] < 100
+
+
 async def test_the_product_refuses_nothing_that_the_city_does(sample: Sample) -> None:
     assert sample.refusals == []
 

@@ -18,7 +18,7 @@ from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.metrics import measure
 from civicpulse.triage.model import ModelError, TextModel, dump_model, load_model
 from civicpulse.triage.offline import OfflineAnalyst
-from civicpulse.triage.quality import QualityError, judge_file, parse_time
+from civicpulse.triage.quality import QualityError, judge_file, parse_time, usable_rows
 from civicpulse.triage.seeds import languages_of, seeds_of
 from civicpulse.triage.training import Example, fit
 from civicpulse.triage.words import read
@@ -99,6 +99,11 @@ def test_figures_by_hand() -> None:
     assert (metrics.accuracy, metrics.top3, metrics.majority) == (0.5, 0.75, 0.5)
     assert metrics.macro_f1 == pytest.approx((2 / 3 + 2 / 4 + 0) / 3, abs=1e-4)
     assert metrics.coverage[4].accuracy == 1.0  # the surest half
+    assert (metrics.at_threshold.share, metrics.at_threshold.accuracy) == (1.0, 0.5)
+    strict = measure(probabilities, ("a", "b"), ["a", "b", "b", "c"], train_labels=["a"], threshold=0.65)
+    assert (strict.at_threshold.share, strict.at_threshold.accuracy) == (0.5, 1.0)
+    never = measure(probabilities, ("a", "b"), ["a", "b", "b", "c"], train_labels=["a"], threshold=0.95)
+    assert (never.at_threshold.share, never.at_threshold.accuracy) == (0.0, 0.0)
     assert metrics.coverage[-1].accuracy == metrics.accuracy
 
 
@@ -124,7 +129,7 @@ def table(path: Path, delimiter: str = ",") -> Path:
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t"), ("a.csv.gz", ";")])
 def test_a_file_is_judged_whatever_its_wrapping(tmp_path, name, delimiter) -> None:
-    outcome = judge_file(table(tmp_path / name, delimiter), text="Text", label="Label", time="When")
+    outcome = judge_file(table(tmp_path / name, delimiter), text=("Text",), label="Label", time="When")
     assert outcome.metrics.accuracy > 0.9
     assert outcome.metrics.rows_train == 48
     assert outcome.skipped == {"no_text": 1, "no_label": 1, "no_time": 1, "copies": 0, "rare_labels": 1}
@@ -133,12 +138,12 @@ def test_a_file_is_judged_whatever_its_wrapping(tmp_path, name, delimiter) -> No
 def test_a_missing_column_and_too_few_rows_are_named(tmp_path) -> None:
     path = table(tmp_path / "a.csv")
     with pytest.raises(QualityError, match="no column 'Nope'"):
-        judge_file(path, text="Nope", label="Label", time="When")
+        judge_file(path, text=("Nope",), label="Label", time="When")
     with pytest.raises(QualityError, match="too few"):
-        judge_file(path, text="Text", label="Label", time="When", least=1000)
+        judge_file(path, text=("Text",), label="Label", time="When", least=1000)
     (tmp_path / "b.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(QualityError, match="cannot be read"):
-        judge_file(tmp_path / "b.csv.gz", text="Text", label="Label", time="When")
+        judge_file(tmp_path / "b.csv.gz", text=("Text",), label="Label", time="When")
 
 
 def test_the_command_prints_a_table_and_with_json_the_figures(tmp_path) -> None:
@@ -147,10 +152,24 @@ def test_the_command_prints_a_table_and_with_json_the_figures(tmp_path) -> None:
     shown = CliRunner().invoke(app, asked)
     assert shown.exit_code == 0, shown.output
     assert "macro-F1" in shown.output
+    assert "from confidence 0.5 on" in shown.output
     figures = json.loads(CliRunner().invoke(app, [*asked, "--train-share", "0.5", "--json"]).stdout)
     assert figures.keys() >= {"accuracy", "top3", "macro_f1", "coverage", "majority", "rows_train", "rows_test"}
     assert figures["coverage"][0].keys() == {"share", "accuracy", "threshold"}
     assert figures["rows_train"] == figures["rows_test"] == 30
+
+
+def test_several_columns_are_read_as_one_text(tmp_path) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text("title,body,label\nMusic,loud,a\nMusic,,a\n,loud,a\n,,a\nMusic,loud,a\n")
+    rows, skipped = usable_rows(path, text=("title", "body"), label="label", time=None, least=1)
+    assert [row.text for row in rows] == ["Music\nloud", "Music", "loud"]
+    assert (skipped["no_text"], skipped["copies"]) == (1, 1)
+    asked = ["quality", "analysis", str(table(tmp_path / "a.csv")), "--label", "Label", "--least", "2"]
+    for columns, without in ((["Text"], 1), (["Text", "When"], 0)):
+        given = [part for column in columns for part in ("--text", column)]
+        figures = json.loads(CliRunner().invoke(app, [*asked, *given, "--json"]).stdout)
+        assert figures["skipped"].get("no_text", 0) == without, "a row without a text has a time"
 
 
 @pytest.mark.parametrize(
@@ -164,21 +183,22 @@ def test_times_are_read(text) -> None:
 
 
 def test_real_comments_are_filed_as_well_as_the_study_found(shared_data) -> None:
-    # Measured on these rows: 0.642, 0.873, 0.580, surest half 0.805.
+    # Measured on these rows: 0.640, 0.874, 0.579, surest half 0.811.
     file = shared_data / "boston_vision_zero_before_cut.csv.gz"
-    metrics = judge_file(file, text="COMMENTS", label="label", time="REQUESTDATE").metrics
+    metrics = judge_file(file, text=("COMMENTS",), label="label", time="REQUESTDATE").metrics
     assert metrics.accuracy >= 0.63
     assert metrics.top3 >= 0.86
     assert metrics.macro_f1 >= 0.56
-    assert metrics.coverage[4].accuracy >= 0.79
+    assert metrics.coverage[4].accuracy >= 0.8
     assert metrics.majority < 0.3
 
 
 def test_a_small_towns_reports_are_filed_as_well_as_the_study_found(shared_data) -> None:
-    # Measured on these 137 rows: 0.547, 0.891, 0.461; one row is 0.007.
+    # Measured on these 137 rows: 0.540, 0.883, 0.456; one row is 0.007.
     file = shared_data / "newport_seeclickfix_2009_2017.csv"
-    metrics = judge_file(file, text="description", label="request_type.title", time="created_at").metrics
+    metrics = judge_file(file, text=("description",), label="request_type.title", time="created_at").metrics
     assert metrics.accuracy >= 0.51
     assert metrics.top3 >= 0.86
     assert metrics.macro_f1 >= 0.42
+    assert metrics.mean_confidence <= metrics.accuracy + 0.06, "a short history must not make it too sure"
     assert metrics.majority < 0.3

@@ -34,6 +34,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/verify": {"code": "123456"},
     "PATCH /citizens/{citizen_id}": {"full_name": "Someone"},
     "PATCH /agents/{agent_id}": {"name": "Someone"},
+    "PUT /tenants/{slug}/config": {"config": {}},
+    "/rollback": {"version": 1},
 }
 
 
@@ -78,6 +80,7 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
         "agent_id": [agent["_id"], agent["agent_code"]],
     }
     ids |= {"report_id": [report.json()["id"]], "ticket_id": [number]}
+    ids |= {"slug": [city.tenant.slug], "version": ["1"]}
     return Things(ids | {"citizen_id": [citizen.json()["_id"]], "zone_id": [f"Z-{mark}"]})
 
 

@@ -21,7 +21,7 @@ from civicpulse.base.clients.llm import close_llm_clients
 from civicpulse.base.services import Services
 from civicpulse.cli_reports import reports_app
 from civicpulse.intake.inbox import actions, jobs, queries
-from civicpulse.intake.inbox.jobs import open_desk, process_batch, process_reports
+from civicpulse.intake.inbox.jobs import Desk, open_desk, process_batch, process_reports
 from civicpulse.packs.store import current_pack
 from conftest import City
 
@@ -260,9 +260,9 @@ async def server() -> AsyncIterator[LlmServer]:
         await close_llm_clients()
 
 
-def with_llm(city: City, server: LlmServer) -> Services:
+def with_llm(city: City, server: LlmServer, *, timeout: float = 1.5) -> Services:
     """The city's services with a language model to ask."""
-    settings = replace(city.services.settings, llm_url=server.url, llm_model="small", llm_timeout_seconds=1.5)
+    settings = replace(city.services.settings, llm_url=server.url, llm_model="small", llm_timeout_seconds=timeout)
     return replace(city.services, settings=settings)
 
 
@@ -276,12 +276,11 @@ async def test_a_models_answer_is_the_decision(city, server) -> None:
 async def test_a_hanging_model_costs_one_time_out_and_no_report(city, server) -> None:
     server.answer = lambda body, number: None
     anybody, staff = await city.client(), await city.client("dispatcher")
-    await process_batch(city.services, city.tenant)  # the text model is there
     sent = [await send(anybody, location={"coordinates": [-74.0, 40 + n / 10]}) for n in range(60)]
-    services, started = with_llm(city, server), time.monotonic()
+    services = with_llm(city, server)
     while await process_batch(services, city.tenant):
         pass
-    assert time.monotonic() - started < 8, "sixty reports in three batches wait for one time-out"
+    assert len(server.bodies) <= 10, "five at once wait for a time-out; then the model rests, and three batches pass"
     decisions = [(await seen(staff, receipt))["decision"] for receipt in sent]
     assert {decision["engine"] for decision in decisions} == {"offline"}
     assert {decision["fell_back_because"] for decision in decisions} == {"timeout", "paused_after_faults"}
@@ -297,26 +296,39 @@ async def until(check: Any, *, seconds: float) -> bool:
     return False
 
 
+@pytest.fixture
+async def empty_inboxes(database_url: str) -> None:
+    """No reports that other tests left to their tenants: a desk has so many places only."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
+        await owner.execute("DELETE FROM reports WHERE state = 'waiting'")
+
+
+@pytest.mark.usefixtures("empty_inboxes")
 async def test_a_tenant_whose_model_hangs_stops_neither_others_nor_later_reports(city, other_city, server) -> None:
     server.answer = lambda body, number: None
     staff, other_staff = await city.client("dispatcher"), await other_city.client("dispatcher")
-    services = with_llm(city, server)
+    for each in (city, other_city):  # their text models are there
+        await send(await each.client(), "12345")
+        await process(each)
+    services = with_llm(city, server, timeout=4)
     slow = await send(await city.client())
     async with open_desk(services) as desk:
         await desk.step()
-        assert await until(lambda: _asked(server), seconds=5)
+        assert await until(lambda: _asked(server), seconds=3)
         # The second tenant's has no letters: nothing is asked about it.
         quick = await send(await other_city.client(), "12345 !!!", location=POINT)
-        before = time.monotonic()
         assert await desk.step() >= 1
-        assert await until(lambda: _is_processed(other_staff, quick), seconds=1.4)
-        assert time.monotonic() - before < 1.4
-        assert not await _is_processed(staff, slow)
-        assert await until(lambda: _is_processed(staff, slow), seconds=5)
+        assert await until(lambda: _is_processed(other_staff, quick), seconds=3)
+        assert not await _is_processed(staff, slow), "the model still hangs"
+        assert await until(lambda: _is_processed(staff, slow), seconds=10)
         later = await send(await city.client(), "Graffiti on the wall, sprayed paint")
-        await desk.step()
-        assert await until(lambda: _is_processed(staff, later), seconds=5)
+        assert await until(lambda: _stepped(desk, staff, later), seconds=10)
     assert (await seen(staff, slow))["decision"]["fell_back_because"] == "timeout"
+
+
+async def _stepped(desk: Desk, client: httpx.AsyncClient, receipt: dict[str, Any]) -> bool:
+    await desk.step()
+    return await _is_processed(client, receipt)
 
 
 async def _asked(server: LlmServer) -> bool:
@@ -327,6 +339,7 @@ async def _is_processed(client: httpx.AsyncClient, receipt: dict[str, Any]) -> b
     return bool((await seen(client, receipt))["processed"])
 
 
+@pytest.mark.usefixtures("empty_inboxes")
 async def test_a_desk_begins_once_with_each_tenant_and_finishes_what_it_holds(city) -> None:
     staff, receipt = await city.client("dispatcher"), await send(await city.client())
     async with open_desk(city.services) as desk:
@@ -349,3 +362,41 @@ async def test_a_model_that_orders_things_about_changes_nothing_but_the_filing(c
     assert (await seen(staff, receipt))["processed"]
     problem(await staff.get("/requests/CST-2026-000099"), 404)
     assert (await staff.get(f"/requests/{bystander['request_id']}")).json()["status"] == "new"
+
+
+async def test_a_fault_of_the_database_is_nobodys_try_and_one_of_a_statement_is(city, monkeypatch) -> None:
+    anybody, staff = await city.client(), await city.client("dispatcher")
+    sent = [await send(anybody, location={"coordinates": [-74.0, 40 + n]}) for n in range(3)]
+    faults = iter([psycopg.errors.DeadlockDetected("two of us"), psycopg.errors.AdminShutdown("going down")])
+    plain = actions.keep
+
+    async def keep(*args: Any) -> None:
+        error = next(faults, None)
+        if error is not None:
+            raise error
+        await plain(*args)
+
+    monkeypatch.setattr(actions, "keep", keep)
+    monkeypatch.setattr(jobs, "LANES", 1)
+    with pytest.raises(ExceptionGroup):
+        await process_batch(city.services, city.tenant)
+    first, *others = [await seen(staff, receipt) for receipt in sent]
+    assert "DeadlockDetected" in first["last_error"]
+    assert [(report["state"], report["last_error"]) for report in others] == [("waiting", None)] * 2
+    await hurry(city)
+    assert await process(city) == 3
+    assert len(await requests_of(staff)) == 3
+
+
+def test_what_may_be_twins_is_settled_in_order() -> None:
+    def report(**changes: Any) -> dict[str, Any]:
+        return {"location": None} | changes
+
+    point, words = {"coordinates": [-74.0, 40.71]}, "Library"
+    pairs = [(report(location=where, n=n), ValueError()) for n in range(20) for where in (point, words, None)]
+    found = jobs.lanes(pairs)  # type: ignore[arg-type]
+    assert sum(map(len, found)) == 60
+    for where in (point, words, None):
+        (lane,) = [lane for lane in found if any(row["location"] == where for row, _ in lane)]
+        numbers = [row["n"] for row, _ in lane if row["location"] == where]
+        assert numbers == sorted(numbers)

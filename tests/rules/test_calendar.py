@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from civicpulse.rules.calendar import (
@@ -188,10 +188,8 @@ instants = st.one_of(
     st.datetimes(datetime(2026, 10, 20), datetime(2026, 11, 5)),  # noqa: DTZ001
 ).map(lambda moment: moment.replace(tzinfo=UTC))
 spans = st.floats(0, 300).map(lambda hours: round(hours, 3))
-quick = settings(max_examples=40, deadline=None)
 
 
-@quick
 @given(calendar=calendars, start=instants, hours=spans)
 def test_elapsed_undoes_add(calendar: Calendar, start: datetime, hours: float) -> None:
     end = add_hours(calendar, start, hours)
@@ -199,7 +197,6 @@ def test_elapsed_undoes_add(calendar: Calendar, start: datetime, hours: float) -
     assert elapsed_hours(calendar, start, end) == pytest.approx(hours, abs=1e-9)
 
 
-@quick
 @given(calendar=calendars, start=instants, hours=spans)
 def test_add_gives_the_first_instant(calendar: Calendar, start: datetime, hours: float) -> None:
     end = add_hours(calendar, start, hours)
@@ -208,7 +205,6 @@ def test_add_gives_the_first_instant(calendar: Calendar, start: datetime, hours:
     assert add_hours(calendar, start, elapsed_hours(calendar, start, end)) == end
 
 
-@quick
 @given(calendar=calendars, moments=st.tuples(instants, instants, instants).map(sorted))
 def test_elapsed_is_additive_and_monotone(calendar: Calendar, moments: list[datetime]) -> None:
     first, middle, last = moments
@@ -217,7 +213,6 @@ def test_elapsed_is_additive_and_monotone(calendar: Calendar, moments: list[date
     assert whole == pytest.approx(part + elapsed_hours(calendar, middle, last), abs=1e-9)
 
 
-@quick
 @given(calendar=calendars, moments=st.tuples(instants, instants).map(sorted))
 def test_intervals_are_ordered_disjoint_and_add_up(calendar: Calendar, moments: list[datetime]) -> None:
     start, end = moments
@@ -229,7 +224,6 @@ def test_intervals_are_ordered_disjoint_and_add_up(calendar: Calendar, moments: 
     assert hours == elapsed_hours(calendar, start, end)
 
 
-@quick
 @given(calendar=calendars, start=instants, moments=st.lists(instants, max_size=5), hours=st.lists(spans, max_size=3))
 def test_one_walk_answers_like_many(
     calendar: Calendar, start: datetime, moments: list[datetime], hours: list[float]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import UUID, uuid5
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from civicpulse.rules.distribution import (
@@ -238,7 +238,6 @@ MANAGERS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(TICKETS, MANAGERS, st.randoms())
 def test_any_input_is_decided_once_explained_and_the_loads_add_up(tickets, managers, random) -> None:
     decided = distribute(tickets, managers, offices=OFFICES, policy=POLICY)
@@ -259,7 +258,6 @@ def test_any_input_is_decided_once_explained_and_the_loads_add_up(tickets, manag
     assert abs(splits["Астана"] - splits["Алматы"]) <= 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(TICKETS, MANAGERS, st.integers(0, 25))
 def test_two_calls_in_a_row_are_one_call(tickets, managers, cut) -> None:
     tickets = [replace(one, priority=5) for one in tickets]

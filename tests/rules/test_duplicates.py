@@ -307,9 +307,9 @@ def test_real_street_light_and_tree_reports_reach_the_floor() -> None:
     with (DATA / "boston_dup_labels_2011-07_09.csv").open() as file:
         flagged = {row["case_enquiry_id"] for row in csv.DictReader(file)}
     attached = hits = known = 0
-    for kind in ("Street Light Outages", "Tree Emergencies"):
+    for rows in boston_rows("Street Light Outages", "Tree Emergencies"):
         recent: deque[Candidate] = deque()
-        for row in boston_rows(kind):
+        for row in rows:
             report, case = boston_report(row), row["case_enquiry_id"]
             known += case in flagged
             while recent and report.at - recent[0].created_at > timedelta(hours=POLICY.window_hours):
@@ -322,11 +322,16 @@ def test_real_street_light_and_tree_reports_reach_the_floor() -> None:
     assert hits / known > 0.6
 
 
-def boston_rows(kind: str) -> list[dict[str, str]]:
+def boston_rows(*kinds: str) -> list[list[dict[str, str]]]:
+    """The placed rows of each kind, oldest first."""
     with gzip.open(DATA / "boston_311_2011-07_09.csv.gz", "rt", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["type"] == kind and row["latitude"]]
-    placed = [row for row in rows if (row["latitude"], row["longitude"]) != ("42.3594", "-71.0587")]
-    return sorted(placed, key=lambda row: row["open_dt"])
+        reader = csv.reader(file)
+        names = next(reader)
+        column = names.index("type")
+        rows = [dict(zip(names, cells, strict=False)) for cells in reader if cells[column] in kinds]
+    placed = [row for row in rows if (row["latitude"], row["longitude"]) != ("42.3594", "-71.0587") and row["latitude"]]
+    placed.sort(key=lambda row: row["open_dt"])
+    return [[row for row in placed if row["type"] == kind] for kind in kinds]
 
 
 def boston_report(row: dict[str, str]) -> Report:

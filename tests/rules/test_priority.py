@@ -1,7 +1,7 @@
 """Priorities, scores, and what raises the first priority of a request."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from civicpulse.rules.priority import (
@@ -129,7 +129,6 @@ def test_a_hazard_of_no_words_is_never_found() -> None:
     assert odd.priority == "P4"
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     text=st.text(max_size=40),
     words=st.lists(st.sampled_from(list(HAZARDS)), max_size=3),

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from civicpulse.rules.calendar import ALWAYS, Calendar, WorkingTime, elapsed_hours, working_intervals
@@ -294,7 +294,6 @@ def test_an_explanation_names_a_foreign_deadline_or_no_policy() -> None:
 
 
 # Properties. Times lie on whole minutes often, so that boundaries coincide, and anywhere else too.
-quick = settings(max_examples=40, deadline=None)
 calendars = st.sampled_from(
     [
         ALWAYS,
@@ -347,7 +346,6 @@ def last_end(pauses: Sequence[Pause], start: datetime) -> datetime:
     return max([start, *(pause.end or pause.start for pause in pauses)])
 
 
-@quick
 @given(clock=clocks, wait=offsets)
 def test_following_the_next_moment_shows_something_new_each_time_and_ends(
     clock: dict[str, Any], wait: timedelta
@@ -371,7 +369,6 @@ def test_following_the_next_moment_shows_something_new_each_time_and_ends(
         assert fired == len(known["policy"].steps)
 
 
-@quick
 @given(clock=clocks, wait=offsets, part=st.floats(0, 1))
 def test_nothing_changes_before_the_next_moment(clock: dict[str, Any], wait: timedelta, part: float) -> None:
     known = arguments(clock)
@@ -384,7 +381,6 @@ def test_nothing_changes_before_the_next_moment(clock: dict[str, Any], wait: tim
     assert later.due_steps == ()
 
 
-@quick
 @given(clock=clocks, waits=st.tuples(offsets, offsets).map(sorted))
 def test_elapsed_never_falls_and_the_state_never_heals(clock: dict[str, Any], waits: list[timedelta]) -> None:
     known = arguments(clock)
@@ -395,7 +391,6 @@ def test_elapsed_never_falls_and_the_state_never_heals(clock: dict[str, Any], wa
     assert order.index(first.state) <= order.index(second.state)
 
 
-@quick
 @given(clock=clocks, wait=offsets)
 def test_no_deadline_lies_before_the_start(clock: dict[str, Any], wait: timedelta) -> None:
     clock.pop("target", None)
@@ -411,7 +406,6 @@ def test_no_deadline_lies_before_the_start(clock: dict[str, Any], wait: timedelt
     assert all(start <= at <= start + max(wait, timedelta()) for _, _, at in reading.due_steps)
 
 
-@quick
 @given(clock=clocks, pause_at=st.floats(0, 1), length=offsets)
 def test_pause_then_resume_adds_exactly_the_working_time_of_the_pause(
     clock: dict[str, Any], pause_at: float, length: timedelta
@@ -429,7 +423,6 @@ def test_pause_then_resume_adds_exactly_the_working_time_of_the_pause(
     assert work.passed(paused.due_at) - work.passed(plain.due_at) == work.passed(end) - work.passed(begin)
 
 
-@quick
 @given(clock=clocks, wait=offsets)
 def test_resuming_now_gives_the_deadlines_that_the_paused_clock_showed(clock: dict[str, Any], wait: timedelta) -> None:
     known = arguments(clock)
@@ -444,7 +437,6 @@ def test_resuming_now_gives_the_deadlines_that_the_paused_clock_showed(clock: di
         assert held.state == read_clock(now=begin, pauses=[*pauses, Pause(begin)], **known).state
 
 
-@quick
 @given(clock=clocks, wait=offsets, is_finished=st.booleans())
 def test_an_explanation_adds_up(clock: dict[str, Any], wait: timedelta, is_finished: bool) -> None:
     known = arguments(clock)

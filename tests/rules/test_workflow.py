@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from civicpulse.rules.outcome import Refusal
@@ -191,7 +191,6 @@ def test_each_fault_of_a_workflow_is_named(workflow: Workflow, words: list[str])
 names = st.sampled_from("abcde")
 
 
-@settings(max_examples=40, deadline=None)
 @given(edges=st.lists(st.tuples(names, names), max_size=12), closed=st.sets(names, min_size=1))
 def test_in_a_sound_workflow_every_state_can_still_be_closed(edges: list[tuple[str, str]], closed: set[str]) -> None:
     states = {name: State(name, "closed" if name in closed else "open") for name in "abcde"}

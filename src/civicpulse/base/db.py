@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeAlias
 from uuid import UUID
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, OperationalError, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
@@ -23,6 +23,13 @@ def as_application(url: str) -> str:
     """`url` with the application role set at log-in: it owns nothing and row-level security binds it (ADR 0004)."""
     options = conninfo_to_dict(url).get("options") or ""
     return make_conninfo(url, options=f"{options} -c role={APP_ROLE} -c timezone=UTC -c jit=off".strip())
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database itself is away or out of means, so that the next statement would fare no better."""
+    if not isinstance(error, OperationalError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P"))
 
 
 class Tx:

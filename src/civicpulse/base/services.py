@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Database
 from civicpulse.base.tenancy import TenantDirectory
+from civicpulse.base.tracing import tracing
 from civicpulse.settings import Settings
 
 
@@ -23,12 +24,14 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Opens what a process needs and closes it at the end of the block."""
-    db = Database(settings.database_url, size=settings.pool_size)
-    await db.open()
-    try:
-        yield Services(settings, db, TenantDirectory(db, default_slug=settings.default_tenant), _geocoder(settings, db))
-    finally:
-        await db.close()
+    with tracing(settings):
+        db = Database(settings.database_url, size=settings.pool_size)
+        await db.open()
+        try:
+            tenants = TenantDirectory(db, default_slug=settings.default_tenant)
+            yield Services(settings, db, tenants, _geocoder(settings, db))
+        finally:
+            await db.close()
 
 
 def _geocoder(settings: Settings, db: Database) -> NominatimClient | None:

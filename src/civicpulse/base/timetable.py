@@ -7,6 +7,7 @@ from typing import Any
 from civicpulse.base.services import Services
 
 EVERY_MINUTE = "* * * * *"
+EVERY_QUARTER_HOUR = "*/15 * * * *"
 HOURLY = "7 * * * *"
 
 

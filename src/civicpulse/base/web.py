@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from psycopg import DataError, OperationalError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from civicpulse.base.errors import Problem
@@ -92,7 +93,7 @@ def _problem(request: Request, problem: Problem) -> Response:
 
 
 def _field(location: tuple[Any, ...]) -> str:
-    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    parts = [str(part) for part in location if part not in ("body", "query", "path", "header", "[key]")]
     return ".".join(parts) or str(location[0])
 
 
@@ -179,6 +180,15 @@ def describe_tokens(app: FastAPI) -> None:
         return document
 
     app.openapi = with_tokens  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
+class GzipReads(GZipMiddleware):
+    """Compresses what is read. Answers to writes are short, and their way through the compressor is not."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        await (super().__call__ if is_read else self.app)(scope, receive, send)
 
 
 class Doorway:

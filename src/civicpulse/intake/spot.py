@@ -10,7 +10,7 @@ from civicpulse.intake.schemas import LocationIn
 from civicpulse.packs.model import Pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.place import Quality
-from civicpulse.places.zones import UNZONED, zone_index
+from civicpulse.places.zones import UNZONED, ZoneIndex, zone_index
 from civicpulse.rules.addresses import address_key, place_key
 
 
@@ -62,11 +62,12 @@ async def spot_of(tx: Tx, pack: Pack, location: LocationIn | None) -> Spot:
     if location is None:
         return Spot()
     lon, lat = location.coordinates[0], location.coordinates[1]
-    return Spot(lon, lat, cell_of(lon, lat), location.address_hint, await _zone(tx, pack, lon, lat))
+    zone_id = zone_at(await zone_index(tx), pack, lon, lat)
+    return Spot(lon, lat, cell_of(lon, lat), location.address_hint, zone_id)
 
 
-async def _zone(tx: Tx, pack: Pack, lon: float, lat: float) -> str:
-    zones = await zone_index(tx)
+def zone_at(zones: ZoneIndex, pack: Pack, lon: float, lat: float) -> str:
+    """The code of the zone that holds the point, else UNZONED. Raises Invalid as `spot_of` does."""
     found = zones.zone_of(lon, lat)
     if found is not None:
         return found

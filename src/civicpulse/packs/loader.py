@@ -67,7 +67,7 @@ def parse_pack(text: str, source: str) -> PackDocument:
         return PackDocument.model_validate(data)
     except ValidationError as error:
         raise PackError(
-            source, sorted((_line(root, problem.path), str(problem)) for problem in _problems(error))
+            source, sorted((_line(root, problem.path), str(problem)) for problem in problems_of(error))
         ) from None
 
 
@@ -132,7 +132,8 @@ def _repeated_keys(node: Node) -> Iterator[tuple[int, str]]:
         yield from _repeated_keys(child)
 
 
-def _problems(error: ValidationError) -> Iterator[Problem]:
+def problems_of(error: ValidationError) -> Iterator[Problem]:
+    """Every fault that validation found, each with the path of its field."""
     for fault in error.errors(include_url=False):
         if fault["type"] == INCONSISTENT:
             yield from (Problem(tuple(one["path"]), one["message"]) for one in fault["ctx"]["problems"])

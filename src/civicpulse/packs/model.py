@@ -58,7 +58,7 @@ class PackDocument(Shape):
     timezone: Timezone = "UTC"
     language: Language = "en"
     outside_zones: Literal["reject", "unzoned"] = "unzoned"
-    categories: tuple[Category, ...] = Field(min_length=1)
+    categories: tuple[Category, ...] = Field(min_length=1, max_length=1000)
     tag_priorities: dict[Label, Priority] = Field(default={})
     hazard_words: dict[Label, Priority] = Field(default={})
     workflow: WorkflowShape
@@ -160,7 +160,7 @@ class Pack:
 
     def spelled(self, vocabulary: Vocabulary, word: str) -> str | None:
         """The value that a file's word stands for, whatever its case and blanks; None when it is none of them."""
-        return self._spellings[vocabulary].get(_plain(word))
+        return self._spellings[vocabulary].get(plain_word(word))
 
     def message(self, event: str, language: str) -> Message | None:
         """The template for an event: in that language, else in its base language, else in the pack's own."""
@@ -205,13 +205,14 @@ def compile_pack(document: PackDocument) -> Pack:
     )
 
 
-def _plain(word: str) -> str:
+def plain_word(word: str) -> str:
+    """A word of a file as spellings are compared: case, ё and blanks do not matter."""
     return " ".join(word.casefold().replace("ё", "е").split())
 
 
 def _spellings(words: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
-    spelled = {_plain(other): value for value, others in words.items() for other in others}
-    return MappingProxyType(spelled | {_plain(value): value for value in words})
+    spelled = {plain_word(other): value for value, others in words.items() for other in others}
+    return MappingProxyType(spelled | {plain_word(value): value for value in words})
 
 
 def distribution_policy(document: PackDocument) -> DistributionPolicy | None:

@@ -248,10 +248,14 @@ class Milestone(Shape):
 
 
 class ScoreShape(Shape):
-    """Weights of the performance score; together 1 (design, section 5)."""
+    """Weights of the performance score; together 1 (design, section 5).
+
+    `public`: the tenant stands in the leaderboard that every caller of this engine may see.
+    """
 
     compliance: float = Field(default=0.7, ge=0, le=1)
     speed: float = Field(default=0.3, ge=0, le=1)
+    public: bool = False
 
 
 class Message(Shape):

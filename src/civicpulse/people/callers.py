@@ -22,6 +22,18 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who calls and with what right, before any transaction."""
+
+    tenant: Tenant
+    actor: Actor
+    role: Role
+    actor_id: UUID | None
+    idempotency_key: str | None
+    if_match: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls and with what right; `tx` is open and is committed by the route."""
 
@@ -91,8 +103,8 @@ def _if_match(request: Request) -> int | None:
     return int(version)
 
 
-async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
-    """The caller of `request`, allowed `permission`, with an open transaction in `request.state.tx`.
+async def recognise(request: Request, permission: Permission, *, reads: bool = False) -> Visitor:
+    """The caller of `request`, allowed `permission`.
 
     `reads`: whatever its method, it counts as a read where an anonymous caller's calls are counted.
     Raises Unauthenticated (bad or missing token), Forbidden (role), NotFound (tenant), TooMany (anonymous, too often).
@@ -111,18 +123,39 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
     tenant = await _tenant(request, owner)
     bind(tenant=tenant.slug)
     actor = Actor(role, str(owner.actor_id or owner.token_id) if owner else None)
-    key, if_match = _idempotency_key(request), _if_match(request)
-    request.state.tx = await services_of(request).db.begin(tenant)
-    caller = Caller(request.state.tx, actor, role, owner.actor_id if owner else None, key, if_match)
+    actor_id = owner.actor_id if owner else None
+    return Visitor(tenant, actor, role, actor_id, _idempotency_key(request), _if_match(request))
+
+
+async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
+    """The caller of `request`, allowed `permission`, with an open transaction in `request.state.tx`.
+
+    Raises what `recognise` raises; `reads` as there.
+    """
+    visitor = await recognise(request, permission, reads=reads)
+    request.state.tx = await services_of(request).db.begin(visitor.tenant)
+    caller = Caller(
+        request.state.tx, visitor.actor, visitor.role, visitor.actor_id, visitor.idempotency_key, visitor.if_match
+    )
     request.state.caller = caller
     return caller
 
 
 def needs(permission: Permission, *, reads: bool = False) -> Any:
-    """A dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `identify`."""
+    """A dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `recognise`."""
 
     async def caller(request: Request) -> Caller:
         return await identify(request, permission, reads=reads)
 
     caller.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
     return Depends(caller)
+
+
+def visits(permission: Permission) -> Any:
+    """The same without a transaction, for the few routes that share theirs with others or need none."""
+
+    async def visitor(request: Request) -> Visitor:
+        return await recognise(request, permission)
+
+    visitor.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
+    return Depends(visitor)

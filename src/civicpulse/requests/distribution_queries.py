@@ -30,7 +30,7 @@ TICKET_COLUMNS = """r.id, r.request_id, r.category, r.priority_score, r.segment,
                    ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS language"""
 
 TICKETS = f"""
-SELECT {TICKET_COLUMNS} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
+SELECT {TICKET_COLUMNS}, r.assigned_agent_id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
 ORDER BY r.created_at, r.id
 """
 

@@ -1,7 +1,6 @@
 """A request as its document: CST's shape (spec 1, A and D) and, for the public, the same without what is not theirs."""
 
 import base64
-import hashlib
 import hmac
 from datetime import datetime
 from typing import Any
@@ -88,12 +87,12 @@ def to_public(document: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _location(row: Row) -> dict[str, Any] | None:
+def _location(row: Row) -> dict[str, Any]:
     if row["lon"] is None:
-        return {"type": None, "coordinates": None, "address_hint": row["address_hint"], "zone_id": row["zone_id"]}
-    return {
-        "type": "Point",
-        "coordinates": [row["lon"], row["lat"]],
+        point: dict[str, Any] = {"type": None, "coordinates": None}
+    else:
+        point = {"type": "Point", "coordinates": [row["lon"], row["lat"]]}
+    return point | {
         "address_hint": row["address_hint"],
         "zone_id": row["zone_id"],
         "asset_id": row["asset_id"],
@@ -109,7 +108,7 @@ def resolution_minutes(created_at: datetime, resolved_at: datetime | None) -> fl
 
 def tracking_token(tenant: Tenant, request_id: UUID) -> str:
     """The word that proves who made a report without an account: in the reporter's link, in no list and no log."""
-    digest = hmac.new(tenant.secret, b"tracking" + request_id.bytes, hashlib.sha256).digest()
+    digest = hmac.digest(tenant.secret, b"tracking" + request_id.bytes, "sha256")
     return base64.b32encode(digest[:15]).decode().lower()
 
 

@@ -39,7 +39,22 @@ WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s AND e.media_type IS NOT NULL
 
 def storage_key(tx: Tx, evidence_id: UUID) -> str:
     """Where a piece of evidence lies in the store."""
-    return f"{tx.tenant_id}/evidence/{evidence_id}"
+    return evidence_key(tx.tenant_id, evidence_id)
+
+
+def evidence_key(tenant_id: UUID, evidence_id: UUID) -> str:
+    """The same before there is a transaction."""
+    return f"{tenant_id}/evidence/{evidence_id}"
+
+
+def describe_file(name: str | None, content_type: str | None) -> Row:
+    """What is kept of a file besides its bytes: type, media_type and file_name."""
+    media_type = (content_type or "application/octet-stream").split(";")[0].strip().lower()[:100]
+    return {
+        "type": kind_of(media_type),
+        "media_type": media_type,
+        "file_name": (name or "file").replace("\x00", "")[:200],
+    }
 
 
 def kind_of(media_type: str) -> str:
@@ -90,15 +105,8 @@ async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:
     evidence_id = new_id()
     # Before the commit: a row must never point to a file that is not there; a file without a row only takes space.
     await storage.put(storage_key(tx, evidence_id), data)
-    media_type = (file.content_type or "application/octet-stream").split(";")[0].strip().lower()[:100]
-    return {
-        "id": evidence_id,
-        "type": kind_of(media_type),
-        "url": f"/evidence/{evidence_id}",
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "media_type": media_type,
-        "file_name": (file.filename or "file").replace("\x00", "")[:200],
-    }
+    about = {"id": evidence_id, "url": f"/evidence/{evidence_id}", "sha256": hashlib.sha256(data).hexdigest()}
+    return about | describe_file(file.filename, file.content_type)
 
 
 @router.get("/evidence/{evidence_id}", summary="Fetch a file")

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     CITIZEN_ERASE = "citizen:erase"
     CITIZEN_READ = "citizen:read"
     NOTIFICATION_READ = "notification:read"
+    PIPELINE_RUN = "pipeline:run"
     PLACE_READ = "place:read"
     REPORT_RETRY = "report:retry"
     REQUEST_ANALYSE = "request:analyse"
@@ -43,6 +44,9 @@ class Permission(StrEnum):
     REQUEST_READ = "request:read"
     REQUEST_READ_ALL = "request:read_all"
     REQUEST_TRANSITION = "request:transition"
+    SCORE_RECALCULATE = "score:recalculate"
+    TENANT_CONFIGURE = "tenant:configure"
+    TENANT_READ = "tenant:read"
 
 
 P = Permission
@@ -58,24 +62,27 @@ _AGENT = _CITIZEN | {
     P.REQUEST_MILESTONE,
     P.REQUEST_READ_ALL,
     P.REQUEST_TRANSITION,
+    P.TENANT_READ,
 }
 _DISPATCHER = _AGENT | {
     P.ANALYTICS_STAFF,
     P.ASSIGNMENT_SIMULATE,
     P.CITIZEN_CONTACT,
+    P.PIPELINE_RUN,
     P.REPORT_RETRY,
     P.REQUEST_ANALYSE,
     P.REQUEST_ASSIGN,
     P.REQUEST_MERGE,
 }
-_ADMIN = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
+_SUPERVISOR = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
+_ADMIN = _SUPERVISOR | {P.SCORE_RECALCULATE, P.TENANT_CONFIGURE}
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMOUS: _ANYBODY,
     Role.CITIZEN: _CITIZEN,
     Role.AGENT: _AGENT,
     Role.DISPATCHER: _DISPATCHER,
-    Role.SUPERVISOR: _ADMIN,
+    Role.SUPERVISOR: _SUPERVISOR,
     Role.ADMIN: _ADMIN,
     Role.SYSTEM: frozenset(Permission),
 }

@@ -13,6 +13,9 @@ from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
+from civicpulse.base.tenancy import Tenant
+from civicpulse.insight.jobs import measure_tenant
+from civicpulse.insight.scores import compute_scores
 from civicpulse.packs.store import current_pack
 from civicpulse.reactions import REACTIONS
 from civicpulse.rules.access import Role
@@ -32,6 +35,8 @@ FOUNDED_DAYS_BEFORE = 330
 HEARD = timedelta(days=2)
 # The tables begin empty, and plans made for empty tables stay bad for the whole run: tell the planner what there is now.
 ANALYZED_AFTER = (1, 8, 48)
+# A trend looks at what was a month and a day before, or up to a day earlier.
+SCORED_BEFORE = (timedelta(days=30, hours=12), timedelta(days=1, hours=12))
 
 # What the worker would have to react to; older events are told to nobody any more.
 RECENT_EVENTS = """
@@ -43,7 +48,7 @@ WHERE o.tenant_id = %(tenant_id)s AND e.at > %(since)s ORDER BY e.at, o.subject_
 TABLES = (
     "requests", "events", "citizens", "agents", "zones", "assignments", "comments", "feedback", "evidence", "escalations",
     "duplicate_links", "duplicate_rejections", "notifications", "outbox", "kpi_cells", "kpi_deltas", "reports", "analyses",
-    "offices", "ticket_details",
+    "offices", "ticket_details", "sla_metrics", "sla_unmeasured", "performance_scores",
 )  # fmt: skip
 
 
@@ -68,17 +73,22 @@ async def build_sample(
         for seen in sightings(city, rng, many=round(REPORTS * scale), since=since, until=until):
             engine.start(seen.at, report_life(world, seen, residents))
         engine.start(since, sweep_life(world))
-        await _live(services, engine, say, since=since)
+        await _live(services, engine, say, tenant, since=since, until=until)
         async with engine.transaction() as tx:
             await _tell_the_last_days(tx, until=until)
     async with services.db.transaction(tenant) as tx:
         tokens = await _log_ins(tx, staff, residents)
     await analyze(services)
+    await measure_tenant(services, tenant)
+    await _score(services, tenant, until)
     return {"tenant": SLUG, "name": NAME, "tokens": tokens}
 
 
-async def _live(services: Services, engine: Engine, say: Console, *, since: datetime) -> None:
-    """Runs the simulation behind a progress bar."""
+async def _live(
+    services: Services, engine: Engine, say: Console, tenant: Tenant, *, since: datetime, until: datetime
+) -> None:
+    """Runs the simulation behind a progress bar; on the way the scores that the last ones are compared with."""
+    scored = [until - before for before in SCORED_BEFORE]
     with _bar(say) as bar:
         task = bar.add_task("sample", total=DAYS)
 
@@ -86,8 +96,18 @@ async def _live(services: Services, engine: Engine, say: Console, *, since: date
             bar.update(task, completed=(at - since) / timedelta(days=1))
             if number in ANALYZED_AFTER:
                 await analyze(services)
+            if scored and at >= scored[0]:
+                del scored[0]
+                await _score(services, tenant, at)
 
         await engine.run(committed=committed)
+
+
+async def _score(services: Services, tenant: Tenant, at: datetime) -> None:
+    """The scores of that hour."""
+    with clock.at(at):
+        async with services.db.transaction(tenant) as tx:
+            await compute_scores(tx)
 
 
 def _bar(say: Console) -> Progress:

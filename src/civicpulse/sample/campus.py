@@ -18,6 +18,8 @@ from civicpulse.base.tenancy import Tenant
 from civicpulse.intake.inbox.actions import take_report
 from civicpulse.intake.inbox.jobs import process_batch
 from civicpulse.intake.inbox.schemas import ReportIn
+from civicpulse.intake.inbox.writer import InboxWriter
+from civicpulse.people.callers import Visitor
 from civicpulse.requests import actions
 from civicpulse.requests.assigning import auto_assign
 from civicpulse.requests.queries import lock_by_ids
@@ -52,6 +54,7 @@ class _Campus:
     until: datetime
     queue: list[tuple[datetime, int, Step]]
     numbers: Callable[[], int]
+    inbox: InboxWriter
 
     def start(self, at: datetime, step: Step) -> None:
         """Lets `step` go on at `at`."""
@@ -68,21 +71,18 @@ class _Campus:
             await step.aclose()
 
 
-async def build_campus(
-    services: Services, *, until: datetime, scale: float = 1.0, progress: Callable[[float], None] = lambda _: None
-) -> dict[str, Any]:
+async def build_campus(services: Services, *, until: datetime, scale: float = 1.0) -> dict[str, Any]:
     """Makes the tenant `lakeside-university`; {"tenant", "name", "tokens"}. The same seed and end give the same days."""
     rng = Random(SEED)  # noqa: S311 - it decides what people write
     tenant = await found_tenant(services, slug=SLUG, name=NAME, kind="campus", pack="campus", zones=features())
     async with services.db.transaction(tenant) as tx:
         with clock.at(until - timedelta(days=200)):
             staff = await hire(tx)
-    campus = _Campus(services, tenant, rng, staff, until, [], count().__next__)
+    campus = _Campus(services, tenant, rng, staff, until, [], count().__next__, InboxWriter(services.db))
     seen = notices(rng, many=round(REPORTS * scale), until=until)
     for notice in seen:
         campus.start(notice.at, _reported(campus, notice))
     campus.start(until - timedelta(days=DAYS), _swept(campus))
-    progress(0.1)
     await campus.live()
     async with services.db.transaction(tenant) as tx:
         await forget_outbox(tx)
@@ -97,8 +97,8 @@ async def build_campus(
 async def _reported(campus: _Campus, notice: Notice) -> Step:
     """One report: kept, read by the inbox, and worked unless it joins another."""
     body = ReportIn.model_validate({"description": notice.text, "location": notice.location})
-    async with campus.services.db.transaction(campus.tenant) as tx:
-        kept = await take_report(tx, STRANGER, body, profile=None, key=None)
+    visitor = Visitor(campus.tenant, STRANGER, Role.ANONYMOUS, None, None, None)
+    kept = await take_report(campus.services.db, campus.inbox, visitor, body)
     if campus.until - notice.at < LEFT_TO_THE_INBOX:
         return
     await process_batch(campus.services, campus.tenant)

@@ -8,6 +8,7 @@ from civicpulse.base import clock as time
 from civicpulse.base.clients.llm import LlmCall, LlmClient, llm_client
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
+from civicpulse.base.tracing import note, traced
 from civicpulse.packs.model import Pack
 from civicpulse.triage import queries
 from civicpulse.triage.analysis import Analysis, ReportText
@@ -54,7 +55,10 @@ async def _with_llm(
         pack, offline, client, budget=budget, record=lambda call: calls.append((time.now(), call))
     )
     try:
-        return await analyst.analyse(texts)
+        with traced("analyse", purpose=PURPOSE, tenant=tenant.slug) as span:
+            found = await analyst.analyse(texts)
+            note(span, texts=len(found), fell_back=sum(analysis.fell_back_because is not None for analysis in found))
+        return found
     finally:
         if calls:
             async with services.db.transaction(tenant) as tx:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 SHARES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BINS: Final = 10
+THRESHOLD: Final = 0.5  # the confidence from which a pack that says nothing lets texts be decided alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Coverage:
 class Metrics:
     """All are 0..1. `majority` is the accuracy of always naming the commonest label of the training rows.
 
-    `calibration_error` is the mean gap between confidence and accuracy over ten bands of confidence.
+    `calibration_error` is the mean gap between confidence and accuracy over ten bands of confidence. `at_threshold` is
+    what would be decided alone from the pack's threshold on.
     """
 
     accuracy: float
@@ -35,6 +37,7 @@ class Metrics:
     mean_confidence: float
     calibration_error: float
     coverage: tuple[Coverage, ...]
+    at_threshold: Coverage
     rows_train: int
     rows_test: int
     classes: int
@@ -45,7 +48,12 @@ class Metrics:
 
 
 def measure(
-    probabilities: NDArray[np.float32], categories: Sequence[str], truth: Sequence[str], *, train_labels: Sequence[str]
+    probabilities: NDArray[np.float32],
+    categories: Sequence[str],
+    truth: Sequence[str],
+    *,
+    train_labels: Sequence[str],
+    threshold: float = THRESHOLD,
 ) -> Metrics:
     """Compares (rows, categories) with the true labels; a label that the model does not know counts as an error."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
@@ -63,6 +71,7 @@ def measure(
         mean_confidence=_rounded(confidence.mean()),
         calibration_error=_rounded(_calibration_error(confidence, right)),
         coverage=tuple(_coverage(confidence, right)),
+        at_threshold=_at_threshold(confidence, right, threshold),
         rows_train=len(train_labels),
         rows_test=len(truth),
         classes=len(categories),
@@ -93,6 +102,12 @@ def _coverage(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> list
         taken = order[: max(1, round(share * len(order)))]
         found.append(Coverage(share, _rounded(right[taken].mean()), _rounded(confidence[taken].min())))
     return found
+
+
+def _at_threshold(confidence: NDArray[np.float32], right: NDArray[np.bool_], threshold: float) -> Coverage:
+    """An accuracy of 0 where nothing is so sure."""
+    taken = confidence >= threshold
+    return Coverage(_rounded(taken.mean()), _rounded(right[taken].mean()) if taken.any() else 0.0, threshold)
 
 
 def _rounded(value: Any) -> float:

@@ -16,7 +16,7 @@ from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.triage import queries
-from civicpulse.triage.metrics import Metrics, measure
+from civicpulse.triage.metrics import THRESHOLD, Metrics, measure
 from civicpulse.triage.model import TextModel, load_model
 from civicpulse.triage.seeds import seeds_of
 from civicpulse.triage.trainer import fit_apart
@@ -161,10 +161,11 @@ async def train(services: Services, tenant: Tenant, *, by: str, force: bool = Fa
     if len(fresh) < ENOUGH_FRESH and not (force or is_new_pack):
         return Training(None, False, "nothing_new", len(history.examples))
     trial = load_model(await fit_apart([*seeds_of(pack), *earlier], facts={}))
-    metrics = judge(trial, history.examples[history.cut :], seen=earlier)
+    threshold = pack.document.analysis.confidence_threshold
+    metrics = judge(trial, history.examples[history.cut :], seen=earlier, threshold=threshold)
     verdict = Verdict(active=True, reason="not_worse", metrics=metrics)
     if old is not None and len(fresh) >= ENOUGH_FRESH:
-        trial_fresh, old_fresh = judge(trial, fresh, seen=earlier), judge(old, fresh, seen=earlier)
+        trial_fresh, old_fresh = (judge(model, fresh, seen=earlier, threshold=threshold) for model in (trial, old))
         is_better = not is_worse(trial_fresh, old_fresh)
         reason = "not_worse" if is_better else "forced" if force else "worse_than_before"
         verdict = Verdict(is_better or force, reason, trial_fresh, old_fresh)
@@ -190,7 +191,8 @@ async def evaluate(services: Services, tenant: Tenant) -> dict[str, Any]:
     if len(history.examples) >= ENOUGH_HISTORY:
         earlier, later = history.examples[: history.cut], history.examples[history.cut :]
         trial = load_model(await fit_apart([*seeds_of(pack), *earlier], facts={}))
-        found["metrics"] = judge(trial, later, seen=earlier).to_json()
+        threshold = pack.document.analysis.confidence_threshold
+        found["metrics"] = judge(trial, later, seen=earlier, threshold=threshold).to_json()
     return found
 
 
@@ -233,11 +235,14 @@ async def _stored(services: Services, tenant: Tenant, row: Row | None) -> TextMo
         return load_model(await queries.get_payload(tx, row["version"]))
 
 
-def judge(model: TextModel, rows: Sequence[Example], *, seen: Sequence[Example]) -> Metrics:
+def judge(
+    model: TextModel, rows: Sequence[Example], *, seen: Sequence[Example], threshold: float = THRESHOLD
+) -> Metrics:
     """Figures of `model` on `rows`; the majority class is that of the rows it has `seen`."""
     probabilities = model.probabilities([read(row.text).words for row in rows])
     truth = [row.category for row in rows]
-    return measure(probabilities, model.categories, truth, train_labels=[row.category for row in seen])
+    labels = [row.category for row in seen]
+    return measure(probabilities, model.categories, truth, train_labels=labels, threshold=threshold)
 
 
 def is_worse(metrics: Metrics, before: Metrics) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from civicpulse.triage.metrics import Metrics
+from civicpulse.triage.metrics import THRESHOLD, Metrics
 from civicpulse.triage.model import dump_model, load_model
 from civicpulse.triage.models import judge
 from civicpulse.triage.seeds import NAME_WEIGHT
@@ -55,16 +55,23 @@ class Outcome:
     skipped: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Keys: accuracy, top3, macro_f1, majority, coverage, rows_train, rows_test, classes, skipped and more."""
+        """Keys: accuracy, top3, macro_f1, majority, coverage, at_threshold, rows_train, rows_test, classes, skipped and more."""
         return self.metrics.to_json() | {"skipped": self.skipped}
 
 
 def judge_file(
-    path: Path, *, text: str, label: str, time: str | None, train_share: float = 0.8, least: int = LEAST_ROWS
+    path: Path,
+    *,
+    text: tuple[str, ...],
+    label: str,
+    time: str | None,
+    train_share: float = 0.8,
+    least: int = LEAST_ROWS,
+    threshold: float = THRESHOLD,
 ) -> Outcome:
     """Trains on the earlier `train_share` of a CSV or TSV (plain or .gz) and judges on the rest. Raises QualityError.
 
-    `time` None: the file's own order counts.
+    `text` names the columns whose words count, read one after the other. `time` None: the file's own order counts.
 
     Left out: rows without text, label or readable time, later copies of a text, labels with fewer than `least` rows.
     """
@@ -77,16 +84,19 @@ def judge_file(
     names = [Example(name, name, NAME_WEIGHT, is_history=False) for name in sorted({row.label for row in earlier})]
     # Stored and read back, as a tenant's is.
     model = load_model(dump_model(fit([*seen, *names])))
-    return Outcome(judge(model, [Example(row.text, row.label) for row in later], seen=seen), skipped)
+    judged = [Example(row.text, row.label) for row in later]
+    return Outcome(judge(model, judged, seen=seen, threshold=threshold), skipped)
 
 
-def usable_rows(path: Path, *, text: str, label: str, time: str | None, least: int) -> tuple[list[Row], dict[str, int]]:
+def usable_rows(
+    path: Path, *, text: tuple[str, ...], label: str, time: str | None, least: int
+) -> tuple[list[Row], dict[str, int]]:
     """The rows that can be judged, oldest first, and how many were left out, by reason."""
     skipped: Counter[str] = Counter()
     rows: list[Row] = []
-    columns = (text, label) if time is None else (text, label, time)
+    columns = (*text, label) if time is None else (*text, label, time)
     for number, record in enumerate(records_of(path, columns)):
-        said, named = record[text], record[label]
+        said, named = "\n".join(record[column] for column in text if record[column].strip()), record[label]
         if not read(said).words:
             skipped["no_text"] += 1
         elif not named.strip():
@@ -96,10 +106,12 @@ def usable_rows(path: Path, *, text: str, label: str, time: str | None, least: i
         else:
             rows.append(Row(said.strip(), named.strip(), moment))
     rows.sort(key=lambda row: row.at)
-    unique = {" ".join(row.text.casefold().split()): row for row in reversed(rows)}
+    unique: dict[str, Row] = {}
+    for row in rows:
+        unique.setdefault(" ".join(row.text.casefold().split()), row)
     skipped["copies"] = len(rows) - len(unique)
     counts = Counter(row.label for row in unique.values())
-    kept = [row for row in reversed(unique.values()) if counts[row.label] >= least]
+    kept = [row for row in unique.values() if counts[row.label] >= least]
     skipped["rare_labels"] = len(unique) - len(kept)
     return kept, dict(skipped)
 
@@ -158,7 +170,7 @@ def quality_rows(data: Path) -> list[dict[str, Any]]:
         ("Boston Vision Zero", "boston_vision_zero_before_cut.csv.gz", "COMMENTS", "label", "REQUESTDATE"),
         ("Newport SeeClickFix", "newport_seeclickfix_2009_2017.csv", "description", "request_type.title", "created_at"),
     ):
-        outcome = judge_file(data / file, text=text, label=label, time=time)
+        outcome = judge_file(data / file, text=(text,), label=label, time=time)
         found.append({"set": name} | outcome.to_json())
     return found
 

@@ -1,9 +1,11 @@
 """Every statement on analyses, models, calls of a language model, and on what staff has confirmed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.clients.llm import LlmCall
@@ -22,6 +24,17 @@ INSERT INTO analyses (tenant_id, id, request_id, category, category_scores, prio
 VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(category)s, %(category_scores)s, %(priority)s, %(sentiment)s, %(language)s,
         %(summary)s, %(recommendation)s, %(confidence)s, %(needs_person)s, %(engine)s, %(model)s, %(version)s,
         %(fell_back_because)s, %(created_at)s, %(created_by)s)
+"""
+
+# The same for many at once, as one JSON parameter.
+ADD_ANALYSES = """
+INSERT INTO analyses (tenant_id, id, request_id, category, category_scores, priority, sentiment, language, summary, recommendation,
+                      confidence, needs_person, engine, model, version, fell_back_because, created_at, created_by)
+SELECT %(tenant_id)s, g.id, g.request_id, g.category, g.category_scores, g.priority, g.sentiment, g.language, g.summary,
+       g.recommendation, g.confidence, g.needs_person, g.engine, g.model, g.version, g.fell_back_because, %(at)s, %(by)s
+FROM json_to_recordset(%(rows)s::json) AS g (id uuid, request_id uuid, category text, category_scores jsonb, priority smallint,
+    sentiment text, language text, summary text, recommendation text, confidence float8, needs_person boolean, engine text,
+    model text, version text, fell_back_because text)
 """
 
 FIND_ANALYSIS = f"""
@@ -88,6 +101,12 @@ async def add_analysis(tx: Tx, request_id: UUID, analysis: Analysis, *, at: date
     values["category_scores"] = Jsonb(values["category_scores"])
     about = {"tenant_id": tx.tenant_id, "id": new_id(), "request_id": request_id, "created_at": at, "created_by": by}
     await tx.run(ADD_ANALYSIS, values | about)
+
+
+async def add_analyses(tx: Tx, found: Sequence[tuple[UUID, Analysis]], *, at: datetime, by: str) -> None:
+    """Appends an analysis to each of many requests, in one statement."""
+    rows = [analysis.to_json() | {"id": new_id(), "request_id": request_id} for request_id, analysis in found]
+    await tx.run(ADD_ANALYSES, {"tenant_id": tx.tenant_id, "rows": orjson.dumps(rows).decode(), "at": at, "by": by})
 
 
 async def find_analysis(tx: Tx, request_id: UUID) -> Row | None:

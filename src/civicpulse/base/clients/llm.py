@@ -13,13 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
-from opentelemetry import trace
-
 from civicpulse.base.log import get_logger
+from civicpulse.base.tracing import note_outcome, traced
 from civicpulse.settings import Settings, SettingsError
 
 log = get_logger(__name__)
-tracer = trace.get_tracer("civicpulse")
 
 T = TypeVar("T")
 Mode: TypeAlias = Literal["json_schema", "json_object", "plain"]
@@ -176,8 +174,9 @@ class LlmClient:
 
     async def _call(self, question: Question[T], turn: _Turn, record: Callable[[LlmCall], None]) -> str:
         outcome, used, model = "failed", (0, 0), self.model
-        with tracer.start_as_current_span(f"chat {self.model}") as span:
+        with traced(f"chat {self.model}", mode=turn.mode) as span:
             span.set_attribute("gen_ai.operation.name", "chat")
+            span.set_attribute("gen_ai.provider.name", "openai")  # the protocol; who speaks it is not known
             span.set_attribute("gen_ai.request.model", self.model)
             try:
                 answer = await self._openai.chat.completions.create(
@@ -202,7 +201,7 @@ class LlmClient:
                 outcome = _outcome(error)
                 raise
             finally:
-                span.set_attribute("civicpulse.outcome", outcome)
+                note_outcome(span, outcome)
                 record(
                     LlmCall(
                         model=model,

@@ -26,6 +26,10 @@ class Storage:
         """Writes a file whole; the same key again replaces it."""
         await obstore.put_async(self._store, key, data)
 
+    async def put_pieces(self, key: str, pieces: AsyncIterator[bytes]) -> None:
+        """The same for a file that comes piece by piece and is never held as a whole."""
+        await obstore.put_async(self._store, key, pieces)
+
     async def get(self, key: str) -> AsyncIterator[bytes]:
         """The file piece by piece. Raises FileNotFoundError when there is none."""
         found = await obstore.get_async(self._store, key)

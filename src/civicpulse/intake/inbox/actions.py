@@ -1,8 +1,8 @@
 """Writes of the inbox: a report is taken in, and becomes a request."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -10,19 +10,21 @@ import orjson
 from psycopg.errors import UniqueViolation
 
 from civicpulse.base import clock as time
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.idempotency import FIND_ANSWER
 from civicpulse.base.ids import id_at
+from civicpulse.base.tenancy import Tenant
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.inbox import queries
-from civicpulse.intake.inbox.placing import Placed
+from civicpulse.intake.inbox.placing import Placed, check_point
 from civicpulse.intake.inbox.schemas import ReportIn
+from civicpulse.intake.inbox.writer import InboxWriter
 from civicpulse.intake.queries import FIND_CITIZEN
 from civicpulse.intake.schemas import CitizenRef, Filed, LocationIn
-from civicpulse.intake.spot import Understood, spot_of
-from civicpulse.packs.store import current_pack
+from civicpulse.intake.spot import Understood
+from civicpulse.people.callers import Visitor
 from civicpulse.requests.documents import tracking_token
 from civicpulse.rules.access import Permission, Role, may
 from civicpulse.triage.actions import keep
@@ -41,27 +43,26 @@ class Kept:
     id: UUID | None = None
 
 
-async def take_report(tx: Tx, actor: Actor, body: ReportIn, *, profile: UUID | None, key: str | None) -> Kept:
+async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body: ReportIn) -> Kept:
     """Keeps a report as it came, in one statement; a job reads it afterwards (spec 3, section 1).
 
-    `profile` is the citizen behind the caller's token, where there is one. Raises Invalid for what cannot be used,
-    Forbidden when a caller claims to be somebody else, Conflict when the external id is another report's.
+    Raises Invalid for what cannot be used, Forbidden when a caller claims to be somebody else, Conflict when the external
+    id is another report's.
     """
-    now = time.now()
+    tenant, actor, now = visitor.tenant, visitor.actor, time.now()
     _check_rights(actor, body, now)
     if isinstance(body.location, LocationIn):
-        await spot_of(tx, await current_pack(tx), body.location)  # said now, while somebody listens
-    submitted_at = body.submitted_at or now
-    row = _row(actor, body, submitted_at=submitted_at, citizen_id=await _citizen(tx, body, profile))
-    answer = orjson.dumps(_receipt(tx, row), option=orjson.OPT_UTC_Z)
-    scope, fingerprint = f"reports:{actor.key}", _fingerprint(body)
+        await check_point(db, tenant, body.location)  # said now, while somebody listens
+    citizen_id = await _citizen(db, tenant, body, visitor.actor_id if visitor.role is Role.CITIZEN else None)
+    row = _row(actor, body, submitted_at=body.submitted_at or now, citizen_id=citizen_id)
+    answer = orjson.dumps(_receipt(tenant, row), option=orjson.OPT_UTC_Z)
+    row |= {"scope": f"reports:{actor.key}", "key": visitor.idempotency_key, "answer": answer.decode()}
+    row["fingerprint"] = "" if row["key"] is None else sha256(body.model_dump_json().encode()).hexdigest()
     try:
-        added = await queries.add_report(tx, row, scope=scope, key=key, fingerprint=fingerprint, answer=answer.decode())
+        is_new = await writer.add(tenant, row)
     except UniqueViolation as error:
         raise Conflict(f"External id {body.external_id!r} is another report's.", code="external_id_taken") from error
-    if added:
-        return Kept(answer, replayed=False, id=row["id"])
-    return await _replay(tx, scope, key, fingerprint)
+    return Kept(answer, replayed=False, id=row["id"]) if is_new else await _replay(db, tenant, row)
 
 
 def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
@@ -74,12 +75,14 @@ def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
             raise Invalid(f"Only staff and other systems may set {field}: leave it out.", field=field)
 
 
-async def _citizen(tx: Tx, body: ReportIn, profile: UUID | None) -> UUID | None:
+async def _citizen(db: Database, tenant: Tenant, body: ReportIn, profile: UUID | None) -> UUID | None:
+    """The citizen behind the report; `profile` is the one behind the caller's token."""
     wanted = body.citizen_ref.citizen_id
     if profile is not None and wanted not in (None, profile):
         raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")
     if wanted is not None and wanted != profile:
-        found = await tx.row(FIND_CITIZEN, {"tenant_id": tx.tenant_id, "id": wanted})
+        async with db.transaction(tenant) as tx:
+            found = await tx.row(FIND_CITIZEN, {"tenant_id": tx.tenant_id, "id": wanted})
         if found is None or found["erased_at"] is not None:
             raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
     return None if body.citizen_ref.anonymous else wanted or profile
@@ -104,24 +107,23 @@ def _row(actor: Actor, body: ReportIn, *, submitted_at: datetime, citizen_id: UU
     }
 
 
-def _receipt(tx: Tx, row: Row) -> dict[str, Any]:
+def _receipt(tenant: Tenant, row: Row) -> dict[str, Any]:
+    report_id = str(row["id"])
     return {
-        "id": row["id"],
+        "id": report_id,
         "processed": False,
         "state": "waiting",
         "submitted_at": row["submitted_at"],
-        "tracking_token": tracking_token(tx.tenant, row["id"]),
-        "links": {"self": f"/reports/{row['id']}"},
+        "tracking_token": tracking_token(tenant, row["id"]),
+        "links": {"self": f"/reports/{report_id}"},
     }
 
 
-def _fingerprint(body: ReportIn) -> bytes:
-    return hashlib.sha256(orjson.dumps(body.fingerprint(), option=orjson.OPT_SORT_KEYS)).digest()
-
-
-async def _replay(tx: Tx, scope: str, key: str | None, fingerprint: bytes) -> Kept:
-    kept = await tx.row(FIND_ANSWER, {"tenant_id": tx.tenant_id, "scope": scope, "key": key})
-    if kept is None or bytes(kept["fingerprint"]) != fingerprint:
+async def _replay(db: Database, tenant: Tenant, row: Row) -> Kept:
+    wanted = {"tenant_id": tenant.tenant_id, "scope": row["scope"], "key": row["key"]}
+    async with db.transaction(tenant) as tx:
+        kept = await tx.row(FIND_ANSWER, wanted)
+    if kept is None or bytes(kept["fingerprint"]).hex() != row["fingerprint"]:
         raise Invalid(
             "This Idempotency-Key was used for another body: use a new key for a new report.",
             code="idempotency_key_reused",

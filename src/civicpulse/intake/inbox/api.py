@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 from civicpulse.base.db import Row
 from civicpulse.base.events import Actor
 from civicpulse.base.paging import MAX_LIMIT, page
-from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
+from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute, services_of
 from civicpulse.intake.inbox import actions, listing, queries
 from civicpulse.intake.inbox.documents import report_document
 from civicpulse.intake.inbox.issues import find_issue
 from civicpulse.intake.inbox.schemas import ReportIn
 from civicpulse.packs.store import pack_version
-from civicpulse.people.callers import Caller, needs
+from civicpulse.people.callers import Caller, Visitor, needs, visits
 from civicpulse.requests.api import TrackingToken
 from civicpulse.requests.documents import is_tracking_token
 from civicpulse.requests.talking import is_reported_by
@@ -47,15 +47,16 @@ async def _document(caller: Caller, row: Row, token: str | None = None) -> dict[
 
 
 @router.post("/reports", status_code=202, summary="Report something in your own words")
-async def post_report(body: ReportIn, caller: Caller = needs(Permission.REQUEST_CREATE)) -> Response:
+async def post_report(
+    body: ReportIn, request: Request, visitor: Visitor = visits(Permission.REQUEST_CREATE)
+) -> Response:
     """Keeps the report and answers at once; a job files it, finds its twin, and opens a request or joins one.
 
     `location` is a GeoJSON point or a text such as "Library, 2nd floor", or is left out. With the same Idempotency-Key
     and body the same answer again (200, Idempotent-Replayed). `tracking_token` lets the reporter see, without an
     account, what was decided and why; it is good for the request that the report becomes, too.
     """
-    profile = caller.actor_id if caller.role is Role.CITIZEN else None
-    kept = await actions.take_report(caller.tx, caller.actor, body, profile=profile, key=caller.idempotency_key)
+    kept = await actions.take_report(services_of(request).db, request.app.state.inbox, visitor, body)
     if kept.replayed:
         return Response(
             kept.body, status_code=200, media_type="application/json", headers={"Idempotent-Replayed": "true"}

@@ -7,9 +7,8 @@ from typing import Final, TypeAlias
 from uuid import UUID
 from zlib import crc32
 
-from psycopg import OperationalError
-
-from civicpulse.base.db import Row
+from civicpulse.base.clients.llm import MOST_AT_ONCE
+from civicpulse.base.db import Row, is_outage
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
@@ -26,8 +25,8 @@ from civicpulse.triage.analyst import analyse_batch
 log = get_logger(__name__)
 
 BATCH: Final = 200
-LLM_BATCH: Final = 25  # a language model answers five at once: a batch must not outlast its lease
-LEASE_SECONDS: Final = 180.0
+LLM_BATCH: Final = 25  # a language model is slow, and what comes later waits for the batch
+LEASE_SECONDS: Final = 120.0
 MOST_TRIES: Final = 8
 LANES: Final = 4  # reports of one tenant settled at once, a connection each
 MOST_TENANTS: Final = 4  # worked for at once: with their lanes as many as a pool of usual size has
@@ -55,16 +54,16 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
     One fault costs one report. Safe beside itself, and when it is cut off at any moment: what was taken is due again
     when its lease ends, and what is processed is not processed again.
     """
-    most = LLM_BATCH if services.settings.llm_url or services.settings.llm_key else BATCH
+    most, lease_seconds = _measure(services)
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
-        taken = await queries.take(tx, most=most, lease_seconds=LEASE_SECONDS)
-        found = await geocode_reports(tx, taken)
+        taken = await queries.take(tx, most=most, lease_seconds=lease_seconds)
     reports = [report for report in taken if report["attempts"] <= MOST_TRIES]
     for report in taken:
         if report["attempts"] > MOST_TRIES:
             await _put_back(services, tenant, report, CUT_OFF)
     readings = await _read(services, tenant, pack, reports)
+    found = await _geocode(services, tenant, reports)
 
     async def work_lane(lane: list[Read]) -> None:
         # One transaction each, not one for all: they hold the locks of their places, which the web takes in another order.
@@ -75,6 +74,14 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
         for lane in lanes(list(zip(reports, readings, strict=True))):
             group.create_task(work_lane(lane))
     return len(taken)
+
+
+def _measure(services: Services) -> tuple[int, float]:
+    """How many reports to take, and for how many seconds: a batch must not outlast its lease."""
+    settings = services.settings
+    if not (settings.llm_url or settings.llm_key):
+        return BATCH, LEASE_SECONDS
+    return LLM_BATCH, LEASE_SECONDS + LLM_BATCH / MOST_AT_ONCE * settings.llm_timeout_seconds
 
 
 def lanes(read: Sequence[Read]) -> list[list[Read]]:
@@ -101,9 +108,9 @@ async def _read(
     texts = [ReportText(report["description"], tuple(report["tags"])) for report in reports]
     try:
         return await analyse_batch(services, tenant, pack, texts)
-    except OperationalError:
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         log.warning("batch_not_read", tenant=tenant.slug, reports=len(reports), exc_info=error)
     return [await _read_one(services, tenant, pack, text) for text in texts]
 
@@ -111,12 +118,26 @@ async def _read(
 async def _read_one(services: Services, tenant: Tenant, pack: Pack, text: ReportText) -> Analysis | Exception:
     try:
         (analysis,) = await analyse_batch(services, tenant, pack, [text])
-    except OperationalError:
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         log.warning("report_not_read", tenant=tenant.slug, exc_info=error)
         return error
     return analysis
+
+
+async def _geocode(services: Services, tenant: Tenant, reports: Sequence[Row]) -> Mapping[UUID, Place]:
+    """Places of those that have an address in words; none when the search fails, for a place is good to have and no more."""
+    if not any(isinstance(report["location"], str) for report in reports):
+        return {}
+    try:
+        async with services.db.transaction(tenant) as tx:
+            return await geocode_reports(tx, reports, online=services.geocoder)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.warning("reports_not_geocoded", tenant=tenant.slug, exc_info=error)
+        return {}
 
 
 async def _settle(
@@ -132,9 +153,9 @@ async def _settle(
             raise reading
         async with services.db.transaction(tenant) as tx:
             await open_request(tx, report, reading, await place_report(tx, pack, report, found))
-    except OperationalError:
-        raise  # the database, not the report: all that are left come back when their lease ends
     except Exception as error:
+        if is_outage(error):
+            raise  # not this report's fault: all that are left come back when their lease ends
         log.warning("report_failed", tenant=tenant.slug, report=str(report["id"]), exc_info=error)
         await _put_back(services, tenant, report, f"{type(error).__name__}: {error}"[:2000])
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.clients.geocoder import NominatimClient
+from civicpulse.base.db import Database, Row, Tx
+from civicpulse.base.tenancy import Tenant
 from civicpulse.intake.schemas import LocationIn
-from civicpulse.intake.spot import Spot, spot_of
+from civicpulse.intake.spot import Spot, spot_of, zone_at
 from civicpulse.packs.model import Pack
+from civicpulse.packs.store import current_pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.geocoding import NOWHERE, AddressParts, Place, geocode_many, home_country
 from civicpulse.places.zone_names import ZoneNames, zone_names
-from civicpulse.places.zones import UNZONED, zone_index
+from civicpulse.places.zones import UNZONED, ZoneIndex, zone_index
 
 FoundBy: TypeAlias = Literal["point", "zone_in_location", "zone_in_description", "address", "nothing"]
 
@@ -35,10 +38,26 @@ class Placed:
         }
 
 
-async def geocode_reports(tx: Tx, reports: Sequence[Row]) -> dict[UUID, Place]:
+_grounds: dict[UUID, tuple[int, int, Pack, ZoneIndex]] = {}
+
+
+async def check_point(db: Database, tenant: Tenant, location: LocationIn) -> None:
+    """Raises Invalid for a point that would be refused as a request's; asks the database once for each version of the rules."""
+    known = _grounds.get(tenant.tenant_id)
+    if known is None or known[:2] != (tenant.pack_version, tenant.zones_version):
+        async with db.transaction(tenant) as tx:
+            known = tenant.pack_version, tenant.zones_version, await current_pack(tx), await zone_index(tx)
+        _grounds[tenant.tenant_id] = known
+    pack, zones = known[2:]
+    lon, lat = location.coordinates[:2]
+    if pack.document.outside_zones == "reject" or not zones.is_within_box(lon, lat):
+        zone_at(zones, pack, lon, lat)
+
+
+async def geocode_reports(tx: Tx, reports: Sequence[Row], *, online: NominatimClient | None) -> dict[UUID, Place]:
     """Places, by report, of those that say where in words that name no zone; empty where the tenant has no home country.
 
-    By the gazetteer alone: an online geocoder answers once a second, and no transaction waits for a network.
+    By the gazetteer and by what an `online` geocoder has answered before: no transaction waits for a network.
     """
     if await home_country(tx) is None:
         return {}
@@ -46,7 +65,8 @@ async def geocode_reports(tx: Tx, reports: Sequence[Row]) -> dict[UUID, Place]:
     asked = [report for report in reports if isinstance(report["location"], str) and _zone(names, report) is None]
     if not asked:
         return {}
-    found = await geocode_many(tx, [AddressParts(raw=report["location"]) for report in asked])
+    parts = [AddressParts(raw=report["location"]) for report in asked]
+    found = await geocode_many(tx, parts, online=online, most_online=0)
     return {report["id"]: place for report, place in zip(asked, found, strict=True)}
 
 

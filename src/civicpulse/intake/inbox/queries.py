@@ -1,5 +1,6 @@
 """Every statement on reports."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,20 +10,31 @@ from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
 
-# One statement for the row and, with a key, the answer. Whoever comes second with a key waits for the first to commit and
-# then writes nothing.
+# One statement for reports and, of those with a key, their answers; usually one report, many when many come at once. Whoever
+# comes second with a key waits for the first to commit and then writes nothing. Keys in one order for everybody: so that two
+# processes never wait for each other.
 ADD = """
-WITH kept AS (
+WITH sent AS (
+    SELECT s.id, s.role, s.actor_id, s.citizen_id, s.contact_channel, s.description, s.location, s.tags, s.evidence, s.asset_id,
+           s.external_id, s.is_public, s.submitted_at, s.scope, s.key, s.fingerprint, s.answer
+    FROM json_to_recordset(%(sent)s::json) AS s (
+        id uuid, role text, actor_id text, citizen_id uuid, contact_channel text, description text, location jsonb, tags text[],
+        evidence jsonb, asset_id text, external_id text, is_public boolean, submitted_at timestamptz,
+        scope text, key text, fingerprint text, answer text)
+), kept AS (
     INSERT INTO idempotency_keys (tenant_id, scope, key, fingerprint, answer)
-    SELECT %(tenant_id)s, %(scope)s, %(key)s::text, %(fingerprint)s, %(answer)s WHERE %(key)s::text IS NOT NULL
+    SELECT %(tenant_id)s, s.scope, s.key, decode(s.fingerprint, 'hex'), s.answer FROM sent s WHERE s.key IS NOT NULL
+    ORDER BY s.scope, s.key
     ON CONFLICT (tenant_id, scope, key) DO NOTHING
-    RETURNING key
+    RETURNING scope, key
 )
 INSERT INTO reports (tenant_id, id, role, actor_id, citizen_id, contact_channel, description, location, tags, evidence, asset_id,
                      external_id, is_public, submitted_at)
-SELECT %(tenant_id)s, %(id)s, %(role)s, %(actor_id)s, %(citizen_id)s::uuid, %(contact_channel)s, %(description)s,
-       %(location)s::jsonb, %(tags)s::text[], %(evidence)s::jsonb, %(asset_id)s, %(external_id)s, %(is_public)s::boolean, %(submitted_at)s
-WHERE %(key)s::text IS NULL OR EXISTS (SELECT 1 FROM kept)
+SELECT %(tenant_id)s, s.id, s.role, s.actor_id, s.citizen_id, s.contact_channel, s.description, s.location, s.tags, s.evidence,
+       s.asset_id, s.external_id, s.is_public, s.submitted_at
+FROM sent s
+WHERE s.key IS NULL OR EXISTS (SELECT 1 FROM kept k WHERE k.scope = s.scope AND k.key = s.key)
+RETURNING id
 """
 
 WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_reports()"
@@ -89,18 +101,13 @@ UNION ALL SELECT q.id FROM requests q WHERE q.tenant_id = %(tenant_id)s AND q.ma
 """
 
 
-async def add_report(tx: Tx, row: Row, *, scope: str, key: str | None, fingerprint: bytes, answer: str) -> bool:
-    """Writes the report and, with a key, its answer. False, and nothing written, when the key was used before."""
-    values = row | {
-        "tenant_id": tx.tenant_id,
-        "location": None if row["location"] is None else orjson.dumps(row["location"]).decode(),
-        "evidence": orjson.dumps(row["evidence"]).decode(),
-        "scope": scope,
-        "key": key,
-        "fingerprint": fingerprint,
-        "answer": answer,
-    }
-    return await tx.run(ADD, values) == 1
+async def add_reports(tx: Tx, sent: Sequence[Row]) -> set[UUID]:
+    """Writes reports, each with scope, key or None, fingerprint in hex and answer; no two with one scope and key.
+
+    The ids of those that were written: the others came with a key that was used before.
+    """
+    rows = await tx.rows(ADD, {"tenant_id": tx.tenant_id, "sent": orjson.dumps(sent).decode()})
+    return {row["id"] for row in rows}
 
 
 async def take(tx: Tx, *, most: int, lease_seconds: float) -> list[Row]:

@@ -1,0 +1,134 @@
+"""Every statement on runs: begun, taken under a lease, moved on batch by batch, ended, listed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.ids import lock_number
+from civicpulse.base.paging import decode_cursor, encode_cursor
+
+COLUMNS = """p.id, p.kind, p.state, p.step, p.files, p.options, p.progress, p.counts, p.errors, p.ticket_ids, p.last_error,
+p.requested_by, p.attempts, p.created_at, p.started_at, p.updated_at, p.finished_at"""
+
+ADD = """
+INSERT INTO pipeline_runs (tenant_id, id, kind, step, files, options, counts, errors, requested_by, created_at, updated_at, due_at)
+VALUES (%(tenant_id)s, %(id)s, %(kind)s, 'ingest', %(files)s, %(options)s, %(counts)s, %(errors)s, %(by)s, %(at)s, %(at)s,
+        now() + make_interval(secs => %(due_in)s))
+"""
+
+WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_pipeline()"
+
+# One run of a tenant at a time, oldest first; one whose worker died is due again when its lease ends. Who asks for one that
+# waits gets it before its time.
+TAKE = f"""
+UPDATE pipeline_runs p SET state = 'running', attempts = p.attempts + 1, due_at = now() + make_interval(secs => %(lease)s),
+    started_at = coalesce(p.started_at, %(at)s), updated_at = %(at)s
+WHERE p.tenant_id = %(tenant_id)s AND p.id = (
+    SELECT d.id FROM pipeline_runs d
+    WHERE d.tenant_id = %(tenant_id)s AND (%(id)s::uuid IS NULL OR d.id = %(id)s)
+      AND (d.due_at <= now() OR (d.id = %(id)s AND d.state = 'waiting'))
+      AND NOT EXISTS (SELECT 1 FROM pipeline_runs o WHERE o.tenant_id = %(tenant_id)s AND o.state = 'running' AND o.due_at > now())
+    ORDER BY d.created_at, d.id LIMIT 1)
+RETURNING {COLUMNS}
+"""
+
+SAVE = """
+UPDATE pipeline_runs SET step = %(step)s, progress = %(progress)s, counts = %(counts)s, ticket_ids = %(ticket_ids)s,
+    errors = errors || %(errors)s, due_at = now() + make_interval(secs => %(lease)s), updated_at = %(at)s
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
+"""
+
+END = """
+UPDATE pipeline_runs SET state = %(state)s, due_at = NULL, last_error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
+"""
+
+GIVE_BACK = """
+UPDATE pipeline_runs SET state = 'waiting', due_at = now(), attempts = attempts - 1
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
+"""
+
+RETRY = """
+UPDATE pipeline_runs SET state = 'waiting', due_at = now(), attempts = 0, last_error = NULL, finished_at = NULL, updated_at = %(at)s
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'failed'
+"""
+
+GET = f"SELECT {COLUMNS} FROM pipeline_runs p WHERE p.tenant_id = %(tenant_id)s AND p.id = %(id)s"
+
+LIST = f"""
+SELECT {COLUMNS} FROM pipeline_runs p
+WHERE p.tenant_id = %(tenant_id)s AND (%(state)s::text IS NULL OR p.state = %(state)s)
+  AND (%(after_at)s::timestamptz IS NULL OR (p.created_at, p.id) < (%(after_at)s, %(after_id)s::uuid))
+ORDER BY p.created_at DESC, p.id DESC LIMIT %(limit)s
+"""
+
+SORT = "-created_at"
+
+
+async def add_run(
+    tx: Tx,
+    run_id: UUID,
+    *,
+    kind: str,
+    files: Sequence[dict[str, Any]],
+    options: dict[str, Any],
+    errors: Sequence[dict[str, Any]],
+    by: str,
+    at: datetime,
+    due_in: float,
+) -> None:
+    """A run that waits for whoever takes it, in `due_in` seconds; `errors` are what was seen wrong with its files before it began."""
+    counts = {"errors": 0, "warnings": len(errors)}
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "kind": kind, "by": by, "at": at, "due_in": due_in}
+    stored = {"files": files, "options": options, "counts": counts, "errors": errors}
+    await tx.run(ADD, values | {name: Jsonb(value) for name, value in stored.items()})
+
+
+async def take(tx: Tx, *, run_id: UUID | None, lease_seconds: float, at: datetime) -> Row | None:
+    """The oldest due run, or that one, under a lease; None when there is none or another one of the tenant is at work."""
+    await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "pipeline")])
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "lease": lease_seconds, "at": at}
+    return await tx.row(TAKE, values)
+
+
+async def save(
+    tx: Tx, run_id: UUID, attempt: int, state: dict[str, Any], *, lease_seconds: float, at: datetime
+) -> bool:
+    """Writes where the run stands and prolongs its lease; False when the lease is somebody else's now."""
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "lease": lease_seconds, "at": at}
+    stored = {name: Jsonb(value) for name, value in state.items() if isinstance(value, dict | list)}
+    return await tx.run(SAVE, values | state | stored | {"ticket_ids": state["ticket_ids"]}) == 1
+
+
+async def end(tx: Tx, run_id: UUID, attempt: int, *, state: str, error: str | None, at: datetime) -> bool:
+    """The run is done, or has failed with that error; False when the lease is somebody else's now."""
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "state": state, "error": error, "at": at}
+    return await tx.run(END, values) == 1
+
+
+async def give_back(tx: Tx, run_id: UUID, attempt: int) -> None:
+    """The run is due for the next worker at once."""
+    await tx.run(GIVE_BACK, {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt})
+
+
+async def retry(tx: Tx, run_id: UUID, *, at: datetime) -> bool:
+    """A failed run waits again, to go on where it failed; False when it has not failed."""
+    return await tx.run(RETRY, {"tenant_id": tx.tenant_id, "id": run_id, "at": at}) == 1
+
+
+async def find_run(tx: Tx, run_id: UUID) -> Row | None:
+    """The run, or None."""
+    return await tx.row(GET, {"tenant_id": tx.tenant_id, "id": run_id})
+
+
+async def list_runs(tx: Tx, *, state: str | None, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    """One page of runs, newest first, and the cursor of the next."""
+    at, key = decode_cursor(cursor, SORT, (datetime, UUID)) if cursor is not None else (None, None)
+    values = {"tenant_id": tx.tenant_id, "state": state, "after_at": at, "after_id": key, "limit": limit + 1}
+    rows = await tx.rows(LIST, values)
+    more, rows = len(rows) > limit, rows[:limit]
+    return rows, encode_cursor(SORT, [rows[-1]["created_at"], rows[-1]["id"]]) if more else None

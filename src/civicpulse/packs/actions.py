@@ -1,0 +1,192 @@
+"""Changes of a tenant's configuration: each makes a new version of its pack, none is ever changed or lost.
+
+Requests keep the version they began with. So a category, a state or a policy may go while open requests use it: they
+finish by the rules they were taken in under, and only new ones get the new rules.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from civicpulse.base import clock
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Invalid, PreconditionFailed
+from civicpulse.base.events import Actor, record
+from civicpulse.base.wire import storable
+from civicpulse.packs import queries
+from civicpulse.packs.checks import Problem
+from civicpulse.packs.loader import problems_of
+from civicpulse.packs.model import PackDocument
+from civicpulse.packs.schemas import ConfigChange, ConfigIn
+from civicpulse.packs.thresholds import ANY_CATEGORY, with_thresholds
+
+MOST_PROBLEMS: Final = 100
+MOST_CHARACTERS: Final = 300
+# The pack's own name is set under `config`; outside it, `name` is the tenant's.
+SECTIONS: Final = frozenset(PackDocument.model_fields) - {"name"}
+
+
+async def replace_configuration(tx: Tx, actor: Actor, body: ConfigIn, *, seen_version: int | None) -> Row:
+    """Puts a whole pack in the place of the current one; the configuration as it is now.
+
+    Raises Invalid naming every fault, PreconditionFailed when the current version is not `seen_version`.
+    """
+    current = await _open(tx, seen_version)
+    document = _valid(body.config, prefix="config.")
+    return await _write(tx, actor, current, document, name=body.name, kind=body.type)
+
+
+async def change_configuration(tx: Tx, actor: Actor, body: ConfigChange, *, seen_version: int | None) -> Row:
+    """Replaces sections of the pack; the configuration as it is now. Raises as `replace_configuration`."""
+    current = await _open(tx, seen_version)
+    raw = dict(current["document"])
+    for section, value in _sections(body).items():
+        if value is None:
+            raw.pop(section, None)
+        else:
+            raw[section] = value
+    if body.weights is not None:
+        score = raw.get("score")
+        raw["score"] = {**(score if isinstance(score, dict) else {}), **body.weights.model_dump()}
+    document = _valid(raw)
+    if body.sla_thresholds:
+        _known_categories(document, body.sla_thresholds)
+        document = _valid(raw | {"sla": with_thresholds(document, body.sla_thresholds)})
+    return await _write(tx, actor, current, document, name=body.name, kind=body.type)
+
+
+async def roll_back(tx: Tx, actor: Actor, version: int, *, seen_version: int | None) -> Row:
+    """Makes a new version with the content of an old one; name and type stay. Raises Invalid when there is no such version."""
+    current = await _open(tx, seen_version)
+    old = await queries.get_configuration(tx, version)
+    if old is None:
+        raise Invalid(f"There is no version {version}: see GET …/config/versions.", field="version")
+    return await _write(tx, actor, current, _valid(old["document"]), rolled_back_to=version)
+
+
+async def _open(tx: Tx, seen_version: int | None) -> Row:
+    """The current configuration, under the lock that makes its changes queue."""
+    await queries.lock_tenant(tx)
+    current = await queries.get_configuration(tx)
+    if current is None:
+        raise LookupError(f"tenant {tx.tenant.slug} has no pack")
+    if seen_version is not None and seen_version != current["version"]:
+        raise PreconditionFailed(
+            f"The configuration is at version {current['version']}, not {seen_version}: read it again, then decide."
+        )
+    return current
+
+
+async def _write(
+    tx: Tx,
+    actor: Actor,
+    current: Row,
+    document: PackDocument,
+    *,
+    name: str | None = None,
+    kind: str | None = None,
+    rolled_back_to: int | None = None,
+) -> Row:
+    """Stores what is new as the next version, with its event. The same again is no change and no version."""
+    before = PackDocument.model_validate(current["document"]).model_dump(mode="json")
+    after = document.model_dump(mode="json")
+    wanted = {"name": name or current["name"], "kind": kind or current["kind"]}
+    changed = sorted(section for section in after if after[section] != before[section])
+    changed += [f"tenant.{field}" for field, value in wanted.items() if value != current[field]]
+    if not changed:
+        return current
+    version, now = current["version"] + 1, clock.now()
+    await queries.add_version(tx, version, after, at=now, by=actor.key)
+    await queries.set_tenant(tx, version=version, **wanted)
+    meta = {"version": version, "changed": changed}
+    if rolled_back_to is not None:
+        meta["rolled_back_to"] = rolled_back_to
+    await record(
+        tx, actor, subject_id=tx.tenant_id, subject_type="tenant", seq=None, type="config_changed", at=now, meta=meta
+    )
+    made = {"version": version, "current_version": version, "document": after}
+    return {**current, **wanted, **made, "created_at": now, "created_by": actor.key}
+
+
+# -------------------------------------------------------------------------------------------------------------- checking
+
+
+def _sections(body: ConfigChange) -> dict[str, Any]:
+    """What the body names of the pack, at the top and under `config`. Raises Invalid for what no pack has, or twice."""
+    top = body.model_extra or {}
+    problems = [
+        Problem((name,), f"there is no such section: one of {', '.join(sorted(SECTIONS))}")
+        for name in top
+        if name not in SECTIONS
+    ]
+    known = SECTIONS | {"name"}
+    problems += [
+        Problem(("config", name), f"there is no such section: one of {', '.join(sorted(known))}")
+        for name in body.config
+        if name not in known
+    ]
+    problems += [
+        Problem((name,), "is given here and under config: give it once") for name in top if name in body.config
+    ]
+    if problems:
+        raise _invalid(problems)
+    return {**body.config, **top}
+
+
+def _known_categories(document: PackDocument, thresholds: Mapping[str, object]) -> None:
+    known = {category.id for category in document.categories} | {ANY_CATEGORY}
+    problems = [
+        Problem(("sla_thresholds", name), f"unknown category {name!r}") for name in thresholds if name not in known
+    ]
+    if problems:
+        raise _invalid(problems)
+
+
+def _valid(raw: Mapping[str, Any], *, prefix: str = "") -> PackDocument:
+    """The pack of a document; raises Invalid with every fault and the path of its field."""
+    problems = list(_unstorable(raw))
+    if not problems:
+        try:
+            return PackDocument.model_validate(raw)
+        except ValidationError as error:
+            problems = list(problems_of(error))
+    raise _invalid(problems, prefix=prefix)
+
+
+def _unstorable(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Text and numbers that the database cannot hold, wherever they are. No recursion: a body may be deep."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), raw)]
+    while waiting:
+        path, value = waiting.pop()
+        inner: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, Mapping):
+            inner = value.items()
+        elif isinstance(value, list | tuple):
+            inner = enumerate(value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield Problem(path, "must be a finite number")
+        for key, item in inner:
+            waiting += [((*path, key), item)]
+            if isinstance(key, str):
+                waiting += [(path, key)]
+        if isinstance(value, str):
+            try:
+                storable(value)
+            except ValueError as error:
+                yield Problem(path, str(error))
+
+
+def _invalid(problems: list[Problem], *, prefix: str = "") -> Invalid:
+    shown = [
+        {"field": _shown(f"{prefix}{problem.field}"), "detail": _shown(problem.message)}
+        for problem in problems[:MOST_PROBLEMS]
+    ]
+    left = f"; the first {MOST_PROBLEMS} of {len(problems)} are listed" if len(problems) > MOST_PROBLEMS else ""
+    return Invalid(f"The configuration is not valid: see errors. Nothing was changed{left}.", errors=shown)
+
+
+def _shown(text: str) -> str:
+    """Text for a message: short, and without signs that cannot be sent."""
+    return text[:MOST_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

@@ -1,0 +1,61 @@
+"""Every statement on a tenant's configuration: the tenant's row and the versions of its pack."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from civicpulse.base.db import Row, Tx
+
+# Not FOR UPDATE: rows that refer to the tenant are written all the time, and need not wait for a configuration.
+LOCK_TENANT = "SELECT pack_version FROM tenants WHERE tenant_id = %(tenant_id)s FOR NO KEY UPDATE"
+
+GET_CONFIGURATION = """
+SELECT t.slug, t.name, t.kind, t.pack_version AS current_version, v.version, v.document, v.created_at, v.created_by
+FROM tenants t JOIN pack_versions v ON v.tenant_id = t.tenant_id AND v.version = coalesce(%(version)s, t.pack_version)
+WHERE t.tenant_id = %(tenant_id)s
+"""
+
+ADD_VERSION = """
+INSERT INTO pack_versions (tenant_id, version, document, created_at, created_by)
+VALUES (%(tenant_id)s, %(version)s, %(document)s, %(at)s, %(by)s)
+"""
+
+SET_TENANT = """
+UPDATE tenants SET pack_version = %(version)s, name = %(name)s, kind = %(kind)s WHERE tenant_id = %(tenant_id)s
+"""
+
+# What changed is in the trail: the document itself need not be read.
+LIST_VERSIONS = """
+SELECT v.version, v.created_at, v.created_by, e.meta -> 'changed' AS changed, e.meta -> 'rolled_back_to' AS rolled_back_to
+FROM pack_versions v
+LEFT JOIN events e ON e.tenant_id = v.tenant_id AND e.subject_id = v.tenant_id AND e.type = 'config_changed'
+     AND (e.meta ->> 'version')::int = v.version
+WHERE v.tenant_id = %(tenant_id)s AND v.version < %(before)s ORDER BY v.version DESC LIMIT %(most)s
+"""
+
+
+async def lock_tenant(tx: Tx) -> None:
+    """Lets changes of the tenant's configuration happen one after the other."""
+    await tx.run(LOCK_TENANT, {"tenant_id": tx.tenant_id})
+
+
+async def get_configuration(tx: Tx, version: int | None = None) -> Row | None:
+    """The tenant with its pack of that version, None when there is none such; without a version, the current one."""
+    return await tx.row(GET_CONFIGURATION, {"tenant_id": tx.tenant_id, "version": version})
+
+
+async def add_version(tx: Tx, version: int, document: dict[str, Any], *, at: datetime, by: str) -> None:
+    """Stores a version; versions are never changed."""
+    values = {"version": version, "document": Jsonb(document), "at": at, "by": by}
+    await tx.run(ADD_VERSION, values | {"tenant_id": tx.tenant_id})
+
+
+async def set_tenant(tx: Tx, *, version: int, name: str, kind: str) -> None:
+    """Makes a version the current one."""
+    await tx.run(SET_TENANT, {"tenant_id": tx.tenant_id, "version": version, "name": name, "kind": kind})
+
+
+async def list_versions(tx: Tx, *, before: int, most: int) -> list[Row]:
+    """Versions below `before`, newest first."""
+    return await tx.rows(LIST_VERSIONS, {"tenant_id": tx.tenant_id, "before": before, "most": most})
