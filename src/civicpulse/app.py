@@ -35,6 +35,7 @@ from civicpulse.requests.api_assignments import router as assignments
 from civicpulse.requests.files import router as files
 from civicpulse.settings import Settings, get_settings
 from civicpulse.triage.api import router as triage
+from civicpulse.triage.twins.api import router as twins
 
 DESCRIPTION = """Service requests: intake, workflow, SLA clock, duplicates, assignment, audit, analytics.
 
@@ -96,6 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         scores,
         notify,
         triage,
+        twins,
     ):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)

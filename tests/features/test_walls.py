@@ -30,6 +30,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/comment": {"message": "hello"},
     "/rating": {"rating": 5},
     "/merge": {"other": "CST-2026-000001"},
+    "/reject": {"reason": "another one"},
     "/verify": {"code": "123456"},
     "PATCH /citizens/{citizen_id}": {"full_name": "Someone"},
     "PATCH /agents/{agent_id}": {"name": "Someone"},
@@ -72,7 +73,12 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
     report = await admin.post("/reports", json={"description": f"{mark} hole", "location": f"{mark} street"})
     assert report.status_code == 202, report.text
     evidence_id = kept.json()["items"][0]["url"].rpartition("/")[2]
-    ids = {"evidence_id": [evidence_id], "request_id": [number], "agent_id": [agent["_id"], agent["agent_code"]]}
+    ids = {
+        "evidence_id": [evidence_id],
+        "request_id": [number],
+        "other": [number],
+        "agent_id": [agent["_id"], agent["agent_code"]],
+    }
     ids |= {"report_id": [report.json()["id"]], "ticket_id": [number]}
     ids |= {"slug": [city.tenant.slug], "version": ["1"]}
     return Things(ids | {"citizen_id": [citizen.json()["_id"]], "zone_id": [f"Z-{mark}"]})

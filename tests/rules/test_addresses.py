@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicpulse.rules.duplicates import address_key
+from civicpulse.rules.addresses import NAMED, address_key, place_key
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,34 @@ scraps = st.sampled_from([*SCRAPS.split(), "  ", " ", "\n", "-"])
 def test_a_key_is_its_own_key(text: str) -> None:
     key = address_key(text)
     assert key is None or address_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("15 Main St", "15 main st"),
+        ("Hartwell Library, 2nd floor", "@2 fl hartwell library"),
+        ("on the second floor of the Hartwell Library", "@2 fl hartwell library"),
+        ("Library, floor 3", "@3 fl library"),
+        ("Room 204, Science Hall", "@204 hall rm science"),
+        ("Библиотека, комната 5", "@5 библиотека комната"),
+        ("Main St", None),
+        ("ул. Абая", None),
+        ("here", None),
+        ("my house", None),
+        ("2nd floor", None),
+        ("12", None),
+        ("...", None),
+        ("", None),
+        (None, None),
+        ("it was behind that thing where we used to play when the old school was not yet torn down", None),
+    ],
+)
+def test_a_place_may_be_called_by_its_name(text: str | None, key: str | None) -> None:
+    assert place_key(text) == key
+
+
+@given(st.text(max_size=60))
+def test_a_name_is_never_taken_for_a_street_address(text: str) -> None:
+    key, address = place_key(text), address_key(text)
+    assert key == address if address is not None else key is None or key.startswith(NAMED)

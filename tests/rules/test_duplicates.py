@@ -19,8 +19,10 @@ from civicpulse.rules.duplicates import (
     DuplicatePolicy,
     Report,
     address_key,
+    attaches_by_opinion,
     distance_m,
     judge,
+    rank,
     text_similarity,
 )
 
@@ -64,6 +66,8 @@ def a_candidate(number: int = 1, *, metres: float = 0, hours: float = 1, **chang
         (a_candidate(metres=95, hours=160, asset_id="POLE-7"), "attached"),
         (a_candidate(metres=101, address_key="12 elm st"), "new"),
         (a_candidate(metres=10, asset_id="POLE-8"), "proposed"),
+        (a_candidate(metres=5_000, asset_id="POLE-7"), "attached"),  # a coordinate may be off, a number is not
+        (a_candidate(metres=5_000, hours=169, asset_id="POLE-7"), "new"),
         (a_candidate(hours=-5), "attached"),  # an import may bring the older report later
         (a_candidate(is_open=False, closed_at=NOON - timedelta(hours=23)), "proposed"),
         (a_candidate(is_open=False, closed_at=NOON - timedelta(hours=25)), "new"),
@@ -126,6 +130,94 @@ def test_texts_are_compared_by_their_words(one: str, other: str, least: float, m
     assert least <= text_similarity(one, other) <= most
 
 
+NOWHERE = {"lon": None, "lat": None}
+
+
+def a_placeless_report(**changes: object) -> Report:
+    return a_report(**({"address_key": "@2 fl library", "asset_id": "LIFT-1"} | NOWHERE | changes))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome"),
+    [
+        ({"address_key": "@2 fl library"}, "attached"),
+        ({"address_key": "@2 fl library", "text": "deep pothole, cars swerve"}, "attached"),
+        ({"address_key": "@2 fl library", "text": "the light flickers"}, "proposed"),
+        ({"address_key": "@2 fl library", "text": ""}, "proposed"),
+        ({"address_key": "@2 fl library", "category": "sidewalk_damage"}, "proposed"),
+        ({"address_key": "@2 fl library", "asset_id": "LIFT-2"}, "proposed"),
+        ({"address_key": "@2 fl library", "hours": 169}, "new"),
+        ({"address_key": "@2 fl library", "is_open": False, "closed_at": NOON}, "proposed"),
+        ({"address_key": "@3 fl library"}, "new"),
+        ({"address_key": None}, "new"),
+        ({"asset_id": "LIFT-1", "text": "something else entirely"}, "attached"),
+        ({"asset_id": "LIFT-1", "category": "sidewalk_damage"}, "proposed"),
+        ({"asset_id": "LIFT-1", "lon": LON, "lat": LAT, "text": "something else"}, "attached"),
+        ({"address_key": "@2 fl library", "lon": LON, "lat": LAT}, "attached"),
+    ],
+)
+def test_without_coordinates_asset_or_address_and_words_decide(candidate: dict[str, object], outcome: str) -> None:
+    judgement = judge(a_placeless_report(), [a_candidate(**(NOWHERE | candidate))], POLICY)
+    assert judgement.outcome == outcome
+    for match in (judgement.master, *judgement.proposed):
+        assert match is None or (match.score.distance, match.score.distance_m) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "outcome"),
+    [("Z-1", "Z-1", "attached"), ("Z-1", "Z-2", "new"), ("Z-1", None, "attached"), (None, None, "attached")],
+)
+def test_equal_words_in_two_zones_are_two_places(one: str | None, other: str | None, outcome: str) -> None:
+    report = a_placeless_report(asset_id=None, area=one)
+    candidate = a_candidate(address_key="@2 fl library", area=other, **NOWHERE)
+    assert judge(report, [candidate], POLICY).outcome == outcome
+    same_asset = judge(a_placeless_report(area=one), [replace(candidate, asset_id="LIFT-1")], POLICY)
+    assert same_asset.outcome == "attached"
+
+
+def test_two_coordinates_say_more_than_a_name_that_both_give() -> None:
+    report = a_report(address_key="@downtown near")
+    assert judge(report, [a_candidate(metres=60, address_key="@downtown near")], POLICY).outcome == "proposed"
+    assert judge(report, [a_candidate(metres=200, address_key="@downtown near")], POLICY).outcome == "new"
+
+
+def test_no_place_at_all_finds_nothing() -> None:
+    report = a_placeless_report(address_key=None, asset_id=None)
+    assert judge(report, [a_candidate(), a_candidate(2, **NOWHERE)], POLICY).outcome == "new"
+
+
+def test_a_match_without_distance_says_why() -> None:
+    master = judge(a_placeless_report(), [a_candidate(address_key="@2 fl library", **NOWHERE)], POLICY).master
+    assert master is not None
+    assert master.why == "CST-2026-000001: 1.0 h apart, the same address 2 fl library, words 100% alike"
+
+
+def test_all_matches_are_ranked_and_the_rule_decides_on_them() -> None:
+    candidates = [a_candidate(number, metres=20 + number * 10) for number in range(1, 6)]
+    ranked = rank(a_report(), candidates, POLICY)
+    assert [match.candidate.id.int for match in ranked] == [1, 2, 3, 4, 5]
+    assert judge(a_report(), candidates, POLICY).proposed == tuple(ranked[:3])
+    assert len(rank(a_report(), candidates, POLICY, rejected=frozenset({UUID(int=1)}))) == 4
+
+
+@pytest.mark.parametrize(
+    ("allowed", "verdict", "confidence", "total", "expected"),
+    [
+        (True, "same", 0.9, 0.5, True),
+        (False, "same", 1, 2, False),
+        (True, "same", 0.89, 2, False),
+        (True, "same", 1, 0.49, False),
+        (True, "unsure", 1, 2, False),
+        (True, "different", 1, 2, False),
+    ],
+)
+def test_a_model_attaches_only_where_the_pack_and_the_score_agree(
+    allowed: bool, verdict: str, confidence: float, total: float, expected: bool
+) -> None:
+    policy = DuplicatePolicy(llm_attach=allowed)
+    assert attaches_by_opinion(policy, verdict=verdict, confidence=confidence, total=total) is expected
+
+
 degrees = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 words = st.text(max_size=30)
 offsets = st.tuples(st.floats(-150, 150), st.floats(-200, 200), st.sampled_from(["", "pothole", "яма"]), st.booleans())
@@ -149,6 +241,43 @@ def test_a_pair_scores_the_same_from_both_sides(metres: float, hours: float, tex
     one, two = judge(here, [there], POLICY), judge(swapped_report, [swapped], POLICY)
     scores = [next(match.score for match in (found.master, *found.proposed) if match) for found in (one, two)]
     assert scores[0] == scores[1]
+
+
+keys = st.sampled_from([None, "@2 fl library", "15 main st"])
+assets = st.sampled_from([None, "LIFT-1", "LIFT-2"])
+areas = st.sampled_from([None, "Z-1", "Z-2"])
+sides = st.tuples(st.booleans(), keys, assets, areas, words, st.sampled_from(["pothole", "sidewalk_damage"]))
+
+
+@given(sides, sides, st.floats(0, 200))
+def test_a_pair_is_the_same_from_both_sides_also_without_coordinates(
+    one: tuple[bool, str | None, str | None, str | None, str, str],
+    other: tuple[bool, str | None, str | None, str | None, str, str],
+    hours: float,
+) -> None:
+    def report(side: tuple[bool, str | None, str | None, str | None, str, str], at: datetime) -> Report:
+        placed, key, asset, area, text, category = side
+        lon, lat = (LON, LAT) if placed else (None, None)
+        return Report(lon, lat, at, category, key, asset, text, area)
+
+    def candidate(side: tuple[bool, str | None, str | None, str | None, str, str], at: datetime) -> Candidate:
+        made = report(side, at)
+        about = {
+            name: getattr(made, name) for name in ("lon", "lat", "category", "address_key", "asset_id", "text", "area")
+        }
+        return a_candidate(created_at=at, **about)
+
+    earlier = NOON - timedelta(hours=hours)
+    seen = [
+        judge(report(one, NOON), [candidate(other, earlier)], POLICY),
+        judge(report(other, earlier), [candidate(one, NOON)], POLICY),
+    ]
+    assert seen[0].outcome == seen[1].outcome
+    scores = [[match.score for match in (found.master, *found.proposed) if match] for found in seen]
+    assert scores[0] == scores[1]
+    for score in scores[0]:
+        assert 0 <= score.total <= 2
+        assert (score.distance_m is None) == (not (one[0] and other[0]))
 
 
 @given(st.lists(offsets, max_size=6), st.randoms())

@@ -1,10 +1,9 @@
 """POST /requests: a report becomes a request, or the duplicate of one (spec 1, A.1 and A.2)."""
 
 import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,19 +15,20 @@ from civicpulse.base.errors import Conflict, Forbidden, Invalid
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import id_at, lock_number
 from civicpulse.intake import queries
-from civicpulse.intake.queries import Opened, Surroundings
+from civicpulse.intake.categories import wanted_category
+from civicpulse.intake.queries import Opened
 from civicpulse.intake.schemas import Filed
 from civicpulse.intake.spot import Understood, spot_of
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
-from civicpulse.places.cells import cells_around, lock_cells
 from civicpulse.requests import clock
 from civicpulse.requests.documents import to_document, to_public, tracking_token
 from civicpulse.requests.merging import attach
 from civicpulse.requests.queries import add_evidence, lock_by_ids
 from civicpulse.rules.access import Permission, may
-from civicpulse.rules.duplicates import Candidate, Judgement, Match, Report, judge
+from civicpulse.rules.duplicates import Judgement, Match, judge
 from civicpulse.rules.priority import choose_priority, priority_of_score, score_of_priority
+from civicpulse.triage.twins.search import candidates_of, match_json, report_of, surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def create_request(
     pack, now = await current_pack(tx), time.now()
     row = await _prepare(tx, actor, body, profile=profile, pack=pack, now=now, source=source, understood=understood)
     scope, fingerprint, at = f"requests:{actor.key}", _fingerprint(body), row["created_at"]
-    around = _surroundings(tx, pack, row, at)
+    around = surroundings(tx.tenant_id, pack, row, at)
     opened = await queries.open_intake(
         tx, scope=scope, key=key, key_lock=lock_number(tx.tenant_id, scope, key), around=around
     )
@@ -127,14 +127,7 @@ async def _prepare(
     understood: Understood | None,
 ) -> Row:
     """The request's row, all but its number."""
-    category = pack.categories.get(body.category)
-    if category is None:
-        known = ", ".join(pack.categories)
-        raise Invalid(
-            f"There is no category {body.category!r}; this tenant has: {known}.",
-            field="category",
-            code="unknown_category",
-        )
+    category = wanted_category(pack, body.category)
     citizen_id, is_public = await _reporter(tx, profile, body, default_public=category.public)
     spot = understood.spot if understood else await spot_of(tx, pack, body.location)
     priority, score = _priority(actor, body, pack, understood)
@@ -236,56 +229,11 @@ async def _check_external(tx: Tx, actor: Actor, external_id: str, source: str) -
         )
 
 
-def _surroundings(tx: Tx, pack: Pack, row: Row, now: datetime) -> Surroundings:
-    """Where to look for twins: the cells around the point, and the locks that make rivals queue."""
-    categories = pack.compatible(row["category"])
-    if not categories or row["cell"] is None:
-        return Surroundings([], [], [], row["lon"] or 0.0, row["lat"] or 0.0, 0, now, now)
-    policy = pack.duplicate_policy(row["category"])
-    cells = cells_around(row["lon"], row["lat"], policy.radius_m)
-    # A lock for each compatible category: friends of one category need not be friends of each other, yet any two
-    # reports that may be twins hold the lock of either's category in common.
-    places = itertools.product(categories, lock_cells(cells))
-    return Surroundings(
-        place_locks=sorted(lock_number(tx.tenant_id, "place", category, cell) for category, cell in places),
-        categories=list(categories),
-        cells=cells,
-        lon=row["lon"],
-        lat=row["lat"],
-        radius_m=policy.radius_m,
-        since=now - timedelta(hours=policy.window_hours),
-        closed_since=now - timedelta(hours=policy.reopen_hours),
-    )
-
-
 def _judge(pack: Pack, row: Row, opened: Opened, now: datetime) -> Judgement:
+    """No pair of a new request can have been turned down before."""
     if not opened.candidates:
         return Judgement("new", None, ())
-    report = Report(
-        row["lon"], row["lat"], now, row["category"], row["address_key"], row["asset_id"], row["description"]
-    )
-    return judge(report, [_candidate(found) for found in opened.candidates], pack.duplicate_policy(row["category"]))
-
-
-def _candidate(found: Row) -> Candidate:
-    return Candidate(
-        id=UUID(found["id"]),
-        request_id=found["request_id"],
-        lon=found["lon"],
-        lat=found["lat"],
-        created_at=datetime.fromisoformat(found["created_at"]),
-        category=found["category"],
-        address_key=found["address_key"],
-        asset_id=found["asset_id"],
-        text=found["text"],
-        is_open=found["is_open"],
-        closed_at=datetime.fromisoformat(found["closed_at"]) if found["closed_at"] else None,
-    )
-
-
-def match_json(match: Match) -> dict[str, Any]:
-    """A candidate as reporters and staff see it: its number, its score in parts, and why."""
-    return {"request_id": match.candidate.request_id, "score": asdict(match.score), "why": match.why}
+    return judge(report_of(row, now), candidates_of(opened.candidates), pack.duplicate_policy(row["category"]))
 
 
 def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:

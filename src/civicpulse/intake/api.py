@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from civicpulse.base.web import TransactionRoute
+from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
+from civicpulse.intake.similar import SimilarIn, find_similar
 from civicpulse.people.callers import Caller, needs
 from civicpulse.rules.access import Permission, Role
 
@@ -30,3 +31,13 @@ async def post_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
         media_type="application/json",
         headers={"Location": f"/requests/{receipt.request_id}"},
     )
+
+
+@router.post("/requests/similar", summary="What is known already of a problem")
+async def post_similar(body: SimilarIn, caller: Caller = needs(Permission.REQUEST_CREATE, reads=True)) -> Response:
+    """Up to three public, open requests that this would be a twin of, best first: for a form, while somebody types.
+
+    Nothing is written and no number is drawn. `location` as in POST /reports. `attachable` says that a report of this
+    would be joined to it at once.
+    """
+    return Json({"candidates": await find_similar(caller.tx, body)})

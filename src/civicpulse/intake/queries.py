@@ -1,18 +1,17 @@
 """The intake's two statements: open (locks, replay, candidates, number) and write (row, event, outbox, answer)."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor
+from civicpulse.triage.twins.search import NEAR, Surroundings, array
 
-OPEN = """
+OPEN = f"""
 SELECT fingerprint, answer, number, candidates FROM intake_open(
-    %(scope)s, %(key)s, %(key_lock)s, %(place_locks)s::bigint[], %(categories)s::text[], %(cells)s::bigint[], %(lon)s, %(lat)s,
-    %(radius_m)s, %(since)s, %(closed_since)s)
+    %(scope)s, %(key)s, %(key_lock)s, %(place_locks)s::bigint[], {NEAR}, %(closed_since)s)
 """
 
 # The row travels as one JSON value: fifty parameters would cost the client more than the insert costs the server.
@@ -61,40 +60,10 @@ class Opened:
     candidates: list[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where and among what to look for twins; no cells means: do not look."""
-
-    place_locks: list[int]
-    categories: list[str]
-    cells: list[int]
-    lon: float
-    lat: float
-    radius_m: float
-    since: datetime
-    closed_since: datetime
-
-
-def _array(numbers: list[int]) -> str:
-    """An array literal: for plain numbers much cheaper than the driver's general way."""
-    return "{" + ",".join(map(str, numbers)) + "}"
-
-
 async def open_intake(tx: Tx, *, scope: str, key: str | None, key_lock: int, around: Surroundings) -> Opened:
     """Queues behind rivals, then reads a stored answer, or the candidates and a new number."""
-    values = {
-        "scope": scope,
-        "key": key,
-        "key_lock": key_lock,
-        "place_locks": _array(around.place_locks),
-        "categories": around.categories,
-        "cells": _array(around.cells),
-        "lon": around.lon,
-        "lat": around.lat,
-        "radius_m": around.radius_m,
-        "since": around.since,
-        "closed_since": around.closed_since,
-    }
+    about = {"scope": scope, "key": key, "key_lock": key_lock, "place_locks": array(around.place_locks)}
+    values = about | around.values
     row = await tx.row(OPEN, values)
     assert row is not None, "intake_open returns one row"
     return Opened(row["fingerprint"], row["answer"], row["number"], row["candidates"] or [])

@@ -11,7 +11,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.places.cells import cell_of
 from civicpulse.places.place import Quality
 from civicpulse.places.zones import UNZONED, ZoneIndex, zone_index
-from civicpulse.rules.addresses import address_key
+from civicpulse.rules.addresses import address_key, place_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,14 @@ class Spot:
     @property
     def columns(self) -> Row:
         """The request's columns."""
+        # Where only a town was found, its name is no place.
+        key_of = address_key if self.geo_quality in ("town", "region") else place_key
         return {
             "lon": self.lon,
             "lat": self.lat,
             "cell": self.cell,
             "address_hint": self.address_hint,
-            "address_key": address_key(self.address_hint),
+            "address_key": key_of(self.address_hint),
             "zone_id": self.zone_id,
             "geo_quality": self.geo_quality,
             "country_code": self.country_code,

@@ -180,7 +180,10 @@ _DUPLICATES = DuplicatePolicy()
 
 
 class DuplicatesShape(Shape):
-    """The tenant's duplicate rule; a category may set its own radius and window."""
+    """The tenant's duplicate rule; a category may set its own radius and window.
+
+    `llm_attach`: what is proposed is attached when a language model is sure of it (`rules.duplicates.attaches_by_opinion`).
+    """
 
     radius_m: float = Field(default=_DUPLICATES.radius_m, gt=0, le=5000)
     window_hours: Hours = _DUPLICATES.window_hours
@@ -188,6 +191,7 @@ class DuplicatesShape(Shape):
     attach_hours: float = Field(default=_DUPLICATES.attach_hours, ge=0)
     reopen_hours: float = Field(default=_DUPLICATES.reopen_hours, ge=0)
     max_proposals: int = Field(default=_DUPLICATES.max_proposals, ge=0, le=20)
+    llm_attach: bool = _DUPLICATES.llm_attach
 
 
 class AssignmentShape(Shape):

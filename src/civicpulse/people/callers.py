@@ -103,9 +103,10 @@ def _if_match(request: Request) -> int | None:
     return int(version)
 
 
-async def recognise(request: Request, permission: Permission) -> Visitor:
+async def recognise(request: Request, permission: Permission, *, reads: bool = False) -> Visitor:
     """The caller of `request`, allowed `permission`.
 
+    `reads`: whatever its method, it counts as a read where an anonymous caller's calls are counted.
     Raises Unauthenticated (bad or missing token), Forbidden (role), NotFound (tenant), TooMany (anonymous, too often).
     """
     token = _bearer(request)
@@ -114,7 +115,7 @@ async def recognise(request: Request, permission: Permission) -> Visitor:
         raise Unauthenticated("This token is unknown, revoked or has expired.", code="invalid_token")
     role = Role(owner.role) if owner else Role.ANONYMOUS
     if owner is None:
-        kind = "read" if request.method in SAFE_METHODS else "write"
+        kind = "read" if reads or request.method in SAFE_METHODS else "write"
         request.app.state.limiter.count(kind, request.client.host if request.client else "unknown")
     if not may(role, permission):
         needed = f"This needs one of the roles {', '.join(roles_with(permission))}"
@@ -126,12 +127,12 @@ async def recognise(request: Request, permission: Permission) -> Visitor:
     return Visitor(tenant, actor, role, actor_id, _idempotency_key(request), _if_match(request))
 
 
-async def identify(request: Request, permission: Permission) -> Caller:
+async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
     """The caller of `request`, allowed `permission`, with an open transaction in `request.state.tx`.
 
-    Raises what `recognise` raises.
+    Raises what `recognise` raises; `reads` as there.
     """
-    visitor = await recognise(request, permission)
+    visitor = await recognise(request, permission, reads=reads)
     request.state.tx = await services_of(request).db.begin(visitor.tenant)
     caller = Caller(
         request.state.tx, visitor.actor, visitor.role, visitor.actor_id, visitor.idempotency_key, visitor.if_match
@@ -140,11 +141,11 @@ async def identify(request: Request, permission: Permission) -> Caller:
     return caller
 
 
-def needs(permission: Permission) -> Any:
-    """A dependency that gives the route its Caller and lets nobody in without `permission`."""
+def needs(permission: Permission, *, reads: bool = False) -> Any:
+    """A dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `recognise`."""
 
     async def caller(request: Request) -> Caller:
-        return await identify(request, permission)
+        return await identify(request, permission, reads=reads)
 
     caller.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
     return Depends(caller)

@@ -274,7 +274,7 @@ async def events(
 
 
 def _is_public_event(event: Row) -> bool:
-    return not event["is_internal"] and event["type"] not in ("assignment_failed", "classified")
+    return not event["is_internal"] and event["type"] not in INTERNAL_EVENTS
 
 
 def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
@@ -293,6 +293,7 @@ def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
     }
 
 
+INTERNAL_EVENTS = frozenset({"assignment_failed", "classified", "duplicate_rejected", "duplicate_rejection_undone"})
 PUBLIC_META = frozenset(
     {
         "from",

@@ -19,7 +19,16 @@ ENDED = ("resolved", "closed")
 STATE_COLUMNS = ("status", "state_category", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at")
 
 
-async def merge(tx: Tx, actor: Actor, number: str, *, other: str, force: bool = False) -> Row:
+async def merge(
+    tx: Tx,
+    actor: Actor,
+    number: str,
+    *,
+    other: str,
+    force: bool = False,
+    origin: str = "staff",
+    score: dict[str, Any] | None = None,
+) -> Row:
     """Makes `number` and `other` one: the older of their masters stays master. Returns the row of the one merged away.
 
     Both may already have duplicates. Raises Conflict when they are one already and, unless `force`, when staff had
@@ -41,7 +50,7 @@ async def merge(tx: Tx, actor: Actor, number: str, *, other: str, force: bool = 
             f"{duplicate['status']}; send force to merge all the same.",
             code="master_has_ended",
         )
-    return await attach(tx, actor, duplicate=duplicate, master=master, origin="staff", score=None)
+    return await attach(tx, actor, duplicate=duplicate, master=master, origin=origin, score=score)
 
 
 async def _masters(tx: Tx, number: str, other: str) -> tuple[Row, Row]:
@@ -136,7 +145,7 @@ async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
     await tx.run(queries.UNDO_LINK, {"tenant_id": tx.tenant_id, "id": link["id"], "at": at, "by": actor.key})
     for other in {link["master_id"], master["id"]}:  # two, when the one it was merged into was merged on
         pair = {"tenant_id": tx.tenant_id, "one": row["id"], "other": other}
-        await tx.run(queries.REJECT_PAIR, pair | {"at": at, "by": actor.key})
+        await tx.run(queries.REJECT_PAIR, pair | {"at": at, "by": actor.key, "kind": "unmerged", "reason": None})
     change = Change(tx, actor, row, await pack_version(tx, row["pack_version"]), at)
     change.set(master_id=None, **_prior(link["prior"]))
     change.tell("unmerged", master_request_id=master["request_id"])

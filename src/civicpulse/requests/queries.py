@@ -237,8 +237,9 @@ UNDO_LINK = (
 )
 
 REJECT_PAIR = """
-INSERT INTO duplicate_rejections (tenant_id, low_id, high_id, rejected_at, rejected_by)
-VALUES (%(tenant_id)s, least(%(one)s::uuid, %(other)s::uuid), greatest(%(one)s::uuid, %(other)s::uuid), %(at)s, %(by)s)
+INSERT INTO duplicate_rejections (tenant_id, low_id, high_id, rejected_at, rejected_by, kind, reason)
+VALUES (%(tenant_id)s, least(%(one)s::uuid, %(other)s::uuid), greatest(%(one)s::uuid, %(other)s::uuid), %(at)s, %(by)s,
+        %(kind)s, %(reason)s)
 ON CONFLICT DO NOTHING
 """
 

@@ -44,6 +44,25 @@ _DIRECTION_WORDS = frozenset(_DIRECTIONS.values())
 _UNIT_WORDS = frozenset(_UNITS.values())
 _CORNER_WORDS = frozenset({"intersection", "corner", "of", "the"})
 
+# What a place that is no street address is called by: these words alone say nothing, or say nothing more.
+_VAGUE_WORDS = frozenset(
+    {
+        "here", "there", "somewhere", "nowhere", "outside", "inside", "home", "house", "my", "our", "place", "street", "town", "city",
+        "unknown", "none", "na", "n", "not", "sure", "room", "building", "campus", "здесь", "тут", "дома", "город", "неизвестно",
+        "aquí", "casa", "ciudad", "هنا",
+    }
+)  # fmt: skip
+_FILLING_WORDS = frozenset(
+    {"the", "of", "in", "at", "on", "a", "no", "number", "el", "la", "de", "del", "en", "в", "на"}
+)
+_ORDINAL_WORDS = {
+    "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7", "eighth": "8", "ninth": "9",
+    "tenth": "10",
+}  # fmt: skip
+_MOST_NAME_WORDS = 12  # more is a story, not a name
+
+NAMED = "@"  # begins the key of a place that is called by a name, so that it is never taken for a street address
+
 _HOUSE = re.compile(r"\d{1,6}[^\W\d_]{0,2}(?:[-/]\d{1,5}[^\W\d_]{0,2})?")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _STARTS_WITH_ORDINAL = re.compile(r"\W*\d+(?:st|nd|rd|th)\b")
@@ -76,6 +95,24 @@ def address_key(text: str | None) -> str | None:
         if key == settled:
             return key
     return None  # a text whose reading does not settle is no address
+
+
+@lru_cache(maxsize=8192)
+def place_key(text: str | None) -> str | None:
+    """The address key, else one for a place called by its name, such as "Hartwell Library, 2nd floor"; else None.
+
+    A name's key begins with NAMED and is blind to the order of words and to how a floor is written. A street alone, or
+    words such as "outside", name no place.
+    """
+    key = address_key(text)
+    if key is not None or text is None:
+        return key
+    said = [_ORDINAL_WORDS.get(word, word) for word in _words(_fold(text))]
+    words = sorted({word for word in said if word not in _FILLING_WORDS})
+    names = [word for word in words if _is_name(word) and not _is_house(word) and word not in _VAGUE_WORDS]
+    is_street = bool(_TYPE_WORDS & set(words))
+    has_name = any(len(word) > 1 for word in names)
+    return NAMED + " ".join(words) if has_name and not is_street and len(words) <= _MOST_NAME_WORDS else None
 
 
 def _read(text: str) -> str | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rapidfuzz import fuzz, utils
 
-from civicpulse.rules.addresses import address_key
+from civicpulse.rules.addresses import NAMED, address_key
 
 __all__ = [
     "Candidate",
@@ -19,8 +19,10 @@ __all__ = [
     "Report",
     "Score",
     "address_key",
+    "attaches_by_opinion",
     "distance_m",
     "judge",
+    "rank",
     "text_similarity",
 ]
 
@@ -30,6 +32,9 @@ TIME_DECAY_HOURS = 48.0
 TEXT_WEIGHT = 0.5
 ADDRESS_BONUS = 0.5
 SECONDS_PER_HOUR = 3600
+SURE_WORDS = 0.6  # a floor of a building may have two broken things: without a coordinate the words must agree
+SURE_OPINION = 0.9
+LEAST_OPINION_TOTAL = 0.5  # what a language model is sure of must not look unlike to the score
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +47,26 @@ class DuplicatePolicy:
     attach_hours: float = 72
     reopen_hours: float = 24
     max_proposals: int = 3
+    llm_attach: bool = False
+    """Whether a language model that is sure may attach what was proposed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came in: degrees, an aware time, `address_key` as `address_key()` made it; the text may be empty."""
+    """What came in: degrees, an aware time, `address_key` as `address_key()` made it; the text may be empty.
 
-    lon: float
-    lat: float
+    Without degrees it can be told by asset or address only. `area` is the zone or town where that is known: equal words
+    in two areas are two places.
+    """
+
+    lon: float | None
+    lat: float | None
     at: datetime
     category: str
     address_key: str | None
     asset_id: str | None
     text: str
+    area: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +75,8 @@ class Candidate:
 
     id: UUID
     request_id: str
-    lon: float
-    lat: float
+    lon: float | None
+    lat: float | None
     created_at: datetime
     category: str
     address_key: str | None
@@ -72,18 +84,22 @@ class Candidate:
     text: str
     is_open: bool
     closed_at: datetime | None
+    area: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How alike, by part; `total = distance * time + text + address`, between 0 and 2."""
+    """How alike, by part; `total = distance * time + text + address`, between 0 and 2.
+
+    Where either has no coordinate, `distance` is 0 and `distance_m` None.
+    """
 
     total: float
     distance: float
     time: float
     address: float
     text: float
-    distance_m: float
+    distance_m: float | None
     hours: float
 
 
@@ -118,16 +134,38 @@ def judge(
     Candidates beyond radius and window, closed for longer than `reopen_hours`, or in `rejected` (pairs that staff
     turned down) do not count. The order of `candidates` does not matter.
     """
+    matches = rank(report, candidates, policy, rejected=rejected)
+    certain = [match for match in matches if match.attachable]
+    if certain:
+        return Judgement("attached", min(certain, key=_age_order), ())
+    best = tuple(matches[: policy.max_proposals])
+    return Judgement("proposed", None, best) if best else Judgement("new", None, ())
+
+
+def rank(
+    report: Report,
+    candidates: Iterable[Candidate],
+    policy: DuplicatePolicy,
+    *,
+    rejected: frozenset[UUID] = frozenset(),
+) -> list[Match]:
+    """Every candidate that may be the same, best first: what `judge` decides on."""
     matches = [
         match
         for candidate in candidates
         if candidate.id not in rejected and (match := _match(report, candidate, policy)) is not None
     ]
-    certain = [match for match in matches if match.attachable]
-    if certain:
-        return Judgement("attached", min(certain, key=_age_order), ())
-    best = sorted(matches, key=lambda match: (-match.score.total, *_age_order(match)))[: policy.max_proposals]
-    return Judgement("proposed", None, tuple(best)) if best else Judgement("new", None, ())
+    return sorted(matches, key=lambda match: (-match.score.total, *_age_order(match)))
+
+
+def attaches_by_opinion(policy: DuplicatePolicy, *, verdict: str, confidence: float, total: float) -> bool:
+    """Whether a proposed pair is merged because a language model says so: only where the pack allows it.
+
+    The texts that it read are strangers' words and may have talked it into anything: it must be sure (`confidence`,
+    0..1), and the score that it had no part in must agree (`total`).
+    """
+    is_sure = verdict == "same" and confidence >= SURE_OPINION
+    return policy.llm_attach and is_sure and total >= LEAST_OPINION_TOTAL
 
 
 def distance_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
@@ -148,13 +186,30 @@ def text_similarity(a: str, b: str) -> float:
 
 
 def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Match | None:
-    metres = distance_m(report.lon, report.lat, candidate.lon, candidate.lat)
+    metres = _metres(report, candidate)
     hours = abs((report.at - candidate.created_at).total_seconds()) / SECONDS_PER_HOUR
-    if metres > policy.radius_m or hours > policy.window_hours or not _is_current(report, candidate, policy):
+    if hours > policy.window_hours or not _is_current(report, candidate, policy):
+        return None
+    if not _is_about_the_same_place(report, candidate, metres, policy):
         return None
     score = _score(report, candidate, metres=metres, hours=hours)
     attachable = candidate.is_open and _is_certain(report, candidate, score, policy)
     return Match(candidate, score, attachable, _why(report, candidate, score))
+
+
+def _metres(report: Report, candidate: Candidate) -> float | None:
+    """The distance; None where either has no coordinate."""
+    if report.lon is None or report.lat is None or candidate.lon is None or candidate.lat is None:
+        return None
+    return distance_m(report.lon, report.lat, candidate.lon, candidate.lat)
+
+
+def _is_about_the_same_place(
+    report: Report, candidate: Candidate, metres: float | None, policy: DuplicatePolicy
+) -> bool:
+    if _same_asset(report, candidate):
+        return True  # however far apart: a coordinate may be off by kilometres, the number on a lamp post is not
+    return _same_address(report, candidate) if metres is None else metres <= policy.radius_m
 
 
 def _is_current(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> bool:
@@ -165,8 +220,8 @@ def _is_current(report: Report, candidate: Candidate, policy: DuplicatePolicy) -
     return (report.at - candidate.closed_at).total_seconds() <= policy.reopen_hours * SECONDS_PER_HOUR
 
 
-def _score(report: Report, candidate: Candidate, *, metres: float, hours: float) -> Score:
-    distance = math.exp(-metres / DISTANCE_DECAY_M)
+def _score(report: Report, candidate: Candidate, *, metres: float | None, hours: float) -> Score:
+    distance = 0.0 if metres is None else math.exp(-metres / DISTANCE_DECAY_M)
     time = math.exp(-hours / TIME_DECAY_HOURS)
     text = TEXT_WEIGHT * text_similarity(report.text, candidate.text)
     address = ADDRESS_BONUS if _same_address(report, candidate) or _same_asset(report, candidate) else 0.0
@@ -174,16 +229,29 @@ def _score(report: Report, candidate: Candidate, *, metres: float, hours: float)
 
 
 def _is_certain(report: Report, candidate: Candidate, score: Score, policy: DuplicatePolicy) -> bool:
+    if score.distance_m is None and not _is_certain_without_distance(report, candidate, score):
+        return False
     if _same_asset(report, candidate):
         return True
     if report.asset_id and candidate.asset_id:
         return False  # two lamp posts may stand 15 m apart: known, different assets are different faults
+    if score.distance_m is None:
+        return True
     near = score.distance_m <= policy.attach_radius_m and score.hours <= policy.attach_hours
     return near or _same_address(report, candidate)
 
 
+def _is_certain_without_distance(report: Report, candidate: Candidate, score: Score) -> bool:
+    alike = _same_asset(report, candidate) or score.text >= SURE_WORDS * TEXT_WEIGHT
+    return report.category == candidate.category and alike
+
+
 def _same_address(report: Report, candidate: Candidate) -> bool:
-    return bool(report.address_key) and report.address_key == candidate.address_key
+    if not report.address_key or report.address_key != candidate.address_key:
+        return False
+    if report.lon is not None and candidate.lon is not None:
+        return not report.address_key.startswith(NAMED)  # two coordinates say more than "near the library" said twice
+    return not (report.area and candidate.area) or report.area == candidate.area
 
 
 def _same_asset(report: Report, candidate: Candidate) -> bool:
@@ -191,11 +259,12 @@ def _same_asset(report: Report, candidate: Candidate) -> bool:
 
 
 def _why(report: Report, candidate: Candidate, score: Score) -> str:
-    facts = [f"{score.distance_m:.0f} m away", f"{score.hours:.1f} h apart"]
+    facts = [] if score.distance_m is None else [f"{score.distance_m:.0f} m away"]
+    facts.append(f"{score.hours:.1f} h apart")
     if _same_asset(report, candidate):
         facts.append(f"the same asset {candidate.asset_id}")
     if _same_address(report, candidate):
-        facts.append(f"the same address {candidate.address_key}")
+        facts.append(f"the same address {(candidate.address_key or '').removeprefix(NAMED)}")
     if score.text:
         facts.append(f"words {score.text / TEXT_WEIGHT:.0%} alike")
     if not candidate.is_open:

@@ -50,7 +50,7 @@ async def _with_llm(
 ) -> list[Analysis]:
     offline, client = engines
     calls: list[tuple[datetime, LlmCall]] = []
-    budget = await _budget(services, tenant)
+    budget = await budget_of(services, tenant)
     analyst: Analyst = LlmAnalyst(
         pack, offline, client, budget=budget, record=lambda call: calls.append((time.now(), call))
     )
@@ -65,8 +65,8 @@ async def _with_llm(
                 await queries.add_calls(tx, calls, purpose=PURPOSE, version=VERSION)
 
 
-async def _budget(services: Services, tenant: Tenant) -> Budget:
-    """What is left of the tenant's day (UTC)."""
+async def budget_of(services: Services, tenant: Tenant) -> Budget:
+    """What is left of the tenant's day (UTC), for whatever a model is asked."""
     most = services.settings.llm_daily_tokens
     if not most:
         return Budget(None)

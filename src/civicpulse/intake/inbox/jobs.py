@@ -18,6 +18,7 @@ from civicpulse.intake.inbox.placing import geocode_reports, place_report
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.places.place import Place
+from civicpulse.rules.addresses import place_key
 from civicpulse.triage.analysis import Analysis, ReportText
 from civicpulse.triage.analyst import analyse_batch
 
@@ -97,7 +98,7 @@ def _about_where(report: Row) -> str:
     if isinstance(location, dict):
         lon, lat = location["coordinates"][:2]
         return f"{lon:.1f} {lat:.1f}"  # some kilometres: a border through it costs order, nothing else
-    return (location or "").strip().casefold()
+    return place_key(location) or report["asset_id"] or str(report["id"])  # without a place nobody is a twin
 
 
 async def _read(

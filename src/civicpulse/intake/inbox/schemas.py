@@ -18,6 +18,8 @@ def _blank_is_none(value: Any) -> Any:
 
 Point = Annotated[LocationIn, Tag("point")]
 PlaceText = Annotated[ShortText, Tag("text")]
+# A GeoJSON point, a text such as "Library, 2nd floor", or nothing.
+Where = Annotated[Annotated[Point | PlaceText, Discriminator(_kind)] | None, BeforeValidator(_blank_is_none)]
 
 
 class ReportIn(Told):
@@ -39,7 +41,5 @@ class ReportIn(Told):
         },
     )
 
-    location: Annotated[Annotated[Point | PlaceText, Discriminator(_kind)] | None, BeforeValidator(_blank_is_none)] = (
-        None
-    )
+    location: Where = None
     submitted_at: DayOrInstant | None = None

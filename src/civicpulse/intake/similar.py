@@ -1,0 +1,65 @@
+"""What is known already of what somebody is about to report: looked up while they type, nothing is written."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import ConfigDict, Field
+
+from civicpulse.base import clock as time
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.wire import Text, Wire, Word
+from civicpulse.intake.categories import wanted_category
+from civicpulse.intake.inbox.placing import place_report
+from civicpulse.intake.inbox.schemas import Where
+from civicpulse.intake.schemas import LocationIn
+from civicpulse.packs.store import current_pack
+from civicpulse.rules.duplicates import Match, rank
+from civicpulse.triage.twins.queries import near
+from civicpulse.triage.twins.search import candidates_of, match_json, report_of, surroundings
+
+MOST: Final = 3
+
+
+class SimilarIn(Wire):
+    """What somebody has typed so far."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "category": "pothole",
+                    "description": "Deep hole in the right lane",
+                    "location": {"type": "Point", "coordinates": [-71.06, 42.36], "address_hint": "15 Main St"},
+                }
+            ]
+        },
+    )
+
+    category: Word
+    description: Annotated[Text, Field(default="", max_length=20_000)]
+    location: Where = None
+    asset_id: Word | None = None
+
+
+async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
+    """The best of the public, open requests that a report of this would be a twin of. Raises Invalid for what cannot be used."""
+    pack = await current_pack(tx)
+    wanted_category(pack, body.category)
+    place = body.location.model_dump(mode="json") if isinstance(body.location, LocationIn) else body.location
+    placed = await place_report(tx, pack, {"id": None, "location": place, "description": body.description}, {})
+    about = {"category": body.category, "asset_id": body.asset_id, "description": body.description}
+    row, now = placed.spot.columns | about, time.now()
+    found = [one for one in await near(tx, surroundings(tx.tenant_id, pack, row, now)) if _is_for_anybody(one)]
+    statuses = {one["request_id"]: one["status"] for one in found}
+    matches = rank(report_of(row, now), candidates_of(found), pack.duplicate_policy(body.category))
+    return [_shown(match, statuses[match.candidate.request_id]) for match in matches[:MOST]]
+
+
+def _is_for_anybody(found: Row) -> bool:
+    return bool(found["is_public"] and found["is_open"])
+
+
+def _shown(match: Match, status: str) -> dict[str, Any]:
+    candidate = match.candidate
+    about = {"category": candidate.category, "status": status, "created_at": candidate.created_at}
+    return match_json(match) | about | {"attachable": match.attachable}
