@@ -189,7 +189,7 @@ async def test_a_section_is_replaced_as_a_whole_and_null_is_its_default(city: Ci
 
 
 BAD_CHANGES: list[tuple[dict[str, Any], list[str]]] = [
-    ({"colour": 1, "config": {"shade": 2}}, ["colour", "config.shade"]),
+    ({"colour": 1, "config": {"shade": 2}, "categories": []}, ["colour", "config.shade", "categories"]),
     ({"dashboard": {}, "config": {"dashboard": {}}}, ["dashboard"]),
     ({"weights": {"compliance": 0.9, "speed": 0.9}}, ["score"]),
     ({"weights": {"compliance": 2, "speed": -1}}, ["weights.compliance", "weights.speed"]),

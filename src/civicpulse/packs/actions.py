@@ -5,7 +5,7 @@ finish by the rules they were taken in under, and only new ones get the new rule
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -23,7 +23,7 @@ from civicpulse.packs.schemas import ConfigChange, ConfigIn
 from civicpulse.packs.thresholds import ANY_CATEGORY, with_thresholds
 
 MOST_PROBLEMS: Final = 100
-MOST_CHARACTERS: Final = 300
+MOST_CHARACTERS: Final = 500
 # The pack's own name is set under `config`; outside it, `name` is the tenant's.
 SECTIONS: Final = frozenset(PackDocument.model_fields) - {"name"}
 
@@ -42,7 +42,8 @@ async def change_configuration(tx: Tx, actor: Actor, body: ConfigChange, *, seen
     """Replaces sections of the pack; the configuration as it is now. Raises as `replace_configuration`."""
     current = await _open(tx, seen_version)
     raw = dict(current["document"])
-    for section, value in _sections(body).items():
+    sections, problems = _sections(body)
+    for section, value in sections.items():
         if value is None:
             raw.pop(section, None)
         else:
@@ -50,7 +51,7 @@ async def change_configuration(tx: Tx, actor: Actor, body: ConfigChange, *, seen
     if body.weights is not None:
         score = raw.get("score")
         raw["score"] = {**(score if isinstance(score, dict) else {}), **body.weights.model_dump()}
-    document = _valid(raw)
+    document = _valid(raw, besides=problems)
     if body.sla_thresholds:
         _known_categories(document, body.sla_thresholds)
         document = _valid(raw | {"sla": with_thresholds(document, body.sla_thresholds)})
@@ -113,26 +114,16 @@ async def _write(
 # -------------------------------------------------------------------------------------------------------------- checking
 
 
-def _sections(body: ConfigChange) -> dict[str, Any]:
-    """What the body names of the pack, at the top and under `config`. Raises Invalid for what no pack has, or twice."""
-    top = body.model_extra or {}
-    problems = [
-        Problem((name,), f"there is no such section: one of {', '.join(sorted(SECTIONS))}")
-        for name in top
-        if name not in SECTIONS
-    ]
-    known = SECTIONS | {"name"}
-    problems += [
-        Problem(("config", name), f"there is no such section: one of {', '.join(sorted(known))}")
-        for name in body.config
-        if name not in known
-    ]
+def _sections(body: ConfigChange) -> tuple[dict[str, Any], list[Problem]]:
+    """What the body names of the pack, at the top and under `config`; and the faults: what no pack has, or given twice."""
+    top, known = body.model_extra or {}, SECTIONS | {"name"}
+    wrong: list[tuple[str, ...]] = [(name,) for name in top if name not in SECTIONS]
+    wrong += [("config", name) for name in body.config if name not in known]
+    problems = [Problem(path, f"there is no such section: one of {', '.join(sorted(SECTIONS))}") for path in wrong]
     problems += [
         Problem((name,), "is given here and under config: give it once") for name in top if name in body.config
     ]
-    if problems:
-        raise _invalid(problems)
-    return {**body.config, **top}
+    return {name: value for name, value in {**body.config, **top}.items() if name in known}, problems
 
 
 def _known_categories(document: PackDocument, thresholds: Mapping[str, object]) -> None:
@@ -144,15 +135,18 @@ def _known_categories(document: PackDocument, thresholds: Mapping[str, object]) 
         raise _invalid(problems)
 
 
-def _valid(raw: Mapping[str, Any], *, prefix: str = "") -> PackDocument:
-    """The pack of a document; raises Invalid with every fault and the path of its field."""
+def _valid(raw: Mapping[str, Any], *, prefix: str = "", besides: Sequence[Problem] = ()) -> PackDocument:
+    """The pack of a document; raises Invalid with every fault and the path of its field, those found `besides` first."""
     problems = list(_unstorable(raw))
     if not problems:
         try:
-            return PackDocument.model_validate(raw)
+            document = PackDocument.model_validate(raw)
         except ValidationError as error:
             problems = list(problems_of(error))
-    raise _invalid(problems, prefix=prefix)
+        else:
+            if not besides:
+                return document
+    raise _invalid([*besides, *problems], prefix=prefix)
 
 
 def _unstorable(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from civicpulse.base import clock
 from civicpulse.base.events import Actor
+from civicpulse.insight.scores import compute_scores
 from civicpulse.requests import actions, talking
 from civicpulse.requests.sweep import BATCH, sweep_batch
 from civicpulse.sample import texts
@@ -72,3 +73,10 @@ async def sweep_life(world: World) -> Life:
         while await sweep_batch(world.tx, now=clock.now(), report=world.swept) == BATCH:
             pass
         yield clock.now() + SWEEP_EVERY
+
+
+async def score_life(world: World) -> Life:
+    """The scores of one hour, computed as the worker would."""
+    await compute_scores(world.tx)
+    return
+    yield  # a life is a generator, though this one has nothing to wait for

@@ -19,7 +19,7 @@ from civicpulse.insight.scores import compute_scores
 from civicpulse.packs.store import current_pack
 from civicpulse.reactions import REACTIONS
 from civicpulse.rules.access import Role
-from civicpulse.sample.beside import sweep_life
+from civicpulse.sample.beside import score_life, sweep_life
 from civicpulse.sample.city import draw_city
 from civicpulse.sample.demand import DAYS, sightings
 from civicpulse.sample.engine import Engine, engine_for
@@ -35,8 +35,8 @@ FOUNDED_DAYS_BEFORE = 330
 HEARD = timedelta(days=2)
 # The tables begin empty, and plans made for empty tables stay bad for the whole run: tell the planner what there is now.
 ANALYZED_AFTER = (1, 8, 48)
-# A trend looks at what was a month and a day before, or up to a day earlier.
-SCORED_BEFORE = (timedelta(days=30, hours=12), timedelta(days=1, hours=12))
+# What the trends of the last scores look back at.
+SCORED_BEFORE = (timedelta(days=30), timedelta(days=1))
 
 # What the worker would have to react to; older events are told to nobody any more.
 RECENT_EVENTS = """
@@ -73,22 +73,23 @@ async def build_sample(
         for seen in sightings(city, rng, many=round(REPORTS * scale), since=since, until=until):
             engine.start(seen.at, report_life(world, seen, residents))
         engine.start(since, sweep_life(world))
-        await _live(services, engine, say, tenant, since=since, until=until)
+        for before in SCORED_BEFORE:
+            engine.start(until - before, score_life(world))
+        await _live(services, engine, say, since=since)
         async with engine.transaction() as tx:
             await _tell_the_last_days(tx, until=until)
     async with services.db.transaction(tenant) as tx:
         tokens = await _log_ins(tx, staff, residents)
     await analyze(services)
     await measure_tenant(services, tenant)
-    await _score(services, tenant, until)
+    with clock.at(until):
+        async with services.db.transaction(tenant) as tx:
+            await compute_scores(tx)
     return {"tenant": SLUG, "name": NAME, "tokens": tokens}
 
 
-async def _live(
-    services: Services, engine: Engine, say: Console, tenant: Tenant, *, since: datetime, until: datetime
-) -> None:
-    """Runs the simulation behind a progress bar; on the way the scores that the last ones are compared with."""
-    scored = [until - before for before in SCORED_BEFORE]
+async def _live(services: Services, engine: Engine, say: Console, *, since: datetime) -> None:
+    """Runs the simulation behind a progress bar."""
     with _bar(say) as bar:
         task = bar.add_task("sample", total=DAYS)
 
@@ -96,18 +97,8 @@ async def _live(
             bar.update(task, completed=(at - since) / timedelta(days=1))
             if number in ANALYZED_AFTER:
                 await analyze(services)
-            if scored and at >= scored[0]:
-                del scored[0]
-                await _score(services, tenant, at)
 
         await engine.run(committed=committed)
-
-
-async def _score(services: Services, tenant: Tenant, at: datetime) -> None:
-    """The scores of that hour."""
-    with clock.at(at):
-        async with services.db.transaction(tenant) as tx:
-            await compute_scores(tx)
 
 
 def _bar(say: Console) -> Progress:
