@@ -20,6 +20,10 @@ async def test_strangers_are_slowed_down_and_tokens_are_not(city, database_url) 
             refused = await client.post("/requests", json=report(lat=44.0))
             problem(refused, 429, "too_many_requests")
             assert refused.headers["retry-after"] == "60"
+            raw = {"description": "A hole"}
+            problem(await client.post("/reports", json=raw), 429, "too_many_requests")
             assert (await client.get("/requests")).status_code == 200
             known = await client.post("/requests", json=report(lat=45.0), headers={"Authorization": f"Bearer {token}"})
             assert known.status_code == 201
+            sent = await client.post("/reports", json=raw, headers={"Authorization": f"Bearer {token}"})
+            assert sent.status_code == 202

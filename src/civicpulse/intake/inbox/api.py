@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from civicpulse.base.db import Row
 from civicpulse.base.events import Actor
 from civicpulse.base.paging import MAX_LIMIT, page
-from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute, services_of
+from civicpulse.base.web import Json, TransactionRoute, services_of
 from civicpulse.intake.inbox import actions, listing, queries
 from civicpulse.intake.inbox.documents import report_document
 from civicpulse.intake.inbox.issues import find_issue
@@ -21,20 +21,6 @@ from civicpulse.requests.talking import is_reported_by
 from civicpulse.rules.access import Permission, Role
 
 router = APIRouter(route_class=TransactionRoute, tags=["reports"])
-
-
-async def _guard(request: Request) -> None:
-    caller: Caller | None = getattr(request.state, "caller", None)
-    report_id = request.path_params["report_id"]
-    try:
-        known = caller is None or await queries.report_exists(caller.tx, UUID(report_id))
-    except ValueError:
-        return  # not an id at all: the answer says so
-    if not known:
-        raise actions.report_not_found(report_id)
-
-
-ID_GUARDS["report_id"] = _guard
 
 
 async def _document(caller: Caller, row: Row, token: str | None = None) -> dict[str, Any]:
