@@ -13,7 +13,6 @@ from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
-from civicpulse.base.tenancy import Tenant
 from civicpulse.insight.jobs import measure_tenant
 from civicpulse.insight.scores import compute_scores
 from civicpulse.packs.store import current_pack

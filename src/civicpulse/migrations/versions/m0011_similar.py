@@ -6,7 +6,7 @@ Revision ID: 0011_similar
 from civicpulse.migrations.sql import run_sql
 
 revision = "0011_similar"
-down_revision = "0012_pipeline"
+down_revision = "0010_scores"
 
 
 def upgrade() -> None:

@@ -6,7 +6,7 @@ Revision ID: 0012_pipeline
 from civicpulse.migrations.sql import run_sql
 
 revision = "0012_pipeline"
-down_revision = "0010_scores"
+down_revision = "0011_similar"
 
 
 def upgrade() -> None:
