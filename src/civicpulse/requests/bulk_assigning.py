@@ -1,9 +1,9 @@
 """The queue of unassigned requests distributed over offices, thousands in a transaction (spec 5, step 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -118,7 +118,7 @@ async def assign_queued(tx: Tx, actor: Actor, pack: Pack, ids: Sequence[UUID]) -
     decided = await distribute_requests(tx, pack, [row["id"] for row in locked])
     values = {
         "tenant_id": tx.tenant_id,
-        "rows": orjson.dumps([_row(decision) for decision in decided]).decode(),
+        "rows": _rows(decided),
         "policy": pack.assignment.name,
         "initial": pack.workflow.initial,
         "status": ASSIGNED,
@@ -149,15 +149,28 @@ def _target(pack: Pack) -> str:
     return outcome.target.category
 
 
-def _row(decision: Distribution) -> Row:
-    found: dict[str, Any] = {
+def _rows(decided: Iterable[Distribution]) -> str:
+    """The decisions as JSON. Who may not is the same for most tickets of an office, and is put into words once."""
+    failures: dict[int, list[Row]] = {}
+    rows = list[Row]()
+    for decision in decided:
+        key = id(decision.failures)
+        if key not in failures:
+            failures[key] = failures_json(decision)
+        rows.append(_row(decision, failures[key]))
+    return orjson.dumps(rows).decode()
+
+
+def _row(decision: Distribution, failures: list[Row]) -> Row:
+    candidates = candidates_json(decision)
+    return {
         "id": new_id(),
         "request_id": decision.ticket_id,
         "agent_id": decision.manager_id,
         "office_id": decision.office_id,
         "reason": decision.reason,
-        "candidates": candidates_json(decision),
-        "failures": failures_json(decision),
+        "candidates": candidates,
+        "failures": failures,
         "steps": steps_json(decision),
+        "ids": [one["agent_id"] for one in candidates],
     }
-    return found | {"ids": [one["agent_id"] for one in found["candidates"]]}

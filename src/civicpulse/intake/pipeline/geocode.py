@@ -1,7 +1,6 @@
 """Step 3: offices and tickets are placed on the map; what cannot be found is said so and goes on (spec 5)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Final
 
 from civicpulse.base.db import Row
@@ -26,7 +25,7 @@ async def geocode(run: Run) -> None:
         async with run.batch() as tx:
             places = await geocode_many(tx, parts, online=run.services.geocoder, most_online=0)
             found = [
-                {"position": row["position"], "place": asdict(place)} for row, place in zip(rows, places, strict=True)
+                {"position": row["position"], "place": place} for row, place in zip(rows, places, strict=True)
             ]
             await staging.place(tx, run.id, found)
             run.count("tickets_placed", sum(place.quality != "none" for place in places))
