@@ -11,6 +11,7 @@ from civicpulse.cli_base import DataDir, at_work, run, wanted_tenant
 from civicpulse.triage.metrics import THRESHOLD
 from civicpulse.triage.models import evaluate, train
 from civicpulse.triage.quality import LEAST_ROWS, judge_file, to_json_text
+from civicpulse.triage.twins.pairs import decisions
 
 quality_app = typer.Typer(no_args_is_help=True, help="How good the product is on your own data.")
 model_app = typer.Typer(no_args_is_help=True, help="A tenant's text model.")
@@ -57,6 +58,37 @@ def quality_analysis(
     _show(outcome.to_json(), title=file.name)
     left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in outcome.skipped.items() if count)
     out.print(f"left out: {left or 'nothing'}")
+
+
+@quality_app.command("decisions")
+def quality_decisions(
+    tenant: Annotated[str, typer.Option(help="The tenant's slug.")], as_json: AsJson = False, data: DataDir = None
+) -> None:
+    """How staff decided about duplicates: what was merged, undone, turned down, and what that says of the rule."""
+
+    async def work() -> dict[str, Any]:
+        async with at_work(data) as services:
+            async with services.db.transaction(await wanted_tenant(services, tenant)) as tx:
+                return await decisions(tx)
+
+    found = run(work)
+    if as_json:
+        typer.echo(to_json_text(found))
+        return
+    table = Table(title=f"{tenant}: decisions about duplicates")
+    for column in ("merged by", "merged", "undone"):
+        table.add_column(column, justify="left" if column == "merged by" else "right")
+    for origin, counts in found["merges"].items():
+        table.add_row(origin, str(counts["merged"]), str(counts["undone"]))
+    out.print(table)
+    proposals, rejections = found["proposals"], found["rejections"]
+    out.print(f"turned down: {rejections['rejected']} by staff's word, {rejections['unmerged']} by undoing a merge")
+    out.print("proposed pairs: " + ", ".join(f"{count} {what}" for what, count in proposals.items()))
+    for key, words in (
+        ("precision_of_attached", "attached at intake and left so"),
+        ("acceptance_of_proposals", "proposals accepted"),
+    ):
+        out.print(f"{words}: {'nothing decided yet' if found[key] is None else format(found[key], '.1%')}")
 
 
 @model_app.command("train")

@@ -2,6 +2,8 @@
 
 from civicpulse.base.outbox import Reactions
 from civicpulse.notify.reactions import on_citizen_erased, on_event
+from civicpulse.settings import Settings
+from civicpulse.triage.twins.reactions import ask_about_proposals
 
 REACTIONS: Reactions = {
     "created": (on_event,),
@@ -16,3 +18,10 @@ REACTIONS: Reactions = {
     "sla_escalation": (on_event,),
     "citizen_erased": (on_citizen_erased,),
 }
+
+
+def reactions_for(settings: Settings) -> Reactions:
+    """The table; with a language model, also that it is asked about proposed twins. Without one nothing waits for it."""
+    if not (settings.llm_url or settings.llm_key):
+        return REACTIONS
+    return {**REACTIONS, "created": (*REACTIONS["created"], ask_about_proposals)}

@@ -24,10 +24,11 @@ from civicpulse.insight.jobs import fold_all, measure_sla, score_tenants
 from civicpulse.intake.inbox.jobs import open_desk
 from civicpulse.intake.pipeline.jobs import work_off_runs
 from civicpulse.notify.deliver import deliver_all
-from civicpulse.reactions import REACTIONS
+from civicpulse.reactions import reactions_for
 from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
 from civicpulse.settings import Settings
 from civicpulse.triage.jobs import train_models
+from civicpulse.triage.twins.jobs import give_opinions
 
 log = get_logger(__name__)
 
@@ -66,9 +67,10 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
     """Works until `stop` is set, then finishes what it holds."""
     async with open_services(settings) as services, open_desk(services) as desk, _jobs(services):
         sender, storage = build_sender(settings), Storage(settings.storage_url)
+        reactions = reactions_for(settings)
 
         async def outbox() -> int:
-            return await drain(services.db, services.tenants, REACTIONS)
+            return await drain(services.db, services.tenants, reactions)
 
         async def delivery() -> int:
             return await deliver_all(services, sender)
@@ -82,11 +84,15 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
         async def pipeline() -> int:
             return await work_off_runs(services, storage, stopping=stop.is_set)
 
+        async def opinions() -> int:
+            return await give_opinions(services)
+
         await asyncio.gather(
             _loop(outbox, stop, pause=POLL_SECONDS),
             _loop(inbox, stop, pause=POLL_SECONDS),
             _loop(pipeline, stop, pause=1.0),
             _loop(delivery, stop, pause=1.0),
+            _loop(opinions, stop, pause=2.0),
             _loop(folding, stop, pause=5.0),
         )
 
