@@ -27,6 +27,7 @@ __all__ = [
 EARTH_RADIUS_M = 6_371_008.8
 DISTANCE_DECAY_M = 30.0
 TIME_DECAY_HOURS = 48.0
+SAME_POINT_M = 1.0
 TEXT_WEIGHT = 0.5
 ADDRESS_BONUS = 0.5
 SECONDS_PER_HOUR = 3600
@@ -34,7 +35,12 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePolicy:
-    """Radii in metres, windows in hours: who is looked at, who is attached at once, how many are proposed."""
+    """Radii in metres, windows in hours: who is looked at, who is attached at once, how many are proposed.
+
+    `attach_hours` counts within `attach_radius_m`, `address_hours` for an equal address. With `attach` off nothing is
+    attached at once: several things of the kind may lie at one address. With `neighbours` on, a thing is seen from
+    several houses: known, different addresses within the radius may be one place.
+    """
 
     radius_m: float = 100
     window_hours: float = 168
@@ -42,6 +48,9 @@ class DuplicatePolicy:
     attach_hours: float = 72
     reopen_hours: float = 24
     max_proposals: int = 3
+    attach: bool = True
+    address_hours: float = 168
+    neighbours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,7 @@ def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Mat
     if metres > policy.radius_m or hours > policy.window_hours or not _is_current(report, candidate, policy):
         return None
     score = _score(report, candidate, metres=metres, hours=hours)
-    attachable = candidate.is_open and _is_certain(report, candidate, score, policy)
+    attachable = policy.attach and candidate.is_open and _is_certain(report, candidate, score, policy)
     return Match(candidate, score, attachable, _why(report, candidate, score))
 
 
@@ -178,12 +187,20 @@ def _is_certain(report: Report, candidate: Candidate, score: Score, policy: Dupl
         return True
     if report.asset_id and candidate.asset_id:
         return False  # two lamp posts may stand 15 m apart: known, different assets are different faults
-    near = score.distance_m <= policy.attach_radius_m and score.hours <= policy.attach_hours
-    return near or _same_address(report, candidate)
+    if _same_address(report, candidate) and score.hours <= policy.address_hours:
+        return True
+    # Next door is another place, unless both were put on one point.
+    apart = _known_apart(report, candidate) and not policy.neighbours
+    radius = min(policy.attach_radius_m, SAME_POINT_M) if apart else policy.attach_radius_m
+    return score.distance_m <= radius and score.hours <= policy.attach_hours
 
 
 def _same_address(report: Report, candidate: Candidate) -> bool:
     return bool(report.address_key) and report.address_key == candidate.address_key
+
+
+def _known_apart(report: Report, candidate: Candidate) -> bool:
+    return bool(report.address_key and candidate.address_key) and report.address_key != candidate.address_key
 
 
 def _same_asset(report: Report, candidate: Candidate) -> bool:
