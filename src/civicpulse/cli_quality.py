@@ -1,5 +1,6 @@
 """Commands that judge the product on an organisation's own history, and train a tenant's text model."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from civicpulse.cli_base import DataDir, at_work, run, wanted_tenant
+from civicpulse.intake.quality.duplicates import Outcome, judge_duplicates
+from civicpulse.intake.quality.figures import Figures
 from civicpulse.triage.metrics import THRESHOLD
 from civicpulse.triage.models import evaluate, train
 from civicpulse.triage.quality import LEAST_ROWS, judge_file, to_json_text
@@ -67,9 +70,8 @@ def quality_decisions(
     """How staff decided about duplicates: what was merged, undone, turned down, and what that says of the rule."""
 
     async def work() -> dict[str, Any]:
-        async with at_work(data) as services:
-            async with services.db.transaction(await wanted_tenant(services, tenant)) as tx:
-                return await decisions(tx)
+        async with at_work(data) as services, services.db.transaction(await wanted_tenant(services, tenant)) as tx:
+            return await decisions(tx)
 
     found = run(work)
     if as_json:
@@ -89,6 +91,39 @@ def quality_decisions(
         ("acceptance_of_proposals", "proposals accepted"),
     ):
         out.print(f"{words}: {'nothing decided yet' if found[key] is None else format(found[key], '.1%')}")
+
+
+@quality_app.command("duplicates")
+def quality_duplicates(
+    requests: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Requests: CSV or TSV, also .gz.")],
+    labels: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Which of them staff flagged, and of what.")
+    ],
+    mapping: Annotated[str, typer.Option(help="Import mapping: a shipped one's name, or a YAML file.")],
+    pack: Annotated[str, typer.Option(help="Pack: a shipped one's name, or a YAML file.")] = "civic",
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Judge requests from this day on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Judge requests before this day.")
+    ] = None,
+    wrong: Annotated[int, typer.Option(min=0, help="List so many attachments that the labels do not know.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Replays a file of requests through the duplicate rule and compares with what staff flagged."""
+    outcome = judge_duplicates(
+        requests,
+        labels,
+        mapping=mapping,
+        pack=pack,
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+        wrong=wrong,
+    )
+    if as_json:
+        typer.echo(to_json_text(outcome.to_json()))
+        return
+    _show_duplicates(outcome, title=requests.name)
 
 
 @model_app.command("train")
@@ -164,3 +199,38 @@ def _show(figures: dict[str, Any], *, title: str, before: dict[str, Any] | None 
     out.print(
         f"from confidence {decided['threshold']:g} on: {decided['share']:.0%} decided alone, {decided['accuracy']:.0%} of them right"
     )
+
+
+def _show_duplicates(outcome: Outcome, *, title: str) -> None:
+    labels = outcome.labels
+    table = Table(
+        title=f"{title}: {outcome.rows} requests, {labels['flagged']} flagged, {labels['gold_pairs']} gold pairs"
+    )
+    for column in ("", "precision", "recall", "recall, gold", "requests"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, figures in (("attached", outcome.attached), ("attached or proposed", outcome.offered)):
+        table.add_row(name, *_shares(figures), str(figures.count))
+    out.print(table)
+    curve = Table(title="the curve: so many times the reach of the pack")
+    for column in ("reach", "precision", "recall", "recall, gold", "requests"):
+        curve.add_column(column, justify="right")
+    for rung in outcome.curve:
+        curve.add_row(str(rung.reach), *_shares(rung.figures), str(rung.figures.count))
+    out.print(curve)
+    plain = Table(title="same type, earlier, still open")
+    for column in ("within", "precision", "recall", "recall, gold", "ours at that recall"):
+        plain.add_column(column, justify="right")
+    for baseline in outcome.baselines:
+        ours = "not reached" if baseline.ours is None else f"{baseline.ours:.3f}"
+        plain.add_row(f"{baseline.metres:g} m, {baseline.hours:g} h", *_shares(baseline.figures), ours)
+    out.print(plain)
+    left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in outcome.left_out.items() if count)
+    out.print(f"left out: {left or 'nothing'}")
+    for wrong in outcome.wrong:
+        one, other = wrong.request, wrong.master
+        out.print(f"{wrong.metres:6.1f} m {wrong.hours:7.2f} h  {one.number} {one.kind} ({one.channel}) {one.address}")
+        out.print(f"{'':20}{other.number} {other.kind} ({other.channel}) {other.address}")
+
+
+def _shares(figures: Figures) -> tuple[str, str, str]:
+    return f"{figures.precision:.3f}", f"{figures.recall:.3f}", f"{figures.recall_gold:.3f}"

@@ -41,6 +41,8 @@ from civicpulse.rules.workflow import State, Transition, Workflow
 
 __all__ = ["Category", "Message", "Milestone", "Pack", "PackDocument", "Problem", "compile_pack"]
 
+# What a category may set of the tenant's duplicate rule.
+OWN_DUPLICATES = ("radius_m", "window_hours", "attach_radius_m", "attach_hours", "address_hours")
 INCONSISTENT = "pack_inconsistent"
 _DEFAULT_WEIGHTS: dict[Priority, float] = {"P1": 8, "P2": 4, "P3": 2, "P4": 1}
 Vocabulary: TypeAlias = Literal["segments", "positions", "skills"]
@@ -140,11 +142,8 @@ class Pack:
         own = self.categories.get(category)
         if own is None:
             return self._duplicates
-        return replace(
-            self._duplicates,
-            radius_m=own.radius_m or self._duplicates.radius_m,
-            window_hours=own.window_hours or self._duplicates.window_hours,
-        )
+        named = {name: value for name in OWN_DUPLICATES if (value := getattr(own, name)) is not None}
+        return replace(self._duplicates, attach=own.attach, neighbours=own.neighbours, **named)
 
     def compatible(self, category: str) -> tuple[str, ...]:
         """The categories in which to look for duplicates, itself first; empty where `dedupe` is off."""

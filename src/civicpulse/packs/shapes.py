@@ -99,6 +99,11 @@ class Category(Shape):
     public: bool = True
     radius_m: float | None = Field(default=None, gt=0, le=5000)
     window_hours: Hours | None = None
+    attach: bool = True
+    neighbours: bool = False
+    attach_radius_m: float | None = Field(default=None, ge=0, le=5000)
+    attach_hours: float | None = Field(default=None, ge=0)
+    address_hours: float | None = Field(default=None, ge=0)
     color: str = Field(default="#667382", pattern=r"^#[0-9a-f]{6}$")
     icon: str = Field(default="map-pin", pattern=r"^[a-z0-9-]+$")
 
@@ -189,6 +194,7 @@ class DuplicatesShape(Shape):
     window_hours: Hours = _DUPLICATES.window_hours
     attach_radius_m: float = Field(default=_DUPLICATES.attach_radius_m, ge=0, le=5000)
     attach_hours: float = Field(default=_DUPLICATES.attach_hours, ge=0)
+    address_hours: float = Field(default=_DUPLICATES.address_hours, ge=0)
     reopen_hours: float = Field(default=_DUPLICATES.reopen_hours, ge=0)
     max_proposals: int = Field(default=_DUPLICATES.max_proposals, ge=0, le=20)
     llm_attach: bool = _DUPLICATES.llm_attach

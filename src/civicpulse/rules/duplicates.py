@@ -29,6 +29,7 @@ __all__ = [
 EARTH_RADIUS_M = 6_371_008.8
 DISTANCE_DECAY_M = 30.0
 TIME_DECAY_HOURS = 48.0
+SAME_POINT_M = 1.0
 TEXT_WEIGHT = 0.5
 ADDRESS_BONUS = 0.5
 SECONDS_PER_HOUR = 3600
@@ -39,7 +40,12 @@ LEAST_OPINION_TOTAL = 0.5  # what a language model is sure of must not look unli
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePolicy:
-    """Radii in metres, windows in hours: who is looked at, who is attached at once, how many are proposed."""
+    """Radii in metres, windows in hours: who is looked at, who is attached at once, how many are proposed.
+
+    `attach_hours` counts within `attach_radius_m`, `address_hours` for an equal address. With `attach` off nothing is
+    attached at once: several things of the kind may lie at one address. With `neighbours` on, a thing is seen from
+    several houses: known, different addresses within the radius may be one place.
+    """
 
     radius_m: float = 100
     window_hours: float = 168
@@ -47,6 +53,9 @@ class DuplicatePolicy:
     attach_hours: float = 72
     reopen_hours: float = 24
     max_proposals: int = 3
+    attach: bool = True
+    address_hours: float = 168
+    neighbours: bool = False
     llm_attach: bool = False
     """Whether a language model that is sure may attach what was proposed."""
 
@@ -193,7 +202,7 @@ def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Mat
     if not _is_about_the_same_place(report, candidate, metres, policy):
         return None
     score = _score(report, candidate, metres=metres, hours=hours)
-    attachable = candidate.is_open and _is_certain(report, candidate, score, policy)
+    attachable = policy.attach and candidate.is_open and _is_certain(report, candidate, score, policy)
     return Match(candidate, score, attachable, _why(report, candidate, score))
 
 
@@ -237,8 +246,12 @@ def _is_certain(report: Report, candidate: Candidate, score: Score, policy: Dupl
         return False  # two lamp posts may stand 15 m apart: known, different assets are different faults
     if score.distance_m is None:
         return True
-    near = score.distance_m <= policy.attach_radius_m and score.hours <= policy.attach_hours
-    return near or _same_address(report, candidate)
+    if _same_address(report, candidate) and score.hours <= policy.address_hours:
+        return True
+    # Next door is another place, unless both were put on one point.
+    apart = _known_apart(report, candidate) and not policy.neighbours
+    radius = min(policy.attach_radius_m, SAME_POINT_M) if apart else policy.attach_radius_m
+    return score.distance_m <= radius and score.hours <= policy.attach_hours
 
 
 def _is_certain_without_distance(report: Report, candidate: Candidate, score: Score) -> bool:
@@ -252,6 +265,14 @@ def _same_address(report: Report, candidate: Candidate) -> bool:
     if report.lon is not None and candidate.lon is not None:
         return not report.address_key.startswith(NAMED)  # two coordinates say more than "near the library" said twice
     return not (report.area and candidate.area) or report.area == candidate.area
+
+
+def _known_apart(report: Report, candidate: Candidate) -> bool:
+    """Whether both name a house, and not the same; a place in words may be anywhere around."""
+    one, other = report.address_key, candidate.address_key
+    if not one or not other or one.startswith(NAMED) or other.startswith(NAMED):
+        return False
+    return one != other
 
 
 def _same_asset(report: Report, candidate: Candidate) -> bool:

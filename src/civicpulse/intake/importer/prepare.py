@@ -103,7 +103,7 @@ class Preparer:
             "priority_score": score_of_priority(priority),
             "lon": case.lon,
             "lat": case.lat,
-            "cell": _cell(case),
+            "cell": cell_of_case(case),
             "address_hint": case.address,
             "address_key": self._address_key(case.address),
             "asset_id": case.asset_id,
@@ -174,7 +174,7 @@ CLOSED_SOMETIME: Row = {
 }
 
 
-def _cell(case: Case) -> int | None:
+def cell_of_case(case: Case) -> int | None:
     """The cell of a real place; a placeholder has none, so it never takes part in the search for duplicates."""
     if not case.is_place or case.lon is None or case.lat is None:
         return None

@@ -1,0 +1,1 @@
+"""How well duplicates would have been found in a city's own history: a file of requests replayed against its labels."""
