@@ -67,9 +67,8 @@ def quality_decisions(
     """How staff decided about duplicates: what was merged, undone, turned down, and what that says of the rule."""
 
     async def work() -> dict[str, Any]:
-        async with at_work(data) as services:
-            async with services.db.transaction(await wanted_tenant(services, tenant)) as tx:
-                return await decisions(tx)
+        async with at_work(data) as services, services.db.transaction(await wanted_tenant(services, tenant)) as tx:
+            return await decisions(tx)
 
     found = run(work)
     if as_json:
