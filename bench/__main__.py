@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bench.analysis import analysis
 from bench.changes import sweep_clocks, transition
+from bench.duplicates import duplicates
 from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.inbox import inbox
@@ -23,6 +24,7 @@ from bench.table import machine, print_table, write_json
 SECTIONS: dict[str, Callable[[Session], None]] = {
     "intake": intake,
     "reports": inbox,
+    "duplicates": duplicates,
     "list": lists,
     "search": search,
     "get": get,
