@@ -1,6 +1,7 @@
 """Twins over HTTP: without coordinates, of a request that is there already, while somebody types, and staff's word."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from builders import create, report, walk_to
 from test_lists import statements
 from test_reports import process, seen, send
 from tests_support import problem
+from typer.testing import CliRunner
 
 from civicpulse.base import clock
+from civicpulse.cli import app as cli
 from civicpulse.triage.twins.pairs import decisions
 from conftest import City
 
@@ -361,7 +364,7 @@ async def test_what_cannot_be_looked_up_is_refused_by_name(city, changes: dict[s
 # ---------------------------------------------------------------------------------------------- what staff has decided
 
 
-async def test_decisions_are_counted_as_labels(city) -> None:
+async def test_decisions_are_counted_as_labels(city, database_url, monkeypatch) -> None:
     staff = await city.client("dispatcher")
     async with city.transaction() as tx:
         empty = await decisions(tx)
@@ -379,3 +382,10 @@ async def test_decisions_are_counted_as_labels(city) -> None:
     assert found["precision_of_attached"] == 0.75
     assert found["proposals"] == {"made": 3, "accepted": 1, "rejected": 1, "undecided": 1}
     assert found["acceptance_of_proposals"] == 0.5
+    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", database_url)
+    command = ["quality", "decisions", "--tenant", city.tenant.slug]
+    told = await asyncio.to_thread(CliRunner().invoke, cli, command)
+    assert told.exit_code == 0, told.output
+    assert "attached at intake and left so: 75.0%" in told.output
+    as_json = await asyncio.to_thread(CliRunner().invoke, cli, [*command, "--json"])
+    assert json.loads(as_json.stdout) == found
