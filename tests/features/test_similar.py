@@ -270,6 +270,14 @@ async def test_two_duplicates_of_one_master_are_merged_too(city) -> None:
     problem(await staff.post(pair_path(second, third)), 409, "already_merged")
 
 
+async def test_a_word_about_a_duplicate_holds_for_its_master(city) -> None:
+    staff = await city.client("dispatcher")
+    first, second, third = await near_by(staff, 3, step=0.0003)
+    await staff.post(pair_path(second, third))
+    await staff.post(f"/requests/{second}/merge", json={"other": first})
+    assert await numbers(staff, third) == []
+
+
 async def test_sixteen_rejections_at_once_are_one(city) -> None:
     staff = await city.client("dispatcher")
     first, second = await near_by(staff)

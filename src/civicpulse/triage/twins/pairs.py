@@ -22,7 +22,7 @@ async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
     """
     pack = await current_pack(tx)
     rejected = await queries.list_rejected(tx, row["id"])
-    opinions = {opinion["other_id"]: _opinion_json(opinion) for opinion in await queries.list_opinions(tx, row["id"])}
+    opinions = {opinion["other_id"]: _without_ids(opinion) for opinion in await queries.list_opinions(tx, row["id"])}
     own = [row["id"]] if row["master_id"] is None else [row["id"], row["master_id"]]
     found = await queries.around_request(tx, pack, row, except_ids=own)
     statuses = {one["request_id"]: one["status"] for one in found}
@@ -30,7 +30,8 @@ async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
         report_of(row, row["created_at"]),
         candidates_of(found),
         pack.duplicate_policy(row["category"]),
-        rejected=frozenset(pair["other_id"] for pair in rejected),
+        # What was said of a request holds for the master that it has got since.
+        rejected=frozenset(pair[one] for pair in rejected for one in ("other_id", "other_root")),
     )
     return {
         "request_id": row["request_id"],
@@ -50,12 +51,12 @@ async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
             }
             for match in matches[:MOST_CANDIDATES]
         ],
-        "rejected": [{key: value for key, value in pair.items() if key != "other_id"} for pair in rejected],
+        "rejected": [_without_ids(pair) for pair in rejected],
     }
 
 
-def _opinion_json(opinion: Row) -> dict[str, Any]:
-    return {key: value for key, value in opinion.items() if key != "other_id"}
+def _without_ids(row: Row) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in ("other_id", "other_root")}
 
 
 async def decisions(tx: Tx) -> dict[str, Any]:

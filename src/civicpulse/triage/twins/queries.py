@@ -27,7 +27,7 @@ WHERE d.tenant_id = %(tenant_id)s AND d.master_id = %(id)s ORDER BY d.created_at
 """
 
 REJECTED = """
-SELECT p.other_id, r.request_id, p.rejected_at, p.rejected_by, p.reason FROM (
+SELECT p.other_id, coalesce(r.master_id, r.id) AS other_root, r.request_id, p.rejected_at, p.rejected_by, p.reason FROM (
     SELECT high_id AS other_id, rejected_at, rejected_by, reason FROM duplicate_rejections
     WHERE tenant_id = %(tenant_id)s AND low_id = %(id)s
     UNION ALL
@@ -81,7 +81,10 @@ async def near(tx: Tx, around: Surroundings) -> list[Row]:
 
 
 async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[UUID]) -> list[Row]:
-    """Masters that a request which is there already may be a twin of, before and after it; may hold one twice."""
+    """Masters that a request which is there already may be a twin of, before and after it; may hold one twice.
+
+    Bounded as at intake: of those after it the latest come first, so a very busy place may hide the next one.
+    """
     at: datetime = row["created_at"]
     around = surroundings(tx.tenant_id, pack, row, at)
     if not around.is_anywhere:
@@ -98,7 +101,7 @@ async def list_linked(tx: Tx, request_id: UUID, *, most: int) -> list[Row]:
 
 
 async def list_rejected(tx: Tx, request_id: UUID) -> list[Row]:
-    """What staff said is not the same as this request, with its id, latest first."""
+    """What staff said is not the same as this request, with its id and that of its master, latest first."""
     return await tx.rows(REJECTED, {"tenant_id": tx.tenant_id, "id": request_id})
 
 
