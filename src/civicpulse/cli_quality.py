@@ -211,11 +211,11 @@ def _show_duplicates(outcome: Outcome, *, title: str) -> None:
     for name, figures in (("attached", outcome.attached), ("attached or proposed", outcome.offered)):
         table.add_row(name, *_shares(figures), str(figures.count))
     out.print(table)
-    curve = Table(title="the curve: so many times the reach of the pack")
+    curve = Table(title="the curve: from strict to loose; 1 is the pack as it stands")
     for column in ("reach", "precision", "recall", "recall, gold", "requests"):
         curve.add_column(column, justify="right")
     for rung in outcome.curve:
-        curve.add_row(str(rung.reach), *_shares(rung.figures), str(rung.figures.count))
+        curve.add_row(rung.reach, *_shares(rung.figures), str(rung.figures.count))
     out.print(curve)
     plain = Table(title="same type, earlier, still open")
     for column in ("within", "precision", "recall", "recall, gold", "ours at that recall"):

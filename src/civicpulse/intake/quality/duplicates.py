@@ -12,23 +12,28 @@ from zoneinfo import ZoneInfo
 from civicpulse.intake.importer.mapping import read_mapping
 from civicpulse.intake.quality.figures import Counts, Figures, judge_attached, judge_links, judge_offered
 from civicpulse.intake.quality.history import History, Past, Truth, read_history, read_labels, truth_of
-from civicpulse.intake.quality.replay import Decision, replay, with_reach
+from civicpulse.intake.quality.replay import Change, Decision, replay, with_reach
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import Pack, compile_pack
 from civicpulse.places.cells import cells_around
 from civicpulse.rules.duplicates import distance_m
 
-# Multiples of the distance and time of the pack within which a report is attached at once.
-REACHES: Final = (0.03, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+# From strict to loose: the pack's rule with the distance and time of attaching multiplied, ...
+REACHES: Final = (0.02, 0.1, 0.25, 0.5, 1.0)
+# ... then different addresses attached as well, then every kind that the pack only proposes, ...
+NEIGHBOURS: Final = (2.0, 4.0)
+KINDS: Final = (8.0, 64.0)
+# ... then kinds that repeat lawfully, at one doorstep within the hour, in twice the time; and what is proposed even so.
+DOORSTEP: Final = {"dedupe": True, "radius_m": 10.0, "window_hours": 1.0}
 # What any city could write in an afternoon: same type, earlier, still open, within metres and hours.
 BASELINES: Final = ((25.0, 24.0), (50.0, 168.0), (100.0, 336.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A point of the curve: the rule with its reach multiplied, or with every proposal attached."""
+    """A point of the curve: the rule made stricter or looser, and what came of it. "1" is the pack as it stands."""
 
-    reach: float | str
+    reach: str
     figures: Figures
 
     def to_json(self) -> dict[str, Any]:
@@ -38,7 +43,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A plain rule, and the best precision of our curve at no less recall of the gold pairs (None: it is not reached)."""
+    """A plain rule, and the precision of our curve at the same recall of gold pairs (None: it does not reach so far)."""
 
     metres: float
     hours: float
@@ -145,17 +150,47 @@ def judge_duplicates(
 
 
 def _curve(history: History, pack: Pack, truth: Truth, counts: Counts) -> Iterator[Rung]:
-    for reach in REACHES:
-        decisions = replay(history.requests, pack, partial(with_reach, factor=reach))
-        yield Rung(reach, judge_attached(decisions, truth, counts))
+    """The rungs from strict to loose; each a replay of its own, but the last, which adds what the one before proposed."""
+    every_kind = partial(with_reach, neighbours=True, attach=True)
+    steps: list[tuple[str, Change]] = [
+        *((f"{reach:g}", partial(with_reach, reach=reach)) for reach in REACHES),
+        *((f"{reach:g}, neighbours", partial(with_reach, reach=reach, neighbours=True)) for reach in NEIGHBOURS),
+        *((f"{reach:g}, every kind", partial(every_kind, reach=reach)) for reach in KINDS),
+    ]
+    for name, change in steps:
+        yield Rung(name, judge_attached(replay(history.requests, pack, change), truth, counts))
+    loosest = replay(history.requests, _with_doorsteps(pack), partial(every_kind, reach=KINDS[-1], windows=2.0))
+    yield Rung("same doorstep", judge_attached(loosest, truth, counts))
+    yield Rung("and proposals", judge_offered(loosest, truth, counts))
+
+
+def _with_doorsteps(pack: Pack) -> Pack:
+    kinds = pack.document.categories
+    categories = tuple(kind if kind.dedupe else kind.model_copy(update=DOORSTEP) for kind in kinds)
+    return compile_pack(pack.document.model_copy(update={"categories": categories}))
+
+
+def precision_at(curve: Sequence[Rung], recall_gold: float) -> float | None:
+    """The precision of the curve at that recall of gold pairs, between two rungs on the line; None beyond the last."""
+    points = sorted(((rung.figures.recall_gold, rung.figures.precision) for rung in curve), key=_from_strict)
+    before = (0.0, points[0][1]) if points else (0.0, 0.0)
+    for recall, precision in points:
+        if recall >= recall_gold:
+            part = (recall_gold - before[0]) / (recall - before[0]) if recall > before[0] else 1.0
+            return before[1] + part * (precision - before[1])
+        before = (recall, precision)
+    return None
+
+
+def _from_strict(point: tuple[float, float]) -> tuple[float, float]:
+    return point[0], -point[1]
 
 
 def _baselines(history: History, truth: Truth, counts: Counts, curve: Sequence[Rung]) -> Iterator[Baseline]:
     for metres, hours in BASELINES:
         links = _plain_links(history.requests, metres, hours)
         figures = judge_links(links, len(history.requests), truth, counts)
-        ours = [rung.figures.precision for rung in curve if rung.figures.recall_gold >= figures.recall_gold]
-        yield Baseline(metres, hours, figures, max(ours, default=None))
+        yield Baseline(metres, hours, figures, precision_at(curve, figures.recall_gold))
 
 
 def _plain_links(requests: Sequence[Past], metres: float, hours: float) -> Iterator[tuple[int, int]]:

@@ -28,7 +28,11 @@ _ALWAYS_GONE: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A request of the file: what `POST /requests` would have been told, and when the city closed it (None: never)."""
+    """A request of the file: what `POST /requests` would have been told, and when the city closed it (None: never).
+
+    `kind` is the file's own type: the coarsest, which is the last that the mapping lists for the sub-category. It and the
+    channel take no part in the rule.
+    """
 
     number: str
     kind: str
@@ -90,6 +94,7 @@ def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
     unknown = sorted(mapping.category_names - pack.categories.keys())
     if unknown:
         raise QualityError(f"the mapping {mapping.name} names categories that the pack lacks: {', '.join(unknown)}")
+    zone = ZoneInfo(mapping.timezone)
     skipped = {"bad": 0, "repeated": 0, "no_place": 0}
     found: dict[str, Past] = {}
     seen: set[str] = set()
@@ -99,6 +104,9 @@ def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
         lacking = [name for name in mapping.required_columns if name in reader.missing_columns]
         if lacking:
             raise QualityError(f"{path}: there is no column {lacking[0]!r}; there are {', '.join(header)}")
+        kind_column = next(
+            (header.index(name) for name in reversed(mapping.columns.sub_category) if name in header), None
+        )
         for record in records:
             rows += 1
             try:
@@ -112,15 +120,16 @@ def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
             elif cell is None:
                 skipped["no_place"] += 1
             else:
-                found[case.external_id] = _past(case, cell, pack, ZoneInfo(mapping.timezone))
+                kind = record.fields[kind_column].strip() if kind_column is not None else case.category
+                found[case.external_id] = _past(case, cell, kind.casefold(), pack, zone)
             seen.add(case.external_id)
     return History(tuple(sorted(found.values(), key=lambda past: past.at)), rows, skipped)
 
 
-def _past(case: Case, cell: int, pack: Pack, zone: ZoneInfo) -> Past:
+def _past(case: Case, cell: int, kind: str, pack: Pack, zone: ZoneInfo) -> Past:
     return Past(
         number=case.external_id,
-        kind=(case.sub_category or case.category).casefold(),
+        kind=kind,
         category=case.category,
         sub_category=case.sub_category,
         lon=case.lon or 0.0,

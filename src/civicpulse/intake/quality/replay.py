@@ -129,6 +129,20 @@ def _candidate(master: _Master, now: Past) -> Candidate:
     )
 
 
-def with_reach(policy: DuplicatePolicy, factor: float) -> DuplicatePolicy:
-    """The policy with that many times the distance and time within which a report is attached at once."""
-    return replace(policy, attach_radius_m=policy.attach_radius_m * factor, attach_hours=policy.attach_hours * factor)
+def with_reach(
+    policy: DuplicatePolicy, reach: float, *, neighbours: bool = False, attach: bool = False, windows: float = 1.0
+) -> DuplicatePolicy:
+    """The policy with that many times the distance and time within which a report is attached at once.
+
+    With `neighbours` different addresses do not matter, with `attach` what is only proposed for its kind is attached too;
+    `windows` makes the time longer in which candidates are looked for.
+    """
+    return replace(
+        policy,
+        attach_radius_m=policy.attach_radius_m * reach,
+        attach_hours=policy.attach_hours * reach,
+        address_hours=policy.address_hours * reach,
+        neighbours=policy.neighbours or neighbours,
+        attach=policy.attach or attach,
+        window_hours=policy.window_hours * windows,
+    )
