@@ -18,6 +18,7 @@ MOST_OF_A_CELL: Final = 20
 MOST_CANDIDATES: Final = 25
 ROUNDING: Final = 1.01
 
+_cells = lru_cache(maxsize=200_000)(cells_around)  # the same places in replay after replay
 Change = Callable[[DuplicatePolicy], DuplicatePolicy]
 
 
@@ -72,7 +73,6 @@ class _Search:
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
         self._masters: dict[tuple[str, int], list[_Master]] = defaultdict(list)
-        self._cells = lru_cache(maxsize=100_000)(cells_around)
 
     def add(self, position: int, past: Past) -> None:
         """From now on it can be found."""
@@ -85,7 +85,7 @@ class _Search:
         categories = self._pack.compatible(past.category)
         if not categories:
             return []
-        for cell in self._cells(past.lon, past.lat, policy.radius_m):
+        for cell in _cells(past.lon, past.lat, policy.radius_m):
             for category in categories:
                 masters = self._masters.get((category, cell))
                 if masters:
