@@ -145,7 +145,7 @@ def test_figures_count_pairs_in_either_order_and_through_their_master() -> None:
 
 
 def test_between_two_rungs_the_curve_is_a_line() -> None:
-    curve = [Rung("a", Figures(0.8, 0, 0.4, 1)), Rung("b", Figures(0.4, 0, 0.8, 1))]
+    curve = [Rung("a", Figures(0.8, 0, 0.4, 1)), Rung("b", Figures(0.4, 0, 0.8, 1)), Rung("c", Figures(0.1, 0, 0.6, 1))]
     assert [precision_at(curve, recall) for recall in (0.4, 0.6, 0.8, 0.9)] == pytest.approx([0.8, 0.6, 0.4, None])
 
 

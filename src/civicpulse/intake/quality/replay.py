@@ -44,9 +44,10 @@ def replay(history: Sequence[Past], pack: Pack, change: Change = lambda policy: 
     A master closes when the file says so.
     """
     search = _Search(pack)
+    policies = {name: change(pack.duplicate_policy(name)) for name in pack.categories}
     decisions = []
     for position, past in enumerate(history):
-        decision = _decide(search, past, change(pack.duplicate_policy(past.category)))
+        decision = _decide(search, past, policies[past.category])
         decisions.append(decision)
         if decision.master is None:
             search.add(position, past)
