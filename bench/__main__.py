@@ -11,6 +11,7 @@ from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.inbox import inbox
 from bench.intake import intake, intake_full
+from bench.quality import quality
 from bench.reads import analytics, get, lists, search
 from bench.server import BenchError, bench_server
 from bench.session import Session
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "intake-full": intake_full,
     "import": import_file,
     "memory": memory,
+    "quality": quality,
 }
 NEEDS = {"intake-full": "intake"}
 BOSTON = Path(__file__).resolve().parents[2] / "shared" / "data" / "boston_311_2011-07_09.csv.gz"
