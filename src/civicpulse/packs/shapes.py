@@ -80,7 +80,8 @@ class Category(Shape):
     """What people can report. `names` and `keywords` are by language; `examples` are sentences as people write them;
     `recommendations` say, by language, what staff should do with such a report.
 
-    `dedupe` off: equal reports at one place are lawful repeats. `public`: shown on the public map.
+    `dedupe` off: equal reports at one place are lawful repeats. `attach` off: twins are proposed, never attached at once.
+    `neighbours` and the radii and hours: see `DuplicatePolicy`; left out, the tenant's count. `public`: on the public map.
     """
 
     id: Name
@@ -185,7 +186,7 @@ _DUPLICATES = DuplicatePolicy()
 
 
 class DuplicatesShape(Shape):
-    """The tenant's duplicate rule; a category may set its own radius and window.
+    """The tenant's duplicate rule; a category may set its own radii and hours.
 
     `llm_attach`: what is proposed is attached when a language model is sure of it (`rules.duplicates.attaches_by_opinion`).
     """

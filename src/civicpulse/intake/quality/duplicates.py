@@ -172,18 +172,26 @@ def _with_doorsteps(pack: Pack) -> Pack:
 
 def precision_at(curve: Sequence[Rung], recall_gold: float) -> float | None:
     """The precision of the curve at that recall of gold pairs, between two rungs on the line; None beyond the last."""
-    points = sorted(((rung.figures.recall_gold, rung.figures.precision) for rung in curve), key=_from_strict)
-    before = (0.0, points[0][1]) if points else (0.0, 0.0)
-    for recall, precision in points:
+    before: tuple[float, float] | None = None
+    for recall, precision in _frontier(curve):
         if recall >= recall_gold:
-            part = (recall_gold - before[0]) / (recall - before[0]) if recall > before[0] else 1.0
+            if before is None or recall == before[0]:
+                return precision
+            part = (recall_gold - before[0]) / (recall - before[0])
             return before[1] + part * (precision - before[1])
         before = (recall, precision)
     return None
 
 
-def _from_strict(point: tuple[float, float]) -> tuple[float, float]:
-    return point[0], -point[1]
+def _frontier(curve: Sequence[Rung]) -> list[tuple[float, float]]:
+    """Recall and precision of the rungs that no other beats in both, by rising recall."""
+    kept: list[tuple[float, float]] = []
+    for recall, precision in sorted(
+        ((rung.figures.recall_gold, rung.figures.precision) for rung in curve), reverse=True
+    ):
+        if not kept or precision > kept[-1][1]:
+            kept.append((recall, precision))
+    return kept[::-1]
 
 
 def _baselines(history: History, truth: Truth, counts: Counts, curve: Sequence[Rung]) -> Iterator[Baseline]:

@@ -18,6 +18,7 @@ MOST_OF_A_CELL: Final = 20
 MOST_CANDIDATES: Final = 25
 ROUNDING: Final = 1.01
 
+_cells = lru_cache(maxsize=200_000)(cells_around)  # the same places in replay after replay
 Change = Callable[[DuplicatePolicy], DuplicatePolicy]
 
 
@@ -43,9 +44,10 @@ def replay(history: Sequence[Past], pack: Pack, change: Change = lambda policy: 
     A master closes when the file says so.
     """
     search = _Search(pack)
+    policies = {name: change(pack.duplicate_policy(name)) for name in pack.categories}
     decisions = []
     for position, past in enumerate(history):
-        decision = _decide(search, past, change(pack.duplicate_policy(past.category)))
+        decision = _decide(search, past, policies[past.category])
         decisions.append(decision)
         if decision.master is None:
             search.add(position, past)
@@ -72,7 +74,6 @@ class _Search:
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
         self._masters: dict[tuple[str, int], list[_Master]] = defaultdict(list)
-        self._cells = lru_cache(maxsize=100_000)(cells_around)
 
     def add(self, position: int, past: Past) -> None:
         """From now on it can be found."""
@@ -85,7 +86,7 @@ class _Search:
         categories = self._pack.compatible(past.category)
         if not categories:
             return []
-        for cell in self._cells(past.lon, past.lat, policy.radius_m):
+        for cell in _cells(past.lon, past.lat, policy.radius_m):
             for category in categories:
                 masters = self._masters.get((category, cell))
                 if masters:
@@ -116,7 +117,7 @@ def _candidate(master: _Master, now: Past) -> Candidate:
     is_open = past.closed_at is None or past.closed_at > now.at
     return Candidate(
         id=UUID(int=master.position),
-        request_id=past.number,
+        request_id=f"{master.position:09}",  # in order of time, as the numbers are that the product gives
         lon=past.lon,
         lat=past.lat,
         created_at=past.at,
