@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from civicpulse.base.ids import new_id
 from civicpulse.base.web import TransactionRoute
 from civicpulse.rules.access import Role
 from conftest import City
@@ -69,9 +70,16 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
     assert kept.status_code == 201, kept.text
     report = await admin.post("/reports", json={"description": f"{mark} hole", "location": f"{mark} street"})
     assert report.status_code == 202, report.text
+    run_id = new_id()
+    async with city.transaction() as tx:
+        await tx.run(
+            "INSERT INTO pipeline_runs (tenant_id, id, kind, state, step, requested_by, created_at, updated_at, due_at, last_error) "
+            "VALUES (%s, %s, 'upload', 'done', 'assign', 'test', now(), now(), NULL, %s)",
+            [tx.tenant_id, run_id, mark],
+        )
     evidence_id = kept.json()["items"][0]["url"].rpartition("/")[2]
     ids = {"evidence_id": [evidence_id], "request_id": [number], "agent_id": [agent["_id"], agent["agent_code"]]}
-    ids |= {"report_id": [report.json()["id"]], "ticket_id": [number]}
+    ids |= {"report_id": [report.json()["id"]], "ticket_id": [number], "run_id": [str(run_id)]}
     return Things(ids | {"citizen_id": [citizen.json()["_id"]], "zone_id": [f"Z-{mark}"]})
 
 

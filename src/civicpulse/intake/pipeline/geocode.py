@@ -24,9 +24,7 @@ async def geocode(run: Run) -> None:
         await _ask(run, parts)
         async with run.batch() as tx:
             places = await geocode_many(tx, parts, online=run.services.geocoder, most_online=0)
-            found = [
-                {"position": row["position"], "place": place} for row, place in zip(rows, places, strict=True)
-            ]
+            found = [{"position": row["position"], "place": place} for row, place in zip(rows, places, strict=True)]
             await staging.place(tx, run.id, found)
             run.count("tickets_placed", sum(place.quality != "none" for place in places))
             run.progress.update(done=run.progress["done"] + len(rows), after=rows[-1]["position"])
