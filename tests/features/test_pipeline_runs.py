@@ -16,7 +16,7 @@ from tests_support import problem
 
 from civicpulse.base.db import Tx
 from civicpulse.intake.pipeline import analyse, assign, attachments, geocode, ingest, run_queries, runner, start
-from civicpulse.intake.pipeline.jobs import work_off_runs
+from civicpulse.intake.pipeline.jobs import open_shift, work_off_runs
 from civicpulse.intake.pipeline.run import Run
 from civicpulse.intake.pipeline.watching import watch
 from conftest import City, make_city
@@ -114,6 +114,23 @@ async def test_the_workers_job_finds_the_tenants_that_wait(centre: City, client:
     accepted = await begin(client, small())
     assert await work_off_runs(centre.services, centre.app.state.storage) >= 1
     assert (await run_of(client, accepted))["state"] == "done"
+
+
+async def test_a_worker_begins_with_each_tenant_and_ends_with_its_batches(
+    centre: City, client: httpx.AsyncClient, app: FastAPI, database_url: str
+) -> None:
+    other = await make_city(app, database_url, pack="contact_centre")
+    theirs = await other.client("dispatcher")
+    runs = [(client, await begin(client, small())), (theirs, await begin(theirs, small()))]
+    async with open_shift(centre.services, centre.app.state.storage, stopping=lambda: False) as shift:
+        assert await shift.step() >= 2
+        assert await shift.step() == 0
+    assert [(await run_of(who, run))["state"] for who, run in runs] == ["done", "done"]
+    late = await begin(client, small())
+    async with open_shift(centre.services, centre.app.state.storage, stopping=lambda: True) as shift:
+        await shift.step()
+    assert (await run_of(client, late))["state"] == "waiting"
+    await work(centre)
 
 
 async def test_process_in_the_background(centre: City, client: httpx.AsyncClient) -> None:

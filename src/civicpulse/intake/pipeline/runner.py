@@ -5,7 +5,6 @@ from typing import Final
 from uuid import UUID
 
 from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
@@ -64,7 +63,7 @@ async def run_next(
     except Stopped:
         async with services.db.transaction(tenant) as tx:
             await run_queries.give_back(tx, run.id, row["attempts"])
-    except (OperationalError, PoolTimeout):
+    except OperationalError:
         raise  # the database, not the run: it is due again when its lease ends
     except (RunFailed, Problem) as error:
         await _fail(run, str(error))
