@@ -11,6 +11,7 @@ from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.inbox import inbox
 from bench.intake import intake, intake_full
+from bench.pipeline import pipeline
 from bench.reads import analytics, get, lists, search
 from bench.server import BenchError, bench_server
 from bench.session import Session
@@ -29,6 +30,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "sweep": sweep_clocks,
     "intake-full": intake_full,
     "import": import_file,
+    "pipeline": pipeline,
     "memory": memory,
 }
 NEEDS = {"intake-full": "intake"}

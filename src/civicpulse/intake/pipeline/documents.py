@@ -61,7 +61,8 @@ def progress_document(row: Row) -> list[dict[str, Any]]:
             continue
         known = row["progress"].get(step, {})
         state = "done" if place < here or row["state"] == "done" else row["state"] if place == here else "waiting"
-        steps.append({"step": step, "state": state, "done": known.get("done", 0), "total": known.get("total")})
+        done = {name: known.get(name, default) for name, default in (("done", 0), ("total", None), ("seconds", 0.0))}
+        steps.append({"step": step, "state": state, **done})
     return steps
 
 

@@ -1,5 +1,6 @@
 """A run at work: its lease, where it stands, what it has counted. Kept with each batch, in the batch's own transaction."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Run:
     row: Row
     stopping: Callable[[], bool] = lambda: False
     faults: list[Fault] = field(default_factory=list)
+    saved: float = field(default_factory=time.monotonic)  # when it was written down last
 
     @property
     def id(self) -> UUID:
@@ -76,6 +78,7 @@ class Run:
 
     def enter(self, step: str, *, total: int | None) -> None:
         """Goes on to another step; `total` is how much it has to do, as far as that is known."""
+        self._clock()
         self.row["step"] = step
         self.row["progress"][step] = {"done": 0, "total": total}
 
@@ -98,7 +101,14 @@ class Run:
             yield tx
             await self._save(tx)
 
+    def _clock(self) -> None:
+        """The seconds that the step has taken so far, whoever worked on it."""
+        now = time.monotonic()
+        self.progress["seconds"] = round(self.progress.get("seconds", 0.0) + now - self.saved, 3)
+        self.saved = now
+
     async def _save(self, tx: Tx) -> None:
+        self._clock()
         room = max(0, MOST_FAULTS - self.row["counts"].get("errors", 0) - self.row["counts"].get("warnings", 0))
         told = [fault.to_json() for fault in self.faults[:room]]
         for fault in self.faults:
