@@ -93,8 +93,7 @@ async def _rewrite(
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:
-    tickets = next((file["name"] for file in run.row["files"] if file["field"] == "tickets"), "tickets")
     words = (
         f"{known['request_id']} is {known['status']}: its text was changed, its type, priority and manager were kept."
     )
-    run.tell([Fault(tickets, row["line"], words, "warning")])
+    run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])

@@ -62,6 +62,15 @@ class Run:
         found: str = self.row["step"]
         return found
 
+    def file(self, field: str) -> dict[str, Any] | None:
+        """The table that came in that field, or None."""
+        return next((file for file in self.row["files"] if file["field"] == field), None)
+
+    def name_of(self, field: str) -> str:
+        """What that table is called in errors: the uploaded file's own name."""
+        file = self.file(field)
+        return str(file["name"]) if file else field
+
     @property
     def progress(self) -> dict[str, Any]:
         """Of the step at hand: `done`, `total` where it is known, and what the step itself keeps."""
