@@ -287,6 +287,18 @@ async def test_requests_that_came_another_way_are_given_out_too(client: httpx.As
     assert one["assignment"]["business_unit_name"] == "Тараз"
 
 
+async def test_duplicates_follow_their_master_through_the_pipeline(client: httpx.AsyncClient) -> None:
+    first = await upload(client, small(ticket("g-1"), ticket("g-2")))
+    master, other = (one["request_id"] for one in first["tickets"])
+    merged = await client.post(f"/requests/{other}/merge", json={"other": master})
+    assert merged.status_code == 200, merged.text
+    changed = table("tickets", [ticket("g-1", "Совсем другой вопрос"), ticket("g-2")])
+    result = await upload(client, {"tickets": changed})
+    assert result["tickets_assigned"] == 1
+    assert {one["status"] for one in result["tickets"]} == {"assigned"}
+    assert [event["type"] for event in await events(client, other)][-2:] == ["followed", "followed"]
+
+
 async def test_a_pack_without_files_has_no_pipeline(city: City) -> None:
     client = await city.client("dispatcher")
     for path, sent in (("/upload", {"files": small()}), ("/process", {})):

@@ -14,6 +14,7 @@ from civicpulse.intake.pipeline.run import ACTOR, Run
 from civicpulse.intake.pipeline.writing import Writer
 from civicpulse.places.zones import zone_index
 from civicpulse.requests.bulk_assigning import ASSIGNED
+from civicpulse.requests.queries import follow_masters
 from civicpulse.triage.analysis import Analysis, ReportText
 from civicpulse.triage.analyst import analyse_batch
 from civicpulse.triage.queries import add_analyses
@@ -87,6 +88,7 @@ async def _rewrite(
             _tell_kept(run, row, known)
     if renewed:
         await ticket_queries.renew_requests(tx, renewed, **into)
+        await follow_masters(tx, ACTOR, [row["id"] for row in renewed], at=into["at"])
     if reworded:
         await ticket_queries.reword_requests(tx, reworded, at=into["at"])
     await add_files(tx, [row for row in (pair[0] for pair in pairs) if row["outcome"] != "new"], told=True)
