@@ -15,7 +15,7 @@ from pipeline_support import broken_rules, events, loads, managers_of, real_file
 from tests_support import problem
 
 from civicpulse.base.db import Tx
-from civicpulse.intake.pipeline import analyse, assign, attachments, geocode, ingest, run_queries, runner, start
+from civicpulse.intake.pipeline import analyse, assign, attachments, geocode, ingest, run, run_queries, runner, start
 from civicpulse.intake.pipeline.jobs import open_shift, work_off_runs
 from civicpulse.intake.pipeline.run import Run
 from civicpulse.intake.pipeline.watching import watch
@@ -333,6 +333,24 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
     done = await run_of(client, accepted)
     assert (done["state"], done["result"]["tickets_assigned"]) == ("done", 20)
     assert {row["assignments"] for row in await committed(centre)} == {1}
+
+
+async def test_a_batch_that_takes_long_keeps_its_lease(
+    centre: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = await begin(client, small())
+    monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.02)
+    original = analyse.analyse_batch
+
+    async def slow(*given: Any) -> Any:
+        await hurry(centre)
+        await asyncio.sleep(0.3)
+        assert await work(centre) == 0, "nobody else takes it"
+        return await original(*given)
+
+    monkeypatch.setattr(analyse, "analyse_batch", slow)
+    await work(centre)
+    assert (await run_of(client, accepted))["state"] == "done"
 
 
 async def test_a_run_that_kills_its_worker_again_and_again_is_given_up_and_visible(

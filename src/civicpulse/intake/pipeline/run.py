@@ -1,11 +1,14 @@
 """A run at work: its lease, where it stands, what it has counted. Kept with each batch, in the batch's own transaction."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
+
+from psycopg import OperationalError
 
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
@@ -19,7 +22,8 @@ from civicpulse.packs.model import Pack
 from civicpulse.rules.access import Role
 
 STEPS: Final = ("ingest", "attachments", "geocode", "analyse", "assign")
-LEASE_SECONDS: Final = 180.0
+LEASE_SECONDS: Final = 45.0
+HEARTBEAT_SECONDS: Final = 15.0
 MOST_FAULTS: Final = 1_000  # kept with a run; all of them are counted
 MOST_TICKETS: Final = 1_000  # in an answer
 ACTOR: Final = Actor(Role.SYSTEM, "pipeline")
@@ -109,6 +113,25 @@ class Run:
         async with self.services.db.transaction(self.tenant) as tx:
             yield tx
             await self._save(tx)
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Keeps the lease while the block works, however long one batch of it takes."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        held = True
+        while held:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with suppress(OperationalError):  # the next beat may reach the database again
+                async with self.services.db.transaction(self.tenant) as tx:
+                    attempt = self.row["attempts"]
+                    held = await run_queries.keep_alive(tx, self.id, attempt, lease_seconds=LEASE_SECONDS)
 
     def _clock(self) -> None:
         """The seconds that the step has taken so far, whoever worked on it."""

@@ -44,6 +44,12 @@ UPDATE pipeline_runs SET step = %(step)s, progress = %(progress)s, counts = %(co
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
 """
 
+# While a batch takes long, such as one that a language model reads.
+KEEP_ALIVE = """
+UPDATE pipeline_runs SET due_at = now() + make_interval(secs => %(lease)s)
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
+"""
+
 END = """
 UPDATE pipeline_runs SET state = %(state)s, due_at = NULL, last_error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
@@ -105,6 +111,12 @@ async def save(
     values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "lease": lease_seconds, "at": at}
     stored = {name: Jsonb(value) for name, value in state.items() if isinstance(value, dict | list)}
     return await tx.run(SAVE, values | state | stored | {"ticket_ids": state["ticket_ids"]}) == 1
+
+
+async def keep_alive(tx: Tx, run_id: UUID, attempt: int, *, lease_seconds: float) -> bool:
+    """Prolongs the lease between two batches; False when it is somebody else's now."""
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "lease": lease_seconds}
+    return await tx.run(KEEP_ALIVE, values) == 1
 
 
 async def end(tx: Tx, run_id: UUID, attempt: int, *, state: str, error: str | None, at: datetime) -> bool:
