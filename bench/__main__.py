@@ -13,6 +13,7 @@ from bench.explain import explain
 from bench.imports import import_file, memory
 from bench.inbox import inbox
 from bench.intake import intake, intake_full
+from bench.pipeline import pipeline
 from bench.quality import quality
 from bench.quality_analysis import analysis_quality
 from bench.reads import analytics, get, lists, search
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "scores": scores,
     "intake-full": intake_full,
     "import": import_file,
+    "pipeline": pipeline,
     "analysis": analysis,
     "quality-analysis": analysis_quality,
     "memory": memory,

@@ -90,14 +90,14 @@ class Server:
         """A connection as the database's owner, in autocommit."""
         return psycopg.connect(self.url, autocommit=True)
 
-    def city(self, slug: str) -> City:
-        """The tenant called `slug`, made at the first call with the civic pack and the 20 zones."""
+    def city(self, slug: str, *, pack: str = "civic") -> City:
+        """The tenant called `slug`, made at the first call with that pack and the 20 zones."""
         if slug not in self.cities:
-            self.cities[slug] = asyncio.run(self._make_city(slug))
+            self.cities[slug] = asyncio.run(self._make_city(slug, pack))
         return self.cities[slug]
 
-    async def _make_city(self, slug: str) -> City:
-        document = read_pack("civic").model_dump(mode="json")
+    async def _make_city(self, slug: str, pack: str) -> City:
+        document = read_pack(pack).model_dump(mode="json")
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as owner:
             await create_tenant(owner, slug=slug, name=slug, kind="city", pack_document=document)
         file = self.folder / "zones.geojson"

@@ -1,4 +1,4 @@
-"""The worker: drains the outbox and the inbox of reports all the time and runs the timetable of periodic jobs (Procrastinate).
+"""The worker: drains the outbox, the inbox and the pipeline all the time and runs the timetable of periodic jobs (Procrastinate).
 
 Any number may run against one database: batches are taken with SKIP LOCKED, and a periodic job is queued once however
 many workers ask for it.
@@ -22,7 +22,7 @@ from civicpulse.base.services import Services, open_services
 from civicpulse.base.timetable import EVERY_MINUTE, EVERY_QUARTER_HOUR, HOURLY, PeriodicJob
 from civicpulse.insight.jobs import fold_all, measure_sla, score_tenants
 from civicpulse.intake.inbox.jobs import open_desk
-from civicpulse.intake.pipeline.jobs import work_off_runs
+from civicpulse.intake.pipeline.jobs import open_shift
 from civicpulse.notify.deliver import deliver_all
 from civicpulse.reactions import reactions_for
 from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
@@ -65,8 +65,13 @@ def _register(jobs: App, services: Services, entry: PeriodicJob) -> None:
 
 async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
     """Works until `stop` is set, then finishes what it holds."""
-    async with open_services(settings) as services, open_desk(services) as desk, _jobs(services):
-        sender, storage = build_sender(settings), Storage(settings.storage_url)
+    async with (
+        open_services(settings) as services,
+        open_desk(services) as desk,
+        open_shift(services, Storage(settings.storage_url), stopping=stop.is_set) as shift,
+        _jobs(services),
+    ):
+        sender = build_sender(settings)
         reactions = reactions_for(settings)
 
         async def outbox() -> int:
@@ -82,7 +87,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
             return await desk.step()
 
         async def pipeline() -> int:
-            return await work_off_runs(services, storage, stopping=stop.is_set)
+            return await shift.step()
 
         async def opinions() -> int:
             return await give_opinions(services)

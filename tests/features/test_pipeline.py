@@ -109,14 +109,14 @@ async def test_a_ticket_is_a_request_with_its_trail(centre: City, client: httpx.
     assert one["assignment"]["business_unit_name"] == "Тараз"
     assert one["assignment"]["reason"].startswith("Ближайший к клиенту офис — Тараз (0 км)")
     trail = await events(client, one["request_id"])
-    assert [(event["seq"], event["type"], event["actor_type"]) for event in trail] == [
+    assert [(event["seq"], event["type"], event["by"]["actor_type"]) for event in trail] == [
         (1, "created", "system"),
         (2, "assigned", "system"),
     ]
     assert trail[1]["meta"]["reason"] == one["assignment"]["reason"]
     assert all(word not in str(trail) for word in ("Женский", "1990", "счёт", "Толе би", "g-1"))
     document = (await client.get(f"/requests/{one['request_id']}")).json()
-    assert document["sla"]["policy_id"]
+    assert document["sla"]["due_at"]
     async with centre.transaction() as tx:
         waiting = await tx.rows(
             "SELECT type FROM outbox WHERE tenant_id = %s AND subject_id = %s", [tx.tenant_id, one["id"]]
@@ -177,7 +177,9 @@ async def test_a_pack_may_keep_a_type_from_everybody(app: FastAPI, database_url:
 
 async def test_a_changed_ticket_loses_its_analysis_and_assignment_and_gets_new_ones(client: httpx.AsyncClient) -> None:
     first = await upload(client, small(ticket("g-1"), ticket("g-2")))
-    changed = ticket("g-1", "I want to close my account, please call me back", town="Алматы", segment="VIP")
+    changed = ticket(
+        "g-1", "How do I open a brokerage account and which documents do I need?", town="Алматы", segment="VIP"
+    )
     result = await upload(client, {"tickets": table("tickets", [changed, ticket("g-2")])})
     assert (result["tickets_changed"], result["tickets_unchanged"], result["tickets_analyzed"]) == (1, 1, 1)
     before, after = first["tickets"][0], result["tickets"][0]
@@ -283,6 +285,18 @@ async def test_requests_that_came_another_way_are_given_out_too(client: httpx.As
     assert (await client.post("/process")).json()["tickets_assigned"] == 1
     one = (await client.get(f"/tickets/{made.json()['request_id']}")).json()
     assert one["assignment"]["business_unit_name"] == "Тараз"
+
+
+async def test_duplicates_follow_their_master_through_the_pipeline(client: httpx.AsyncClient) -> None:
+    first = await upload(client, small(ticket("g-1"), ticket("g-2")))
+    master, other = (one["request_id"] for one in first["tickets"])
+    merged = await client.post(f"/requests/{other}/merge", json={"other": master})
+    assert merged.status_code == 200, merged.text
+    changed = table("tickets", [ticket("g-1", "Совсем другой вопрос"), ticket("g-2")])
+    result = await upload(client, {"tickets": changed})
+    assert result["tickets_assigned"] == 1
+    assert {one["status"] for one in result["tickets"]} == {"assigned"}
+    assert [event["type"] for event in await events(client, other)][-2:] == ["followed", "followed"]
 
 
 async def test_a_pack_without_files_has_no_pipeline(city: City) -> None:

@@ -18,9 +18,9 @@ from civicpulse.requests.distributing import (
     candidates_json,
     distribute_requests,
     failures_json,
-    lock_assigning,
     steps_json,
 )
+from civicpulse.requests.queries import follow_masters
 from civicpulse.rules.distribution import Distribution
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.workflow import decide_transition
@@ -110,12 +110,13 @@ async def assign_queued(tx: Tx, actor: Actor, pack: Pack, ids: Sequence[UUID]) -
     The same decisions, rows and events as of `auto_assign` one after the other, highest priority first. Takes the
     tenant's assign lock. Raises RuleRefused when the pack's workflow does not let the machine assign.
     """
-    await lock_assigning(tx)
+    # The rows before the tenant's lock, as whoever assigns by hand takes them: the other way round two wait for each other.
     locked = await tx.rows(LOCK_QUEUED, {"tenant_id": tx.tenant_id, "ids": list(ids), "initial": pack.workflow.initial})
     if not locked:
         return []
     state = _target(pack)
     decided = await distribute_requests(tx, pack, [row["id"] for row in locked])
+    now = clock.now()
     values = {
         "tenant_id": tx.tenant_id,
         "rows": _rows(decided),
@@ -123,13 +124,15 @@ async def assign_queued(tx: Tx, actor: Actor, pack: Pack, ids: Sequence[UUID]) -
         "initial": pack.workflow.initial,
         "status": ASSIGNED,
         "state_category": state,
-        "at": clock.now(),
+        "at": now,
         "by": actor.key,
         "actor_type": actor.type,
         "actor_id": actor.id,
     }
     await tx.run(WRITE, values)
-    return [decision.ticket_id for decision in decided if decision.manager_id is not None]
+    assigned = [decision.ticket_id for decision in decided if decision.manager_id is not None]
+    await follow_masters(tx, actor, assigned, at=now)
+    return assigned
 
 
 async def count_managers(tx: Tx) -> int:

@@ -43,7 +43,7 @@ class Change:
         for number, (type, meta) in enumerate(self.events, before + 1):
             await record(self.tx, self.actor, subject_id=self.row["id"], seq=number, type=type, at=self.at, meta=meta)
         if "status" in self.columns and self.row["master_id"] is None:
-            await queries.follow_master(self.tx, self.actor, self.row["id"], at=self.at)
+            await queries.follow_masters(self.tx, self.actor, [self.row["id"]], at=self.at)
         self.row |= {"version": self.row["version"] + 1, "event_seq": before + len(self.events), "updated_at": self.at}
         return self.row
 

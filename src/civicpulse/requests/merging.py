@@ -89,7 +89,7 @@ async def attach(
     await change.apply()
     if below:
         await queries.move_along(tx, actor, below, master=master, along_with=duplicate, at=at)
-        await queries.follow_master(tx, actor, master["id"], at=at)
+        await queries.follow_masters(tx, actor, [master["id"]], at=at)
     await tell_master(tx, actor, master, type="duplicate_added", duplicate=duplicate["request_id"], at=at)
     return change.row
 

@@ -114,7 +114,7 @@ def _update_statement(columns: tuple[str, ...]) -> sql.Composed:
     return sql.Composed([sql.SQL(composed.as_string())])
 
 
-FOLLOW_MASTER = """
+FOLLOW_MASTERS = """
 WITH moved AS (
     UPDATE requests d SET status = m.status, state_category = m.state_category, triaged_at = m.triaged_at, assigned_at = m.assigned_at,
         in_progress_at = m.in_progress_at, resolved_at = m.resolved_at, closed_at = m.closed_at, updated_at = %(at)s,
@@ -123,7 +123,7 @@ WITH moved AS (
         disputed = d.disputed AND (m.state_category IN ('resolved', 'closed') OR d.state_category NOT IN ('resolved', 'closed')),
         version = d.version + 1, event_seq = d.event_seq + 1
     FROM requests m
-    WHERE m.tenant_id = %(tenant_id)s AND m.id = %(master_id)s
+    WHERE m.tenant_id = %(tenant_id)s AND m.id = ANY(%(master_ids)s)
       AND d.tenant_id = m.tenant_id AND d.master_id = m.id AND d.status <> m.status
     RETURNING d.tenant_id, d.id, d.event_seq, d.status, m.request_id
 ), told AS (
@@ -137,16 +137,16 @@ INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_
 """
 
 
-async def follow_master(tx: Tx, actor: Actor, master_id: UUID, *, at: Any) -> int:
-    """Moves the duplicates of a master to its state, each with an event of its own; how many moved."""
+async def follow_masters(tx: Tx, actor: Actor, master_ids: list[UUID], *, at: Any) -> int:
+    """Moves the duplicates of masters to their master's state, each with an event of its own; how many moved."""
     values = {
         "tenant_id": tx.tenant_id,
-        "master_id": master_id,
+        "master_ids": master_ids,
         "at": at,
         "actor_type": actor.type,
         "actor_id": actor.id,
     }
-    return await tx.run(FOLLOW_MASTER, values)
+    return await tx.run(FOLLOW_MASTERS, values)
 
 
 ADD_EVIDENCE = """

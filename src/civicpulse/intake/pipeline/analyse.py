@@ -14,6 +14,7 @@ from civicpulse.intake.pipeline.run import ACTOR, Run
 from civicpulse.intake.pipeline.writing import Writer
 from civicpulse.places.zones import zone_index
 from civicpulse.requests.bulk_assigning import ASSIGNED
+from civicpulse.requests.queries import follow_masters
 from civicpulse.triage.analysis import Analysis, ReportText
 from civicpulse.triage.analyst import analyse_batch
 from civicpulse.triage.queries import add_analyses
@@ -87,14 +88,14 @@ async def _rewrite(
             _tell_kept(run, row, known)
     if renewed:
         await ticket_queries.renew_requests(tx, renewed, **into)
+        await follow_masters(tx, ACTOR, [row["id"] for row in renewed], at=into["at"])
     if reworded:
         await ticket_queries.reword_requests(tx, reworded, at=into["at"])
     await add_files(tx, [row for row in (pair[0] for pair in pairs) if row["outcome"] != "new"], told=True)
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:
-    tickets = next((file["name"] for file in run.row["files"] if file["field"] == "tickets"), "tickets")
     words = (
         f"{known['request_id']} is {known['status']}: its text was changed, its type, priority and manager were kept."
     )
-    run.tell([Fault(tickets, row["line"], words, "warning")])
+    run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])

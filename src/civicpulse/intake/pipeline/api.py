@@ -126,9 +126,9 @@ async def get_runs(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Newest first."""
+    """Newest first, without their errors."""
     rows, next_cursor = await run_queries.list_runs(caller.tx, state=state, limit=limit, cursor=cursor)
-    return Json(page([run_document(row) for row in rows], next_cursor))
+    return Json(page([run_document(row, brief=True) for row in rows], next_cursor))
 
 
 async def _known(caller: Caller, run_id: UUID) -> Row:

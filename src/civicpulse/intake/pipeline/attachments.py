@@ -54,7 +54,6 @@ async def _next(run: Run) -> list[Row]:
 
 def _join(run: Run, rows: Sequence[Row], files: Mapping[str, Row], copies: list[tuple[str, str]]) -> list[Row]:
     """The rows that get files, with their evidence; `copies` (from, to) are made of files that several rows name."""
-    tickets = next(file["name"] for file in run.row["files"] if file["field"] == "tickets")
     joined = list[Row]()
     for row in rows:
         evidence = list[Row]()
@@ -62,7 +61,7 @@ def _join(run: Run, rows: Sequence[Row], files: Mapping[str, Row], copies: list[
             file, has = files.get(name), row["has"].get(name, ())
             if file is None and not has:
                 words = f"The attachment “{name}” that this row names did not come."
-                run.tell([Fault(tickets, row["line"], words, "warning", "attachment")])
+                run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning", "attachment")])
             if file is not None and file["sha256"] not in has:
                 evidence.append(_evidence(run, name, file, copies))
         if evidence:

@@ -27,13 +27,18 @@ def result_document(row: Row) -> dict[str, Any]:
         "run_id": row["id"],
         "state": row["state"],
         **{name: counts.get(name, 0) for name in COUNTS},
+        "error_count": counts.get("errors", 0),
+        "warning_count": counts.get("warnings", 0),
         "errors": errors,
         "errors_truncated": told > MOST_FAULTS,
     }
 
 
-def run_document(row: Row) -> dict[str, Any]:
-    """A run with its progress, step by step."""
+def run_document(row: Row, *, brief: bool = False) -> dict[str, Any]:
+    """A run with its progress, step by step; a brief one only counts its errors."""
+    result = result_document(row)
+    if brief:
+        del result["errors"]
     return {
         "run_id": row["id"],
         "kind": row["kind"],
@@ -48,7 +53,7 @@ def run_document(row: Row) -> dict[str, Any]:
         "finished_at": row["finished_at"],
         "files": [{name: file[name] for name in ("field", "name", "bytes", "sha256")} for file in row["files"]],
         "options": row["options"],
-        "result": result_document(row),
+        "result": result,
         "links": links_of(row),
     }
 
@@ -61,7 +66,8 @@ def progress_document(row: Row) -> list[dict[str, Any]]:
             continue
         known = row["progress"].get(step, {})
         state = "done" if place < here or row["state"] == "done" else row["state"] if place == here else "waiting"
-        steps.append({"step": step, "state": state, "done": known.get("done", 0), "total": known.get("total")})
+        done = {name: known.get(name, default) for name, default in (("done", 0), ("total", None), ("seconds", 0.0))}
+        steps.append({"step": step, "state": state, **done})
     return steps
 
 

@@ -47,7 +47,7 @@ async def _offices(run: Run) -> None:
             words = (
                 f"The office “{name}” was not found on the map: it is nobody's nearest. Write its town in the address."
             )
-            run.tell([Fault("business_units", None, words, "warning")])
+            run.tell([Fault(run.name_of("business_units"), None, words, "warning")])
         run.progress["offices"] = True
 
 

@@ -66,15 +66,11 @@ async def _take_up(run: Run) -> None:
 
 async def _read(run: Run, field: str) -> list[Record] | None:
     """All records of one of the small files; None when it did not come."""
-    file = _file(run, field)
+    file = run.file(field)
     if file is None:
         return None
     async with fetched(run.storage, file) as local:
         return await asyncio.to_thread(list, records(local, layout_from_json(file["layout"])))
-
-
-def _file(run: Run, field: str) -> dict[str, Any] | None:
-    return next((file for file in run.row["files"] if file["field"] == field), None)
 
 
 async def _staff(run: Run) -> None:
@@ -88,13 +84,8 @@ async def _staff(run: Run) -> None:
         run.progress["staff"] = True
 
 
-def _named(run: Run, field: str) -> str:
-    file = _file(run, field)
-    return file["name"] if file else field
-
-
 async def _put_offices(run: Run, tx: Tx, found: Sequence[Record]) -> None:
-    reader = RowReader(run.pack, _named(run, "business_units"))
+    reader = RowReader(run.pack, run.name_of("business_units"))
     known = {plain_word(row["name"]): row["name"] for row in await list_offices(tx)}
     drafts: dict[str, OfficeDraft] = {}
     for record in found:
@@ -114,7 +105,7 @@ async def _put_offices(run: Run, tx: Tx, found: Sequence[Record]) -> None:
 
 
 async def _put_managers(run: Run, tx: Tx, found: Sequence[Record]) -> None:
-    reader = RowReader(run.pack, _named(run, "managers"))
+    reader = RowReader(run.pack, run.name_of("managers"))
     offices = {plain_word(row["name"]): row["id"] for row in await list_offices(tx)}
     drafts: dict[tuple[str, Any], ManagerDraft] = {}
     for record in found:
@@ -139,7 +130,7 @@ async def _put_managers(run: Run, tx: Tx, found: Sequence[Record]) -> None:
 
 async def _tickets(run: Run) -> None:
     """Streams the tickets' file; `done` rows of it are taken in already."""
-    file = _file(run, "tickets")
+    file = run.file("tickets")
     assert file is not None, "an upload has tickets"
     async with fetched(run.storage, file) as local:
         found = records(local, layout_from_json(file["layout"]))

@@ -177,14 +177,22 @@ def records(file: IO[bytes], layout: Layout) -> Iterator[Record]:
 
 def _is_lone_quote(taken: Sequence[str], cells: Sequence[str], layout: Layout) -> bool:
     """Whether a quote opened a cell that nobody closed; then the line stands for itself."""
-    if len(cells) == layout.width or not taken or len(taken[0]) > LONGEST_LINE:
+    if _filled(cells) <= layout.width <= len(cells) or not taken or len(taken[0]) > LONGEST_LINE:
         return False
-    return len(taken) > 1 or taken[0].count('"') % 2 == 1
+    try:
+        next(csv.reader(taken, delimiter=layout.delimiter, strict=True))
+    except csv.Error:
+        return True
+    return False
+
+
+def _filled(cells: Sequence[str]) -> int:
+    """How many cells there are up to the last one that says something."""
+    return max((position for position, cell in enumerate(cells, 1) if cell.strip()), default=0)
 
 
 def _record(line: int, cells: Sequence[str], layout: Layout, *, lone: bool) -> Record:
-    filled = max(position for position, cell in enumerate(cells) if cell.strip()) + 1
-    fault = None
+    filled, fault = _filled(cells), None
     if filled > layout.width:
         fault = (
             f"{filled} cells under a header of {layout.width}: a text with the delimiter in it needs quotes around it"
@@ -203,5 +211,6 @@ def _text(file: IO[bytes], encoding: str) -> Iterator[Iterator[str]]:
     try:
         yield wrapper
     finally:
-        wrapper.detach()
-        file.seek(0)
+        if not file.closed:  # whoever stopped reading half-way may have closed it
+            wrapper.detach()
+            file.seek(0)

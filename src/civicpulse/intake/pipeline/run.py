@@ -1,10 +1,14 @@
 """A run at work: its lease, where it stands, what it has counted. Kept with each batch, in the batch's own transaction."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
+
+from psycopg import OperationalError
 
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
@@ -18,7 +22,8 @@ from civicpulse.packs.model import Pack
 from civicpulse.rules.access import Role
 
 STEPS: Final = ("ingest", "attachments", "geocode", "analyse", "assign")
-LEASE_SECONDS: Final = 180.0
+LEASE_SECONDS: Final = 45.0
+HEARTBEAT_SECONDS: Final = 15.0
 MOST_FAULTS: Final = 1_000  # kept with a run; all of them are counted
 MOST_TICKETS: Final = 1_000  # in an answer
 ACTOR: Final = Actor(Role.SYSTEM, "pipeline")
@@ -47,6 +52,7 @@ class Run:
     row: Row
     stopping: Callable[[], bool] = lambda: False
     faults: list[Fault] = field(default_factory=list)
+    saved: float = field(default_factory=time.monotonic)  # when it was written down last
 
     @property
     def id(self) -> UUID:
@@ -59,6 +65,15 @@ class Run:
         """The step that it is at."""
         found: str = self.row["step"]
         return found
+
+    def file(self, field: str) -> dict[str, Any] | None:
+        """The table that came in that field, or None."""
+        return next((file for file in self.row["files"] if file["field"] == field), None)
+
+    def name_of(self, field: str) -> str:
+        """What that table is called in errors: the uploaded file's own name."""
+        file = self.file(field)
+        return str(file["name"]) if file else field
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -76,6 +91,7 @@ class Run:
 
     def enter(self, step: str, *, total: int | None) -> None:
         """Goes on to another step; `total` is how much it has to do, as far as that is known."""
+        self._clock()
         self.row["step"] = step
         self.row["progress"][step] = {"done": 0, "total": total}
 
@@ -98,7 +114,33 @@ class Run:
             yield tx
             await self._save(tx)
 
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Keeps the lease while the block works, however long one batch of it takes."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        held = True
+        while held:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with suppress(OperationalError):  # the next beat may reach the database again
+                async with self.services.db.transaction(self.tenant) as tx:
+                    attempt = self.row["attempts"]
+                    held = await run_queries.keep_alive(tx, self.id, attempt, lease_seconds=LEASE_SECONDS)
+
+    def _clock(self) -> None:
+        """The seconds that the step has taken so far, whoever worked on it."""
+        now = time.monotonic()
+        self.progress["seconds"] = round(self.progress.get("seconds", 0.0) + now - self.saved, 3)
+        self.saved = now
+
     async def _save(self, tx: Tx) -> None:
+        self._clock()
         room = max(0, MOST_FAULTS - self.row["counts"].get("errors", 0) - self.row["counts"].get("warnings", 0))
         told = [fault.to_json() for fault in self.faults[:room]]
         for fault in self.faults:

@@ -14,6 +14,8 @@ from civicpulse.base.paging import decode_cursor, encode_cursor
 COLUMNS = """p.id, p.kind, p.state, p.step, p.files, p.options, p.progress, p.counts, p.errors, p.ticket_ids, p.last_error,
 p.requested_by, p.attempts, p.created_at, p.started_at, p.updated_at, p.finished_at"""
 
+BRIEF = COLUMNS.replace("p.errors", "'[]'::jsonb AS errors").replace("p.ticket_ids", "'{}'::uuid[] AS ticket_ids")
+
 ADD = """
 INSERT INTO pipeline_runs (tenant_id, id, kind, step, files, options, counts, errors, requested_by, created_at, updated_at, due_at)
 VALUES (%(tenant_id)s, %(id)s, %(kind)s, 'ingest', %(files)s, %(options)s, %(counts)s, %(errors)s, %(by)s, %(at)s, %(at)s,
@@ -42,6 +44,12 @@ UPDATE pipeline_runs SET step = %(step)s, progress = %(progress)s, counts = %(co
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
 """
 
+# While a batch takes long, such as one that a language model reads.
+KEEP_ALIVE = """
+UPDATE pipeline_runs SET due_at = now() + make_interval(secs => %(lease)s)
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
+"""
+
 END = """
 UPDATE pipeline_runs SET state = %(state)s, due_at = NULL, last_error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
@@ -59,8 +67,9 @@ WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'failed'
 
 GET = f"SELECT {COLUMNS} FROM pipeline_runs p WHERE p.tenant_id = %(tenant_id)s AND p.id = %(id)s"
 
+# A thousand errors of each would be a heavy page.
 LIST = f"""
-SELECT {COLUMNS} FROM pipeline_runs p
+SELECT {BRIEF} FROM pipeline_runs p
 WHERE p.tenant_id = %(tenant_id)s AND (%(state)s::text IS NULL OR p.state = %(state)s)
   AND (%(after_at)s::timestamptz IS NULL OR (p.created_at, p.id) < (%(after_at)s, %(after_id)s::uuid))
 ORDER BY p.created_at DESC, p.id DESC LIMIT %(limit)s
@@ -104,6 +113,12 @@ async def save(
     return await tx.run(SAVE, values | state | stored | {"ticket_ids": state["ticket_ids"]}) == 1
 
 
+async def keep_alive(tx: Tx, run_id: UUID, attempt: int, *, lease_seconds: float) -> bool:
+    """Prolongs the lease between two batches; False when it is somebody else's now."""
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "lease": lease_seconds}
+    return await tx.run(KEEP_ALIVE, values) == 1
+
+
 async def end(tx: Tx, run_id: UUID, attempt: int, *, state: str, error: str | None, at: datetime) -> bool:
     """The run is done, or has failed with that error; False when the lease is somebody else's now."""
     values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "state": state, "error": error, "at": at}
@@ -126,7 +141,7 @@ async def find_run(tx: Tx, run_id: UUID) -> Row | None:
 
 
 async def list_runs(tx: Tx, *, state: str | None, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    """One page of runs, newest first, and the cursor of the next."""
+    """One page of runs without their errors, newest first, and the cursor of the next."""
     at, key = decode_cursor(cursor, SORT, (datetime, UUID)) if cursor is not None else (None, None)
     values = {"tenant_id": tx.tenant_id, "state": state, "after_at": at, "after_id": key, "limit": limit + 1}
     rows = await tx.rows(LIST, values)

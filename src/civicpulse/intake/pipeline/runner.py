@@ -57,7 +57,8 @@ async def run_next(
     try:
         if row["attempts"] > MOST_TRIES:
             raise RunFailed(CUT_OFF)
-        await _work(run)
+        async with run.alive():
+            await _work(run)
     except LostLease:
         log.warning("pipeline_lease_lost", tenant=tenant.slug, run=str(run.id))
     except Stopped:

@@ -45,5 +45,5 @@ async def watch(services: Services, tenant: Tenant, run_id: UUID) -> AsyncIterat
 
 def _event(name: str, row: Row) -> bytes:
     """JSON by orjson has no line breaks, which would end the data."""
-    data = orjson.dumps(run_document(row), option=orjson.OPT_UTC_Z)
+    data = orjson.dumps(run_document(row, brief=not is_over(row)), option=orjson.OPT_UTC_Z)
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
