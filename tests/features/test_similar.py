@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 
 from civicpulse.base import clock
 from civicpulse.cli import app as cli
+from civicpulse.packs.loader import read_pack
+from civicpulse.packs.model import compile_pack
 from civicpulse.triage.twins.pairs import decisions
 from conftest import City
 
@@ -167,10 +169,10 @@ async def test_what_is_merged_is_linked_and_not_a_candidate(city) -> None:
 
 async def test_time_and_state_bound_the_candidates(city) -> None:
     admin = await city.client("admin")
-    now = datetime.now(UTC)
-    with clock.at(now - timedelta(days=8)):
+    window, now = compile_pack(read_pack("civic")).duplicate_policy("pothole").window_hours, datetime.now(UTC)
+    with clock.at(now - timedelta(hours=1.2 * window)):
         (old,) = await near_by(admin, 1)
-    with clock.at(now - timedelta(days=3)):
+    with clock.at(now - timedelta(hours=0.6 * window)):
         (middle,) = await near_by(admin, 1, step=0, lon=-74.0004)
     with clock.at(now):
         (new,) = await near_by(admin, 1, lon=-74.0008)

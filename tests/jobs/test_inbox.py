@@ -389,14 +389,22 @@ async def test_a_fault_of_the_database_is_nobodys_try_and_one_of_a_statement_is(
 
 
 def test_what_may_be_twins_is_settled_in_order() -> None:
-    def report(**changes: Any) -> dict[str, Any]:
-        return {"location": None} | changes
-
-    point, words = {"coordinates": [-74.0, 40.71]}, "Library"
-    pairs = [(report(location=where, n=n), ValueError()) for n in range(20) for where in (point, words, None)]
-    found = jobs.lanes(pairs)  # type: ignore[arg-type]
-    assert sum(map(len, found)) == 60
-    for where in (point, words, None):
-        (lane,) = [lane for lane in found if any(row["location"] == where for row, _ in lane)]
-        numbers = [row["n"] for row, _ in lane if row["location"] == where]
+    """At one point, at one place however it is said, or of one asset; what names no place is nobody's twin."""
+    point, lift = {"coordinates": [-74.0, 40.71]}, {"location": None, "asset_id": "LIFT-1"}
+    kinds = [
+        [{"location": point}],
+        [{"location": "Library, 2nd floor"}, {"location": "2 floor of the library"}],
+        [lift],
+    ]
+    made = [
+        {"asset_id": None, "id": 100 * n + kind, "n": n, "kind": kind} | says[n % len(says)]
+        for n in range(20)
+        for kind, says in enumerate([*kinds, [{"location": None}]])
+    ]
+    found = jobs.lanes([(report, ValueError()) for report in made])  # type: ignore[arg-type]
+    assert sum(map(len, found)) == 80
+    for kind in range(len(kinds)):
+        (lane,) = [lane for lane in found if any(row["kind"] == kind for row, _ in lane)]
+        numbers = [row["n"] for row, _ in lane if row["kind"] == kind]
         assert numbers == sorted(numbers)
+    assert len([lane for lane in found if any(row["kind"] == len(kinds) for row, _ in lane)]) > 1

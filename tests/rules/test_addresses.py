@@ -102,6 +102,7 @@ def test_a_key_is_its_own_key(text: str) -> None:
         ("Hartwell Library, 2nd floor", "@2 fl hartwell library"),
         ("on the second floor of the Hartwell Library", "@2 fl hartwell library"),
         ("Library, floor 3", "@3 fl library"),
+        ("2 floor of the library", "@2 fl library"),
         ("Room 204, Science Hall", "@204 hall rm science"),
         ("Библиотека, комната 5", "@5 библиотека комната"),
         ("Main St", None),
@@ -123,4 +124,4 @@ def test_a_place_may_be_called_by_its_name(text: str | None, key: str | None) ->
 @given(st.text(max_size=60))
 def test_a_name_is_never_taken_for_a_street_address(text: str) -> None:
     key, address = place_key(text), address_key(text)
-    assert key == address if address is not None else key is None or key.startswith(NAMED)
+    assert key in (None, address) or key.startswith(NAMED)

@@ -168,6 +168,7 @@ def a_placeless_report(**changes: object) -> Report:
         ({"address_key": "@2 fl library", "category": "sidewalk_damage"}, "proposed"),
         ({"address_key": "@2 fl library", "asset_id": "LIFT-2"}, "proposed"),
         ({"address_key": "@2 fl library", "hours": 169}, "new"),
+        ({"address_key": "@2 fl library", "hours": 100}, "proposed"),
         ({"address_key": "@2 fl library", "is_open": False, "closed_at": NOON}, "proposed"),
         ({"address_key": "@3 fl library"}, "new"),
         ({"address_key": None}, "new"),
@@ -178,7 +179,8 @@ def a_placeless_report(**changes: object) -> Report:
     ],
 )
 def test_without_coordinates_asset_or_address_and_words_decide(candidate: dict[str, object], outcome: str) -> None:
-    judgement = judge(a_placeless_report(), [a_candidate(**(NOWHERE | candidate))], POLICY)
+    policy = replace(POLICY, address_hours=72)
+    judgement = judge(a_placeless_report(), [a_candidate(**(NOWHERE | candidate))], policy)
     assert judgement.outcome == outcome
     for match in (judgement.master, *judgement.proposed):
         assert match is None or (match.score.distance, match.score.distance_m) == (0, None)

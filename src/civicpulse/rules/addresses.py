@@ -105,9 +105,12 @@ def place_key(text: str | None) -> str | None:
     words such as "outside", name no place.
     """
     key = address_key(text)
-    if key is not None or text is None:
-        return key
+    if text is None:
+        return None
     said = [_ORDINAL_WORDS.get(word, word) for word in _words(_fold(text))]
+    is_floor = len(said) > 1 and _is_house(said[0]) and said[1] in _UNIT_WORDS  # "2 floor" is no house number
+    if key is not None and not is_floor:
+        return key
     words = sorted({word for word in said if word not in _FILLING_WORDS})
     names = [word for word in words if _is_name(word) and not _is_house(word) and word not in _VAGUE_WORDS]
     is_street = bool(_TYPE_WORDS & set(words))

@@ -244,10 +244,10 @@ def _is_certain(report: Report, candidate: Candidate, score: Score, policy: Dupl
         return True
     if report.asset_id and candidate.asset_id:
         return False  # two lamp posts may stand 15 m apart: known, different assets are different faults
-    if score.distance_m is None:
-        return True
     if _same_address(report, candidate) and score.hours <= policy.address_hours:
         return True
+    if score.distance_m is None:
+        return False
     # Next door is another place, unless both were put on one point.
     apart = _known_apart(report, candidate) and not policy.neighbours
     radius = min(policy.attach_radius_m, SAME_POINT_M) if apart else policy.attach_radius_m
