@@ -213,6 +213,8 @@ async def test_a_fold_changes_no_figure_and_a_second_one_finds_nothing(city: Cit
 
 
 async def test_the_worker_folds_every_tenant(city: City, other_city: City) -> None:
+    while await fold_all(city.services):  # what other tests have left takes several rounds
+        pass
     await filled(city, 10, folded=False)
     await filled(other_city, 5, folded=False)
     assert await fold_all(city.services) == 0
