@@ -180,7 +180,7 @@ def _noticed(rng: Random, category: str, place: Place, at: datetime) -> Iterator
     if rng.random() >= kind.noticed:
         return
     for _ in range(1 + min(6, int(rng.expovariate(0.9)))):
-        later = at + timedelta(minutes=rng.lognormvariate(math.log(240), 1.4))
+        later = at + timedelta(minutes=rng.lognormvariate(math.log(60), 1.6))  # half of them within the hour
         if rng.random() < 0.72:
             seen = place.moved(rng, 14)
         else:
