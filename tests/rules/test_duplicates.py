@@ -93,7 +93,7 @@ def test_distance_time_address_and_state_decide_the_outcome(candidate: Candidate
         (a_candidate(address_key="14 elm st", metres=0), {}, "attached"),  # two names of one point
         (a_candidate(address_key=None, metres=10), {}, "attached"),
         (a_candidate(address_key="12 elm st"), {"attach": False}, "proposed"),
-        (a_candidate(asset_id="POLE-7"), {"attach": False}, "proposed"),
+        (a_candidate(asset_id="POLE-7"), {"attach": False}, "attached"),  # the number on it says that it is the same
         (a_candidate(asset_id="POLE-7", address_key="14 elm st", metres=50, hours=160), {}, "attached"),
     ],
 )

@@ -42,9 +42,9 @@ LEAST_OPINION_TOTAL = 0.5  # what a language model is sure of must not look unli
 class DuplicatePolicy:
     """Radii in metres, windows in hours: who is looked at, who is attached at once, how many are proposed.
 
-    `attach_hours` counts within `attach_radius_m`, `address_hours` for an equal address. With `attach` off nothing is
-    attached at once: several things of the kind may lie at one address. With `neighbours` on, a thing is seen from
-    several houses: known, different addresses within the radius may be one place.
+    `attach_hours` counts within `attach_radius_m`, `address_hours` for an equal address. With `attach` off only an
+    equal asset is attached at once: several things of the kind may lie at one address. With `neighbours` on, a thing is
+    seen from several houses: known, different addresses within the radius may be one place.
     """
 
     radius_m: float = 100
@@ -202,7 +202,8 @@ def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Mat
     if not _is_about_the_same_place(report, candidate, metres, policy):
         return None
     score = _score(report, candidate, metres=metres, hours=hours)
-    attachable = policy.attach and candidate.is_open and _is_certain(report, candidate, score, policy)
+    may_attach = policy.attach or _same_asset(report, candidate)
+    attachable = may_attach and candidate.is_open and _is_certain(report, candidate, score, policy)
     return Match(candidate, score, attachable, _why(report, candidate, score))
 
 
