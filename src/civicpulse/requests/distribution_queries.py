@@ -11,15 +11,17 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.rules.distribution import DistributionState
 
 # current_load = base_load + open masters assigned here; so it can always be counted again and never drifts.
+# Materialized: counted once, and not once for each manager, whatever the planner believes of a table that grows by the hour.
 MANAGERS = """
-SELECT a.id, a.agent_code, a.name, a.office_id, a.position, a.skills, a.base_load,
-       a.base_load + coalesce(load.open_load, 0) AS current_load
-FROM agents a LEFT JOIN (
+WITH load AS MATERIALIZED (
     SELECT r.assigned_agent_id AS id, count(*)::int AS open_load FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id IS NOT NULL AND r.master_id IS NULL
       AND r.state_category IN ('open', 'waiting') AND r.id <> ALL (%(without)s)
     GROUP BY r.assigned_agent_id
-) load ON load.id = a.id
+)
+SELECT a.id, a.agent_code, a.name, a.office_id, a.position, a.skills, a.base_load,
+       a.base_load + coalesce(load.open_load, 0) AS current_load
+FROM agents a LEFT JOIN load ON load.id = a.id
 WHERE a.tenant_id = %(tenant_id)s AND a.active AND a.office_id IS NOT NULL
 ORDER BY a.name COLLATE "C", a.id
 """
