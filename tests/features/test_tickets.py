@@ -14,7 +14,7 @@ from civicpulse.base.events import SYSTEM
 from civicpulse.people.managers import ManagerDraft, put_managers
 from civicpulse.places.offices import OfficeDraft, place_offices, put_offices
 from civicpulse.triage.analysis import Analysis
-from civicpulse.triage.queries import add_analysis
+from civicpulse.triage.queries import add_analysis, count_confirmed_since, list_confirmed
 from conftest import City
 
 READS = ("/tickets", "/managers", "/business-units", "/dashboard/stats")
@@ -187,3 +187,17 @@ async def test_a_page_costs_the_same_whatever_it_holds(
             assert len((await body_of(agent, "/tickets", size=size))["items"]) == size
         costs.add(len(statements))
     assert costs == {3}
+
+
+async def test_what_the_pipeline_gave_out_teaches_nothing_until_somebody_has_worked_on_it(
+    city: City, numbers: list[str]
+) -> None:
+    async with city.transaction() as tx:
+        await tx.run(
+            "UPDATE requests SET source = 'csv', assigned_at = now() WHERE request_id = ANY (%s)", [numbers[:2]]
+        )
+        await tx.run("UPDATE requests SET assigned_at = now() WHERE request_id = %s", [numbers[2]])
+        assert len(await list_confirmed(tx, most=10)) == 1
+        await tx.run("UPDATE requests SET resolved_at = now() WHERE request_id = %s", [numbers[0]])
+        assert len(await list_confirmed(tx, most=10)) == 2
+        assert await count_confirmed_since(tx, datetime(2026, 1, 1, tzinfo=UTC), most=10) == 2
