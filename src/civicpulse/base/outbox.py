@@ -39,9 +39,7 @@ WHERE tenant_id = %(tenant_id)s AND subject_id = %(subject_id)s AND seq = %(seq)
 
 async def drain(db: Database, tenants: TenantDirectory, reactions: Reactions) -> int:
     """Runs the reactions of all waiting events; how many events it took. Safe to run in many workers at once."""
-    async with db.gate() as conn:
-        cursor = await conn.execute(WAITING_TENANTS)
-        waiting = [row[0] for row in await cursor.fetchall()]
+    waiting = await db.tenants_with_work(WAITING_TENANTS)
     taken = 0
     for tenant_id in waiting:
         tenant = await tenants.by_id(tenant_id)

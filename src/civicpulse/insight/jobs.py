@@ -1,7 +1,5 @@
 """What the worker does for this room."""
 
-from uuid import UUID
-
 from civicpulse.base import clock
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
@@ -23,9 +21,7 @@ async def fold_all(services: Services) -> int:
     Figures are right before and after: folding only makes them cheap. What came meanwhile waits for the next round, as a
     fold of many costs little more than a fold of few.
     """
-    async with services.db.gate() as conn:
-        cursor = await conn.execute(UNFOLDED_TENANTS)
-        waiting = [row[0] for row in await cursor.fetchall()]
+    waiting = await services.db.tenants_with_work(UNFOLDED_TENANTS)
     unfinished = 0
     for tenant_id in waiting:
         tenant = await services.tenants.by_id(tenant_id)
@@ -40,9 +36,7 @@ async def measure_sla(services: Services) -> int:
 
     Cost follows what was resolved or corrected meanwhile, never the size of the table. Each batch is one transaction.
     """
-    async with services.db.gate() as conn:
-        cursor = await conn.execute(UNMEASURED_TENANTS)
-        waiting: list[UUID] = [row[0] for row in await cursor.fetchall()]
+    waiting = await services.db.tenants_with_work(UNMEASURED_TENANTS)
     measured = 0
     for tenant_id in waiting:
         tenant = await services.tenants.by_id(tenant_id)
@@ -68,9 +62,7 @@ async def score_tenants(services: Services) -> int:
 
     A tenant whose scores fail does not hold up the others; its error is raised at the end.
     """
-    async with services.db.gate() as conn:
-        cursor = await conn.execute(UNSCORED_TENANTS, [hour_of(clock.now())])
-        waiting: list[UUID] = [row[0] for row in await cursor.fetchall()]
+    waiting = await services.db.tenants_with_work(UNSCORED_TENANTS, [hour_of(clock.now())])
     scored, errors = 0, []
     for tenant_id in waiting:
         tenant = await services.tenants.by_id(tenant_id)

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
 
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message, Sender, SendFailed
@@ -22,9 +21,7 @@ NO_CONTACT = "the recipient has no such contact any more"
 
 async def deliver_all(services: Services, sender: Sender) -> int:
     """Sends what is due of every tenant; how many it tried. Safe to run in many workers at once."""
-    async with services.db.gate() as conn:
-        cursor = await conn.execute(queries.WAITING_TENANTS)
-        waiting: list[UUID] = [row[0] for row in await cursor.fetchall()]
+    waiting = await services.db.tenants_with_work(queries.WAITING_TENANTS)
     tried = 0
     for tenant_id in waiting:
         tenant = await services.tenants.by_id(tenant_id)

@@ -67,9 +67,7 @@ async def sweep(db: Database, tenants: TenantDirectory, *, now: datetime | None 
     A tenant whose sweep fails does not hold up the others; its error is raised at the end.
     """
     report, now, errors = SweepReport(), now or time.now(), []
-    async with db.gate() as conn:
-        cursor = await conn.execute(DUE_TENANTS, [now])
-        due = [row[0] for row in await cursor.fetchall()]
+    due = await db.tenants_with_work(DUE_TENANTS, [now])
     for tenant_id in due:
         tenant = await tenants.by_id(tenant_id)
         try:

@@ -169,9 +169,7 @@ async def _put_back(services: Services, tenant: Tenant, report: Row, error: str)
 
 
 async def _waiting(services: Services) -> list[UUID]:
-    async with services.db.gate() as conn:
-        cursor = await conn.execute(queries.WAITING_TENANTS)
-        return [row[0] for row in await cursor.fetchall()]
+    return await services.db.tenants_with_work(queries.WAITING_TENANTS)
 
 
 class Desk:

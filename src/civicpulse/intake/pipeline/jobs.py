@@ -27,9 +27,7 @@ async def work_off_runs(services: Services, storage: Storage) -> int:
 
 
 async def _waiting(services: Services) -> list[UUID]:
-    async with services.db.gate() as conn:
-        cursor = await conn.execute(WAITING_TENANTS)
-        return [row[0] for row in await cursor.fetchall()]
+    return await services.db.tenants_with_work(WAITING_TENANTS)
 
 
 class Shift:

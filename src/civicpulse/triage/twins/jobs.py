@@ -52,8 +52,7 @@ async def give_opinions(services: Services) -> int:
     client = llm_client(services.settings)
     if client is None:
         return 0
-    async with services.db.gate() as conn:
-        waiting = [row[0] for row in await (await conn.execute(queries.WAITING_TENANTS)).fetchall()]
+    waiting = await services.db.tenants_with_work(queries.WAITING_TENANTS)
     taken = 0
     for tenant_id in waiting:
         tenant = await services.tenants.by_id(tenant_id)
