@@ -13,8 +13,6 @@ from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
-from civicpulse.insight.jobs import measure_tenant
-from civicpulse.insight.scores import compute_scores
 from civicpulse.packs.store import current_pack
 from civicpulse.reactions import REACTIONS
 from civicpulse.rules.access import Role
@@ -24,7 +22,7 @@ from civicpulse.sample.demand import DAYS, sightings
 from civicpulse.sample.engine import Engine, engine_for
 from civicpulse.sample.people import Resident, Staff, hire, settle
 from civicpulse.sample.reporting import report_life
-from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in
+from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in, measure
 from civicpulse.sample.world import World
 
 SLUG, NAME = "harbour-city", "Harbour City"
@@ -80,10 +78,7 @@ async def build_sample(
     async with services.db.transaction(tenant) as tx:
         tokens = await _log_ins(tx, staff, residents)
     await analyze(services)
-    await measure_tenant(services, tenant)
-    with clock.at(until):
-        async with services.db.transaction(tenant) as tx:
-            await compute_scores(tx)
+    await measure(services, tenant, at=until)
     return {"tenant": SLUG, "name": NAME, "tokens": tokens}
 
 

@@ -7,11 +7,10 @@ from rich.console import Console
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.services import Services
-from civicpulse.insight.jobs import measure_tenant
-from civicpulse.insight.scores import compute_scores
 from civicpulse.sample.build import analyze, build_sample
 from civicpulse.sample.campus import build_campus
 from civicpulse.sample.centre import build_centre
+from civicpulse.sample.tenant import measure
 
 
 async def build_samples(services: Services, *, say: Console) -> dict[str, Any]:
@@ -24,14 +23,7 @@ async def build_samples(services: Services, *, say: Console) -> dict[str, Any]:
         made.append(await build_centre(services, storage, until=until))
     await analyze(services)
     for sample in made[1:]:
-        await _measure(services, sample["tenant"])
+        tenant = await services.tenants.by_slug(sample["tenant"])
+        assert tenant is not None, "the tenant was made a moment ago"
+        await measure(services, tenant, at=until)
     return {"tenants": made}
-
-
-async def _measure(services: Services, slug: str) -> None:
-    """What the worker would have worked out by now."""
-    tenant = await services.tenants.by_slug(slug)
-    assert tenant is not None, "the tenant was made a moment ago"
-    await measure_tenant(services, tenant)
-    async with services.db.transaction(tenant) as tx:
-        await compute_scores(tx)

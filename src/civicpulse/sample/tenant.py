@@ -2,16 +2,20 @@
 
 import json
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
+from civicpulse.insight.jobs import measure_tenant
+from civicpulse.insight.scores import compute_scores
 from civicpulse.packs.loader import read_pack
 from civicpulse.people.tenants import create_tenant
 from civicpulse.people.tokens import create_token
@@ -54,3 +58,11 @@ async def log_in(tx: Tx, role: Role, who: Actor, label: str) -> dict[str, str]:
 async def forget_outbox(tx: Tx) -> None:
     """What happened in a sample's past is told to nobody."""
     await tx.run(EMPTY_OUTBOX, {"tenant_id": tx.tenant_id})
+
+
+async def measure(services: Services, tenant: Tenant, *, at: datetime) -> None:
+    """What the worker would have worked out by then: SLA metrics and scores."""
+    await measure_tenant(services, tenant)
+    with clock.at(at):
+        async with services.db.transaction(tenant) as tx:
+            await compute_scores(tx)
