@@ -19,12 +19,12 @@ import orjson
 from bench.server import peak_memory_kb
 from bench.session import Session, middle
 from bench.table import Figure, Goal
+from civicpulse.evaluation.analysis import records_of
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import Pack, compile_pack
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.model import load_model
 from civicpulse.triage.offline import OfflineAnalyst
-from civicpulse.triage.quality import records_of
 from civicpulse.triage.seeds import seeds_of
 from civicpulse.triage.trainer import fit_apart
 

@@ -17,12 +17,12 @@ from bench.server import City
 from bench.session import Session, middle
 from bench.table import Figure, Goal
 from civicpulse.base.db import as_application
+from civicpulse.duplicates.queries import FIND_NEAR
+from civicpulse.duplicates.search import surroundings
 from civicpulse.intake.spot import Spot
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.places.cells import cell_of
-from civicpulse.triage.twins.queries import FIND_NEAR
-from civicpulse.triage.twins.search import surroundings
 
 SMALL = 10_000
 RATIO_GOAL = 1.5

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import psycopg
 
+from civicpulse.accounts.tenants import create_tenant
 from civicpulse.base.embedded import embedded_server
 from civicpulse.base.migrate import migrate
 from civicpulse.base.services import open_services
-from civicpulse.intake.importer.load import import_requests
-from civicpulse.intake.importer.mapping import read_mapping
+from civicpulse.imports.load import import_requests
+from civicpulse.imports.mapping import read_mapping
 from civicpulse.packs.loader import read_pack
-from civicpulse.people.tenants import create_tenant
 from civicpulse.places.zones import import_zones
 from civicpulse.settings import Settings
 

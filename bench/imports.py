@@ -40,14 +40,14 @@ def import_file(session: Session) -> None:
 def _start_up(session: Session) -> float:
     """Seconds that the command takes before it does anything."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "civicpulse.cli", "import", "requests", "--help"]
+    command = [sys.executable, "-m", "civicpulse.cli.main", "import", "requests", "--help"]
     subprocess.run(command, env=session.server.environment, capture_output=True, check=True)
     return time.perf_counter() - began
 
 
 def _import(session: Session, slug: str) -> tuple[float, int]:
     """Seconds and peak kB of one import."""
-    command = [sys.executable, "-m", "civicpulse.cli", "import", "requests", str(session.import_file)]
+    command = [sys.executable, "-m", "civicpulse.cli.main", "import", "requests", str(session.import_file)]
     log = session.server.folder / f"{slug}.log"
     began, peak = time.perf_counter(), 0
     with log.open("wb") as out:

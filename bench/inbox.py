@@ -16,9 +16,9 @@ from bench.server import BenchError, City, Server
 from bench.session import Session, Turns, middle
 from bench.table import Figure, Goal
 from civicpulse.base.services import open_services
-from civicpulse.intake.inbox.jobs import process_reports
-from civicpulse.intake.inbox.queries import ADD
 from civicpulse.packs.store import current_pack
+from civicpulse.reports.jobs import process_reports
+from civicpulse.reports.queries import ADD
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.analyst import analyse_batch
 

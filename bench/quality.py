@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.session import Session
 from bench.table import Figure, Goal
-from civicpulse.intake.quality.duplicates import judge_duplicates
+from civicpulse.evaluation.duplicates import judge_duplicates
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 REQUESTS, LABELS = DATA / "boston_311_2011-07_09.csv.gz", DATA / "boston_dup_labels_2011-07_09.csv"

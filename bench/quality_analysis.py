@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bench.session import Session
 from bench.table import Figure, Goal
-from civicpulse.triage.quality import quality_rows
+from civicpulse.evaluation.analysis import quality_rows
 
 SECTION: Final = "quality-analysis"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -8,7 +8,7 @@ from bench.session import Session, middle
 from bench.table import Figure, Goal
 from civicpulse.base.services import open_services
 from civicpulse.insight.jobs import measure_sla
-from civicpulse.insight.scores import compute_scores
+from civicpulse.insight.scores.scores import compute_scores
 
 IDLE_GOAL_MS = 10
 MEASURE_GOAL_S = 5

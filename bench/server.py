@@ -23,13 +23,13 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.reports import zones
+from civicpulse.accounts.tenants import create_tenant
+from civicpulse.accounts.tokens import create_token
 from civicpulse.base.embedded import embedded_server
 from civicpulse.base.migrate import migrate
 from civicpulse.base.services import open_services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.loader import read_pack
-from civicpulse.people.tenants import create_tenant
-from civicpulse.people.tokens import create_token
 from civicpulse.places.zones import import_zones
 from civicpulse.rules.access import Role
 from civicpulse.settings import Settings
@@ -115,7 +115,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "civicpulse.cli", "serve", "--port", str(self.port)]
+        command = [sys.executable, "-m", "civicpulse.cli.main", "serve", "--port", str(self.port)]
         # No limit on anonymous callers: all of ours come from one address.
         environment = self.environment | {
             "CIVICPULSE_PARENT_PID": str(os.getpid()),

@@ -136,7 +136,7 @@ class City:
 
     async def token(self, role: str, actor_id: object = None) -> str:
         """A new token for `role`."""
-        from civicpulse.people.tokens import create_token
+        from civicpulse.accounts.tokens import create_token
         from civicpulse.rules.access import Role
 
         async with self.transaction() as tx:
@@ -157,8 +157,8 @@ async def make_city(app: FastAPI, database_url: str, pack: str = "civic", **chan
     """A new tenant with its own copy of `pack`; `changes` replace top-level keys of the pack document."""
     import psycopg
 
+    from civicpulse.accounts.tenants import create_tenant
     from civicpulse.packs.loader import read_pack
-    from civicpulse.people.tenants import create_tenant
 
     document = read_pack(pack).model_dump(mode="json") | changes
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:

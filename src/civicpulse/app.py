@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from civicpulse import __version__
+from civicpulse.accounts.tokens import TokenBook
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.health import router as health
@@ -15,27 +16,26 @@ from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
 from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, describe_tokens
+from civicpulse.centre.api import router as pipeline
+from civicpulse.centre.tickets.api import router as tickets
+from civicpulse.duplicates.api import router as twins
 from civicpulse.insight.api import router as insight
-from civicpulse.insight.scores_api import router as scores
+from civicpulse.insight.scores.api import router as scores
 from civicpulse.intake.api import router as intake
-from civicpulse.intake.inbox.api import router as inbox
-from civicpulse.intake.inbox.api_issues import router as issues
-from civicpulse.intake.inbox.writer import InboxWriter
-from civicpulse.intake.pipeline.api import router as pipeline
-from civicpulse.intake.tickets.api import router as tickets
 from civicpulse.notify.api import router as notify
 from civicpulse.packs.api import router as packs
-from civicpulse.packs.config_api import router as config
 from civicpulse.people.api import router as people
-from civicpulse.people.tokens import TokenBook
 from civicpulse.places.api import router as places
+from civicpulse.places.configuration import router as config
 from civicpulse.portal.pages import mount_portal
+from civicpulse.reports.api import router as inbox
+from civicpulse.reports.api_issues import router as issues
+from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests.api import router as requests
 from civicpulse.requests.api_assignments import router as assignments
 from civicpulse.requests.files import router as files
 from civicpulse.settings import Settings, get_settings
 from civicpulse.triage.api import router as triage
-from civicpulse.triage.twins.api import router as twins
 
 DESCRIPTION = """Service requests: intake, workflow, SLA clock, duplicates, assignment, audit, analytics.
 

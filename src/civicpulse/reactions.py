@@ -1,9 +1,9 @@
 """What happens when…: event type → reactions. The worker runs them after the commit, at least once, so each is idempotent."""
 
 from civicpulse.base.outbox import Reactions
+from civicpulse.duplicates.reactions import ask_about_proposals
 from civicpulse.notify.reactions import on_citizen_erased, on_event
 from civicpulse.settings import Settings
-from civicpulse.triage.twins.reactions import ask_about_proposals
 
 REACTIONS: Reactions = {
     "created": (on_event,),

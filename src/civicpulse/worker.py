@@ -20,15 +20,15 @@ from civicpulse.base.log import get_logger
 from civicpulse.base.outbox import drain
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.timetable import EVERY_MINUTE, EVERY_QUARTER_HOUR, HOURLY, PeriodicJob
+from civicpulse.centre.jobs import open_shift
+from civicpulse.duplicates.jobs import give_opinions
 from civicpulse.insight.jobs import fold_all, measure_sla, score_tenants
-from civicpulse.intake.inbox.jobs import open_desk
-from civicpulse.intake.pipeline.jobs import open_shift
 from civicpulse.notify.deliver import deliver_all
 from civicpulse.reactions import reactions_for
+from civicpulse.reports.jobs import open_desk
 from civicpulse.requests.jobs import forget_old_answers, sweep_clocks
 from civicpulse.settings import Settings
 from civicpulse.triage.jobs import train_models
-from civicpulse.triage.twins.jobs import give_opinions
 
 log = get_logger(__name__)
 

@@ -106,8 +106,8 @@ def test_no_statement_asks_for_all_columns() -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    # operate.py and trainer.py hand their own environment on to the processes that they start.
+    # processes.py and trainer.py hand their own environment on to the processes that they start.
     readers = {
         path.name for path in SOURCE.rglob("*.py") if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    assert readers == {"settings.py", "operate.py", "trainer.py"}
+    assert readers == {"settings.py", "processes.py", "trainer.py"}

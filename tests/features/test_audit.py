@@ -16,7 +16,7 @@ from builders import add_agent, create, walk_to
 from psycopg.rows import dict_row
 from rich.console import Console
 
-from civicpulse import operate
+from civicpulse.cli import processes
 from conftest import City
 
 UPSERT = """
@@ -81,7 +81,7 @@ async def test_an_event_without_its_predecessor_cannot_be_added(city) -> None:
 def command(database_url: str, slug: str) -> subprocess.CompletedProcess[str]:
     """`civicpulse audit verify`, as the operator runs it."""
     done = subprocess.run(
-        [sys.executable, "-m", "civicpulse.cli", "audit", "verify", "--tenant", slug],
+        [sys.executable, "-m", "civicpulse.cli.main", "audit", "verify", "--tenant", slug],
         env=os.environ | {"CIVICPULSE_DATABASE_URL": database_url},
         capture_output=True,
         text=True,
@@ -94,7 +94,7 @@ def command(database_url: str, slug: str) -> subprocess.CompletedProcess[str]:
 
 async def verify(city: City) -> str | None:
     """What the command would say of the first broken row; None: the trail is whole."""
-    _, broken = await operate.verify(city.services, [city.tenant], Console(file=io.StringIO()))
+    _, broken = await processes.verify(city.services, [city.tenant], Console(file=io.StringIO()))
     return broken
 
 

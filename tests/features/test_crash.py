@@ -24,7 +24,7 @@ pytestmark = pytest.mark.server
 
 CONNECTIONS = 8
 READY_SECONDS = 60
-COMMAND = [sys.executable, "-m", "civicpulse.cli"]
+COMMAND = [sys.executable, "-m", "civicpulse.cli.main"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CIVICPULSE_")}
 
 

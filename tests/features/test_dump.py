@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builders import add_agent, create, walk_to
 
-from civicpulse.insight.dump import dump_documents
+from civicpulse.exports.dump import dump_documents
 
 
 async def test_the_five_collections_hold_what_the_api_shows(city) -> None:

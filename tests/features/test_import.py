@@ -21,9 +21,9 @@ from shapely.geometry import shape
 from civicpulse.base import clock
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid
-from civicpulse.intake.importer.load import import_requests
-from civicpulse.intake.importer.mapping import Mapping, parse_mapping, read_mapping
-from civicpulse.intake.importer.report import ImportReport
+from civicpulse.imports.load import import_requests
+from civicpulse.imports.mapping import Mapping, parse_mapping, read_mapping
+from civicpulse.imports.report import ImportReport
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.places.zones import import_zones

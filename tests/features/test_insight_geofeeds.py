@@ -16,8 +16,8 @@ from tests_support import problem
 
 from civicpulse.base import clock
 from civicpulse.insight.actions import KEEP_FEEDS
-from civicpulse.insight.geofeeds import POINTS_ZOOM, RESOLUTIONS, expansion_zoom
-from civicpulse.insight.viewport import cell_spans
+from civicpulse.insight.map.geofeeds import POINTS_ZOOM, RESOLUTIONS, expansion_zoom
+from civicpulse.insight.map.viewport import cell_spans
 from civicpulse.places.cells import cell_of
 from conftest import City
 

@@ -14,8 +14,8 @@ from tests_support import problem
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.jobs import fold_all
-from civicpulse.insight.ledger import spans
-from civicpulse.insight.measures import BOUNDS, median_of
+from civicpulse.insight.kpis.ledger import spans
+from civicpulse.insight.kpis.measures import BOUNDS, median_of
 from civicpulse.insight.schemas import Period
 from conftest import City
 
@@ -395,7 +395,7 @@ def test_the_median_of_a_histogram_is_near_the_true_one() -> None:
 
 
 async def test_above_the_limit_the_median_comes_from_the_histogram(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("civicpulse.insight.kpis.EXACT_UP_TO", 50)
+    monkeypatch.setattr("civicpulse.insight.kpis.kpis.EXACT_UP_TO", 50)
     async with city.transaction() as tx:
         for number in range(60):
             await add_row(tx, status="closed", resolved_at=NOON + timedelta(minutes=61 + number % 29))

@@ -14,8 +14,8 @@ from civicpulse.base.clients import llm as llm_module
 from civicpulse.base.clients.llm import close_llm_clients, llm_client
 from civicpulse.base.outbox import drain
 from civicpulse.base.services import Services
+from civicpulse.duplicates.jobs import MOST_TRIES, give_opinions, opine_batch
 from civicpulse.reactions import reactions_for
-from civicpulse.triage.twins.jobs import MOST_TRIES, give_opinions, opine_batch
 from conftest import City, make_city
 
 SAME = {"verdict": "same", "confidence": 0.95, "reason": "Both describe the hole before the library."}

@@ -22,7 +22,7 @@ from pipeline_support import (
 )
 from tests_support import problem
 
-from civicpulse.intake.pipeline import analyse, assign, geocode, ingest
+from civicpulse.centre import analyse, assign, geocode, ingest
 from conftest import City, make_city
 
 

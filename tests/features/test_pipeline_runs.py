@@ -15,10 +15,10 @@ from pipeline_support import broken_rules, events, loads, managers_of, real_file
 from tests_support import problem
 
 from civicpulse.base.db import Tx
-from civicpulse.intake.pipeline import analyse, assign, attachments, geocode, ingest, run, run_queries, runner, start
-from civicpulse.intake.pipeline.jobs import open_shift, work_off_runs
-from civicpulse.intake.pipeline.run import Run
-from civicpulse.intake.pipeline.watching import watch
+from civicpulse.centre import analyse, assign, attachments, geocode, ingest, run, run_queries, runner, start
+from civicpulse.centre.jobs import open_shift, work_off_runs
+from civicpulse.centre.run import Run
+from civicpulse.centre.watching import watch
 from conftest import City, make_city
 
 COMMITTED = """
@@ -206,7 +206,7 @@ def told_events(text: str) -> list[tuple[str, dict[str, Any]]]:
 async def test_a_run_is_watched_to_its_end(
     centre: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from civicpulse.intake.pipeline import watching
+    from civicpulse.centre import watching
 
     monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(ingest, "BATCH", 5)
@@ -244,7 +244,7 @@ async def test_no_connection_is_held_between_two_looks(centre: City, client: htt
 async def test_a_stream_says_that_it_lives(
     centre: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from civicpulse.intake.pipeline import watching
+    from civicpulse.centre import watching
 
     monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(watching, "HEARTBEAT_SECONDS", 0.05)

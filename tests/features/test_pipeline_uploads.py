@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pipeline_support import FIELDS, MANAGERS, OFFICES, events, small, table, ticket, told, upload, written
 from tests_support import problem
 
-from civicpulse.intake.pipeline import incoming, ingest
+from civicpulse.centre import incoming, ingest
 from conftest import City, make_city
 
 

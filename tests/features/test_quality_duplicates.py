@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from civicpulse.base import clock
-from civicpulse.cli import app as cli
-from civicpulse.intake.importer.mapping import read_mapping
-from civicpulse.intake.quality.duplicates import Rung, judge_duplicates, precision_at
-from civicpulse.intake.quality.figures import Figures, judge_attached, judge_links, judge_offered
-from civicpulse.intake.quality.history import Label, Pair, Truth, read_history, read_labels, truth_of
-from civicpulse.intake.quality.replay import Decision, replay
+from civicpulse.cli.main import app as cli
+from civicpulse.evaluation.analysis import QualityError
+from civicpulse.evaluation.duplicates import Rung, judge_duplicates, precision_at
+from civicpulse.evaluation.figures import Figures, judge_attached, judge_links, judge_offered
+from civicpulse.evaluation.history import Label, Pair, Truth, read_history, read_labels, truth_of
+from civicpulse.evaluation.replay import Decision, replay
+from civicpulse.imports.mapping import read_mapping
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
-from civicpulse.triage.quality import QualityError
 
 HEADER = ["case_enquiry_id", "open_dt", "closed_dt", "case_status", "case_title", "type", "source", "location", "latitude", "longitude"]  # fmt: skip
 LAMP, POTHOLE, PICKUP = "Street Light Outages", "Request for Pothole Repair", "Schedule a Bulk Item Pickup"

@@ -19,12 +19,12 @@ from civicpulse.base import clock
 from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Tx
 from civicpulse.base.outbox import drain
-from civicpulse.intake.inbox import queries
-from civicpulse.intake.inbox.jobs import process_batch
-from civicpulse.intake.inbox.listing import Filters, list_reports
 from civicpulse.places.geo_queries import put_geocode
 from civicpulse.places.place import Place
 from civicpulse.reactions import REACTIONS
+from civicpulse.reports import queries
+from civicpulse.reports.jobs import process_batch
+from civicpulse.reports.listing import Filters, list_reports
 from civicpulse.triage.queries import list_confirmed
 from conftest import City, make_city
 

@@ -14,10 +14,10 @@ from rich.console import Console
 from shapely.geometry import shape
 from structlog.testing import capture_logs
 
+from civicpulse.accounts.tokens import TokenBook
 from civicpulse.base.db import Row
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.people.tokens import TokenBook
 from civicpulse.requests.audit import verify_tenant
 from civicpulse.sample.build import SLUG, build_sample
 from civicpulse.sample.city import draw_city

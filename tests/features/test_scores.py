@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
-from civicpulse.cli import app as cli
-from civicpulse.insight import scores as scoring
+from civicpulse.cli.main import app as cli
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.jobs import score_tenants
+from civicpulse.insight.scores import scores as scoring
 from civicpulse.rules.scoring import Figures, Weights, score, speed_of
 from conftest import City, make_city
 

@@ -15,10 +15,10 @@ from tests_support import problem
 from typer.testing import CliRunner
 
 from civicpulse.base import clock
-from civicpulse.cli import app as cli
+from civicpulse.cli.main import app as cli
+from civicpulse.duplicates.pairs import decisions
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
-from civicpulse.triage.twins.pairs import decisions
 from conftest import City
 
 LIBRARY = "Hartwell Library, 2nd floor"

@@ -11,14 +11,14 @@ import pytest
 from language_texts import TEXTS
 from typer.testing import CliRunner
 
-from civicpulse.cli import app
+from civicpulse.cli.main import app
+from civicpulse.evaluation.analysis import QualityError, judge_file, parse_time, usable_rows
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.metrics import measure
 from civicpulse.triage.model import ModelError, TextModel, dump_model, load_model
 from civicpulse.triage.offline import OfflineAnalyst
-from civicpulse.triage.quality import QualityError, judge_file, parse_time, usable_rows
 from civicpulse.triage.seeds import languages_of, seeds_of
 from civicpulse.triage.training import Example, fit
 from civicpulse.triage.words import read

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from civicpulse.base.clients.llm import close_llm_clients
 from civicpulse.base.services import Services
-from civicpulse.cli_reports import reports_app
-from civicpulse.intake.inbox import actions, jobs, queries
-from civicpulse.intake.inbox.jobs import Desk, open_desk, process_batch, process_reports
+from civicpulse.cli.reports import reports_app
 from civicpulse.packs.store import current_pack
+from civicpulse.reports import actions, jobs, queries
+from civicpulse.reports.jobs import Desk, open_desk, process_batch, process_reports
 from conftest import City
 
 BAD = "This one cannot be filed"

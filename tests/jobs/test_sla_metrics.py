@@ -15,9 +15,9 @@ from tests_support import problem
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
-from civicpulse.insight import metric_queries
 from civicpulse.insight.jobs import measure_sla, measure_tenant
-from civicpulse.insight.measuring import measure_resolutions
+from civicpulse.insight.scores import metric_queries
+from civicpulse.insight.scores.measuring import measure_resolutions
 from conftest import City, make_city
 
 QUEUED = "SELECT count(*) FROM sla_unmeasured"

@@ -248,7 +248,9 @@ def processes(url: str, *commands: list[str]) -> Iterator[list[subprocess.Popen[
     """`civicpulse …` processes on that database, ended at the end of the block."""
     environment = os.environ | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_LOG_LEVEL": "ERROR"}
     running = [
-        subprocess.Popen([sys.executable, "-m", "civicpulse.cli", *command], env=environment, stdout=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, "-m", "civicpulse.cli.main", *command], env=environment, stdout=subprocess.DEVNULL
+        )
         for command in commands
     ]
     try:

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicpulse.intake.importer.mapping import (
+from civicpulse.imports.mapping import (
     Mapping,
     MappingError,
     available_mappings,
     parse_mapping,
     read_mapping,
 )
-from civicpulse.intake.importer.prepare import imported_policy, open_or_ended
-from civicpulse.intake.importer.reader import Record, open_table
-from civicpulse.intake.importer.rows import Case, CaseReader, RowError
-from civicpulse.intake.importer.times import read_time, to_utc
+from civicpulse.imports.prepare import imported_policy, open_or_ended
+from civicpulse.imports.reader import Record, open_table
+from civicpulse.imports.rows import Case, CaseReader, RowError
+from civicpulse.imports.times import read_time, to_utc
 from civicpulse.packs.loader import read_pack
 from civicpulse.requests.clock import clock_columns
 from civicpulse.rules.calendar import ALWAYS, Calendar

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from civicpulse.intake.pipeline.reader import Layout, Record, Unreadable, layout_of, records
-from civicpulse.intake.pipeline.rows import RowError, RowReader, attachment_names
+from civicpulse.centre.reader import Layout, Record, Unreadable, layout_of, records
+from civicpulse.centre.rows import RowError, RowReader, attachment_names
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 

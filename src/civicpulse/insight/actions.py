@@ -5,7 +5,8 @@ from typing import Any
 
 from civicpulse.base.db import Tx
 from civicpulse.base.ids import lock_number
-from civicpulse.insight import geo_queries, ledger
+from civicpulse.insight.kpis import ledger
+from civicpulse.insight.map import geo_queries
 
 FOLD_AT_ONCE = 10_000
 # A tenant's stored feeds: anonymous callers may ask for any box on the map, so their number is bounded.

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.paging import MAX_LIMIT
 from civicpulse.base.web import Json, TransactionRoute
-from civicpulse.insight import agents as desk
-from civicpulse.insight import cohorts as recurrence
-from civicpulse.insight import geofeeds, kpis
-from civicpulse.insight.feeds import Feed, Made, feed, filters_of
+from civicpulse.insight.kpis import agents as desk
+from civicpulse.insight.kpis import cohorts as recurrence
+from civicpulse.insight.kpis import kpis
+from civicpulse.insight.map import geofeeds
+from civicpulse.insight.map.feeds import Feed, Made, feed, filters_of
 from civicpulse.insight.schemas import Many, Scope, Since, Until, one_of, period, scope, words
 from civicpulse.packs.store import current_pack
-from civicpulse.people.callers import Caller, needs
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["insight"])

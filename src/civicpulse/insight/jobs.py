@@ -5,8 +5,8 @@ from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.insight.actions import FOLD_AT_ONCE, fold_kpis
-from civicpulse.insight.measuring import MEASURE_AT_ONCE, measure_resolutions
-from civicpulse.insight.scores import compute_scores, hour_of
+from civicpulse.insight.scores.measuring import MEASURE_AT_ONCE, measure_resolutions
+from civicpulse.insight.scores.scores import compute_scores, hour_of
 
 log = get_logger(__name__)
 

@@ -14,6 +14,8 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Forbidden, Invalid
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import id_at, lock_number
+from civicpulse.duplicates.merging import attach
+from civicpulse.duplicates.search import candidates_of, match_json, report_of, surroundings
 from civicpulse.intake import queries
 from civicpulse.intake.categories import wanted_category
 from civicpulse.intake.queries import Opened
@@ -23,12 +25,10 @@ from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.requests import clock
 from civicpulse.requests.documents import to_document, to_public, tracking_token
-from civicpulse.requests.merging import attach
 from civicpulse.requests.queries import add_evidence, lock_by_ids
 from civicpulse.rules.access import Permission, may
 from civicpulse.rules.duplicates import Judgement, Match, judge
 from civicpulse.rules.priority import choose_priority, priority_of_score, score_of_priority
-from civicpulse.triage.twins.search import candidates_of, match_json, report_of, surroundings
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.intake.similar import SimilarIn, find_similar
-from civicpulse.people.callers import Caller, needs
 from civicpulse.rules.access import Permission, Role
 
 router = APIRouter(route_class=TransactionRoute, tags=["intake"])

@@ -7,7 +7,7 @@ import orjson
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor
-from civicpulse.triage.twins.search import NEAR, Surroundings, array
+from civicpulse.duplicates.search import NEAR, Surroundings, array
 
 OPEN = f"""
 SELECT fingerprint, answer, number, candidates FROM intake_open(

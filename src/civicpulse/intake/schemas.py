@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from civicpulse.base.wire import LongText, ShortText, Wire, Word
 from civicpulse.requests.schemas import EvidenceIn, PriorityName
@@ -35,6 +35,20 @@ class LocationIn(Wire):
         swapped = -180 <= lat <= 180 and -90 <= lon <= 90
         hint = "; these look swapped" if swapped else ""
         raise ValueError(f"must be [longitude -180..180, latitude -90..90]{hint}")
+
+
+def _kind(value: Any) -> str:
+    return "text" if isinstance(value, str) else "point"
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Point = Annotated[LocationIn, Tag("point")]
+PlaceText = Annotated[ShortText, Tag("text")]
+# A GeoJSON point, a text such as "Library, 2nd floor", or nothing.
+Where = Annotated[Annotated[Point | PlaceText, Discriminator(_kind)] | None, BeforeValidator(_blank_is_none)]
 
 
 class Told(Wire):

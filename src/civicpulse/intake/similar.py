@@ -7,14 +7,13 @@ from pydantic import ConfigDict, Field
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.wire import Text, Wire, Word
+from civicpulse.duplicates.queries import near
+from civicpulse.duplicates.search import candidates_of, match_json, report_of, surroundings
 from civicpulse.intake.categories import wanted_category
-from civicpulse.intake.inbox.placing import place_report
-from civicpulse.intake.inbox.schemas import Where
-from civicpulse.intake.schemas import LocationIn
+from civicpulse.intake.placing import place_report
+from civicpulse.intake.schemas import LocationIn, Where
 from civicpulse.packs.store import current_pack
 from civicpulse.rules.duplicates import Match, rank
-from civicpulse.triage.twins.queries import near
-from civicpulse.triage.twins.search import candidates_of, match_json, report_of, surroundings
 
 MOST: Final = 3
 

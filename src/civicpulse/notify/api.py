@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.notify import queries
-from civicpulse.people.callers import Caller, needs
 from civicpulse.rules.access import Permission, Role
 
 router = APIRouter(route_class=TransactionRoute, tags=["notifications"])

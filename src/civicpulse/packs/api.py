@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.paging import page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.packs.model import Category
 from civicpulse.packs.store import current_pack
-from civicpulse.people.callers import Caller, needs
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["categories"])

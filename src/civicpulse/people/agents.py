@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from civicpulse.accounts.callers import Caller
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Invalid, NotFound
@@ -11,7 +12,6 @@ from civicpulse.base.events import record
 from civicpulse.base.ids import new_id
 from civicpulse.base.paging import decode_cursor, encode_cursor, page
 from civicpulse.people import queries
-from civicpulse.people.callers import Caller
 from civicpulse.people.citizens import masked_phone
 from civicpulse.people.schemas import AgentChange, AgentIn
 from civicpulse.rules.access import Permission, Role

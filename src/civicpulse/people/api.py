@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from starlette.background import BackgroundTask
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.clients.senders import Message, Sender, SendFailed
 from civicpulse.base.errors import NotFound
 from civicpulse.base.idempotency import once
@@ -13,7 +14,6 @@ from civicpulse.base.log import get_logger
 from civicpulse.base.paging import MAX_LIMIT
 from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
 from civicpulse.people import agents, citizens, queries
-from civicpulse.people.callers import Caller, needs
 from civicpulse.people.citizens import Registered
 from civicpulse.people.schemas import AgentChange, AgentIn, CitizenChange, CitizenIn, CodeIn
 from civicpulse.rules.access import Permission

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from civicpulse.accounts.callers import Caller
+from civicpulse.accounts.tokens import create_token
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message
 from civicpulse.base.db import Row, Tx
@@ -13,9 +15,7 @@ from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound, TooMa
 from civicpulse.base.events import Actor, record
 from civicpulse.base.ids import new_id
 from civicpulse.people import codes, queries
-from civicpulse.people.callers import Caller
 from civicpulse.people.schemas import CitizenChange, CitizenIn, check_reachable
-from civicpulse.people.tokens import create_token
 from civicpulse.rules.access import Permission, Role
 
 TOKEN_LIFETIME = timedelta(days=90)

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.db import Row
 from civicpulse.base.errors import NotFound
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
-from civicpulse.people.callers import Caller, needs
 from civicpulse.places import queries
 from civicpulse.places.zones import ZoneIndex, zone_index
 from civicpulse.rules.access import Permission

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid, Unauthenticated
@@ -12,12 +13,11 @@ from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
 from civicpulse.base.wire import DayOrInstant
 from civicpulse.packs.store import pack_version
-from civicpulse.people.callers import Caller, needs
-from civicpulse.requests import actions, assigning, listing, merging, queries, talking
+from civicpulse.requests import actions, assigning, listing, queries, talking
 from civicpulse.requests.changes import not_found
 from civicpulse.requests.documents import is_tracking_token, to_document, to_public
 from civicpulse.requests.explain import explain
-from civicpulse.requests.schemas import CommentIn, EscalateIn, MergeIn, MilestoneIn, RatingIn, TransitionIn, given
+from civicpulse.requests.schemas import CommentIn, EscalateIn, MilestoneIn, RatingIn, TransitionIn, given
 from civicpulse.rules.access import Permission, Role
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
@@ -237,20 +237,6 @@ async def rating(
     )
     feedback = body.model_dump() | {"submitted_at": rated["updated_at"]}
     return Json({"request_id": request_id, "citizen_feedback": feedback}, status_code=201)
-
-
-@router.post("/requests/{request_id}/merge", summary="Merge with its twin")
-async def merge(request_id: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
-    """The older of the two masters stays master; the answer is this request."""
-    await merging.merge(caller.tx, caller.actor, request_id, other=body.other, force=body.force)
-    return await answer(caller, request_id)
-
-
-@router.post("/requests/{request_id}/unmerge", summary="Undo a merge")
-async def unmerge(request_id: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
-    """The request is its own again; the pair will not be attached again."""
-    await merging.unmerge(caller.tx, caller.actor, request_id)
-    return await answer(caller, request_id)
 
 
 @router.get("/requests/{request_id}/events", summary="The audit trail")

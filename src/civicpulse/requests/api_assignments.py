@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant, Wire, Word
-from civicpulse.people.callers import Caller, needs
 from civicpulse.requests.simulating import simulate
 from civicpulse.rules.access import Permission
 

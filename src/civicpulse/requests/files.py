@@ -7,12 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, File, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Forbidden, Invalid, NotFound
 from civicpulse.base.ids import new_id
 from civicpulse.base.web import Json, TransactionRoute
-from civicpulse.people.callers import Caller, needs
 from civicpulse.requests import queries
 from civicpulse.requests.actions import UPLOADERS
 from civicpulse.requests.api import TrackingToken, is_reporter, visible_request

@@ -102,15 +102,6 @@ class RatingIn(Wire):
     dispute_flag: bool = False
 
 
-class MergeIn(Wire):
-    """The request that this one is a twin of."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other": "CST-2026-000123"}]})
-
-    other: Word
-    force: bool = False
-
-
 def given(body: Wire) -> dict[str, Any]:
     """The fields that the caller sent."""
     return body.model_dump(exclude_unset=True, exclude_none=True)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from civicpulse.base import clock
 from civicpulse.base.events import Actor
-from civicpulse.insight.scores import compute_scores
+from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.requests import actions, talking
 from civicpulse.requests.sweep import BATCH, sweep_batch
 from civicpulse.sample import texts

@@ -9,17 +9,17 @@ from itertools import count
 from random import Random
 from typing import Any, TypeAlias
 
+from civicpulse.accounts.callers import Visitor
 from civicpulse.base import clock
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Problem
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.intake.inbox.actions import take_report
-from civicpulse.intake.inbox.jobs import process_batch
-from civicpulse.intake.inbox.schemas import ReportIn
-from civicpulse.intake.inbox.writer import InboxWriter
-from civicpulse.people.callers import Visitor
+from civicpulse.reports.actions import take_report
+from civicpulse.reports.jobs import process_batch
+from civicpulse.reports.schemas import ReportIn
+from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests import actions
 from civicpulse.requests.assigning import auto_assign
 from civicpulse.requests.queries import lock_by_ids

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from civicpulse.accounts.callers import Caller
 from civicpulse.base.db import Tx
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.people import agents
-from civicpulse.people.callers import Caller
 from civicpulse.people.schemas import AgentIn
 from civicpulse.rules.access import Role
 from civicpulse.sample import campus_texts

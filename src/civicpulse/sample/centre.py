@@ -7,16 +7,16 @@ from typing import Any
 
 from fastapi import UploadFile
 
+from civicpulse.accounts.callers import Caller
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.intake.pipeline.start import begin_upload, finish
+from civicpulse.centre.start import begin_upload, finish
 from civicpulse.packs.store import current_pack
 from civicpulse.people import agents
-from civicpulse.people.callers import Caller
 from civicpulse.people.schemas import AgentIn
 from civicpulse.requests import actions
 from civicpulse.rules.access import Role

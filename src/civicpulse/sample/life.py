@@ -6,9 +6,9 @@ from random import Random
 from typing import Any
 
 from civicpulse.base import clock
+from civicpulse.duplicates.merging import merge, unmerge
 from civicpulse.requests import actions, talking
 from civicpulse.requests.assigning import auto_assign
-from civicpulse.requests.merging import merge, unmerge
 from civicpulse.sample import texts
 from civicpulse.sample.engine import Life
 from civicpulse.sample.people import Worker

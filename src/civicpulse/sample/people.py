@@ -6,11 +6,11 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from civicpulse.accounts.callers import Caller
 from civicpulse.base.db import Tx
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.ids import id_at
 from civicpulse.people import agents, queries
-from civicpulse.people.callers import Caller
 from civicpulse.people.citizens import record_citizen
 from civicpulse.people.schemas import AgentIn
 from civicpulse.rules.access import Role

@@ -9,16 +9,16 @@ from uuid import UUID
 
 import psycopg
 
+from civicpulse.accounts.tenants import create_tenant
+from civicpulse.accounts.tokens import create_token
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.insight.jobs import measure_tenant
-from civicpulse.insight.scores import compute_scores
+from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.packs.loader import read_pack
-from civicpulse.people.tenants import create_tenant
-from civicpulse.people.tokens import create_token
 from civicpulse.places.zones import import_zones
 from civicpulse.rules.access import Role
 

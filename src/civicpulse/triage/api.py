@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import NotFound
 from civicpulse.base.web import Json, TransactionRoute, end_transaction, services_of
 from civicpulse.packs.store import current_pack
-from civicpulse.people.callers import Caller, needs
 from civicpulse.requests.api import visible_request
 from civicpulse.rules.access import Permission
 from civicpulse.triage import queries

@@ -1,0 +1,1 @@
+"""Accounts: tenants, tokens, roles and the Caller of a request."""

@@ -1,0 +1,161 @@
+"""The Caller: who sends a request, for which tenant, with the transaction that carries it.
+
+A route has a caller by construction: `caller: Caller = needs(Permission.X)` is the only way to a transaction.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from civicpulse.accounts.tokens import TokenOwner
+from civicpulse.base.db import Tx
+from civicpulse.base.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from civicpulse.base.events import Actor
+from civicpulse.base.log import bind
+from civicpulse.base.tenancy import Tenant
+from civicpulse.base.web import services_of
+from civicpulse.rules.access import Permission, Role, may, roles_with
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who calls and with what right, before any transaction."""
+
+    tenant: Tenant
+    actor: Actor
+    role: Role
+    actor_id: UUID | None
+    idempotency_key: str | None
+    if_match: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls and with what right; `tx` is open and is committed by the route."""
+
+    tx: Tx
+    actor: Actor
+    role: Role
+    actor_id: UUID | None
+    idempotency_key: str | None
+    if_match: int | None
+
+    @property
+    def tenant(self) -> Tenant:
+        """The caller's tenant."""
+        return self.tx.tenant
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the caller's role holds `permission`."""
+        return may(self.role, permission)
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the caller sees requests as staff does."""
+        return self.may(Permission.REQUEST_READ_ALL)
+
+
+def _bearer(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if not header:
+        return request.headers.get("x-api-key")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send the token as 'Authorization: Bearer TOKEN'.")
+    return token.strip()
+
+
+async def _tenant(request: Request, owner: TokenOwner | None) -> Tenant:
+    tenants = services_of(request).tenants
+    if owner is not None:
+        tenant = await tenants.by_id(owner.tenant_id)
+    elif slug := request.headers.get("x-tenant", "").strip():
+        tenant = await tenants.by_slug(slug)
+    else:
+        label = request.headers.get("host", "").split(":")[0].split(".")[0].lower()
+        tenant = await tenants.by_slug_if_known(label) or await tenants.default()
+    if tenant is None:
+        raise NotFound(
+            "There is no such tenant: name one in X-Tenant, or create one with 'civicpulse tenant create'.",
+            code="unknown_tenant",
+        )
+    return tenant
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= 200:
+        raise Invalid("Idempotency-Key must have 1 to 200 characters.", field="Idempotency-Key")
+    return key
+
+
+def _if_match(request: Request) -> int | None:
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return None
+    version = header.strip().removeprefix("W/").strip('"')
+    if not (version.isascii() and version.isdigit()) or len(version) > 9:
+        raise Invalid('If-Match must be the ETag of an earlier answer, such as "3".', field="If-Match")
+    return int(version)
+
+
+async def recognise(request: Request, permission: Permission, *, reads: bool = False) -> Visitor:
+    """The caller of `request`, allowed `permission`.
+
+    `reads`: whatever its method, it counts as a read where an anonymous caller's calls are counted.
+    Raises Unauthenticated (bad or missing token), Forbidden (role), NotFound (tenant), TooMany (anonymous, too often).
+    """
+    token = _bearer(request)
+    owner = await request.app.state.tokens.owner(token) if token else None
+    if token and owner is None:
+        raise Unauthenticated("This token is unknown, revoked or has expired.", code="invalid_token")
+    role = Role(owner.role) if owner else Role.ANONYMOUS
+    if owner is None:
+        kind = "read" if reads or request.method in SAFE_METHODS else "write"
+        request.app.state.limiter.count(kind, request.client.host if request.client else "unknown")
+    if not may(role, permission):
+        needed = f"This needs one of the roles {', '.join(roles_with(permission))}"
+        raise Forbidden(f"{needed}; yours is {role}.") if owner else Unauthenticated(f"{needed}: send a token.")
+    tenant = await _tenant(request, owner)
+    bind(tenant=tenant.slug)
+    actor = Actor(role, str(owner.actor_id or owner.token_id) if owner else None)
+    actor_id = owner.actor_id if owner else None
+    return Visitor(tenant, actor, role, actor_id, _idempotency_key(request), _if_match(request))
+
+
+async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
+    """The caller of `request`, allowed `permission`, with an open transaction in `request.state.tx`.
+
+    Raises what `recognise` raises; `reads` as there.
+    """
+    visitor = await recognise(request, permission, reads=reads)
+    request.state.tx = await services_of(request).db.begin(visitor.tenant)
+    caller = Caller(
+        request.state.tx, visitor.actor, visitor.role, visitor.actor_id, visitor.idempotency_key, visitor.if_match
+    )
+    request.state.caller = caller
+    return caller
+
+
+def needs(permission: Permission, *, reads: bool = False) -> Any:
+    """A dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `recognise`."""
+
+    async def caller(request: Request) -> Caller:
+        return await identify(request, permission, reads=reads)
+
+    caller.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
+    return Depends(caller)
+
+
+def visits(permission: Permission) -> Any:
+    """The same without a transaction, for the few routes that share theirs with others or need none."""
+
+    async def visitor(request: Request) -> Visitor:
+        return await recognise(request, permission)
+
+    visitor.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
+    return Depends(visitor)

@@ -1,0 +1,101 @@
+"""Step 4: texts are read, and each ticket becomes a request, or is written anew when its row has changed (spec 5)."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from civicpulse.base import clock as time
+from civicpulse.base.db import Row, Tx
+from civicpulse.centre import staging, ticket_queries
+from civicpulse.centre.attachments import add_files
+from civicpulse.centre.rows import Fault
+from civicpulse.centre.run import ACTOR, Run
+from civicpulse.centre.writing import Writer
+from civicpulse.places.zones import zone_index
+from civicpulse.requests.bulk_assigning import ASSIGNED
+from civicpulse.requests.queries import follow_masters
+from civicpulse.triage.analysis import Analysis, ReportText
+from civicpulse.triage.analyst import analyse_batch
+from civicpulse.triage.queries import add_analyses
+
+BATCH: Final = 1_000
+LLM_BATCH: Final = 25  # a language model answers five at once: a batch must not outlast its lease
+DETAILS: Final = ("gender", "birth_date", "country", "region", "town", "street", "house", "attachment")
+
+
+async def analyse(run: Run) -> None:
+    """Works through the tickets, a batch in a transaction; the texts are read with none open."""
+    settings = run.services.settings
+    most = LLM_BATCH if settings.llm_url or settings.llm_key else BATCH
+    while rows := await _next(run, most):
+        texts = [ReportText(row["given"]["description"]) for row in rows]
+        found = await analyse_batch(run.services, run.tenant, run.pack, texts)
+        async with run.batch() as tx:
+            await _write(run, tx, rows, found)
+            run.count("tickets_analyzed", len(rows))
+            run.progress.update(done=run.progress["done"] + len(rows), after=rows[-1]["position"])
+    async with run.batch():
+        run.enter("assign", total=None)
+
+
+async def _next(run: Run, most: int) -> list[Row]:
+    async with run.services.db.transaction(run.tenant) as tx:
+        return await staging.next_tickets(tx, run.id, after=run.progress.get("after", 0), most=most)
+
+
+async def _write(run: Run, tx: Tx, rows: Sequence[Row], found: Sequence[Analysis]) -> None:
+    pairs = list(zip(rows, found, strict=True))
+    there = await ticket_queries.lock_requests(tx, [row["request_id"] for row in rows if row["outcome"] != "new"])
+    now = time.now()
+    writer = Writer(run.pack, await zone_index(tx), run.id, now)
+    fresh = await asyncio.to_thread(lambda: [writer.new(row, one) for row, one in pairs if row["outcome"] == "new"])
+    initial = run.pack.workflow.state(run.pack.workflow.initial)
+    into: dict[str, Any] = {"initial": initial.name, "state_category": initial.category, "at": now}
+    if fresh:
+        prefix = run.pack.document.request_id_prefix
+        await ticket_queries.add_requests(tx, fresh, prefix=prefix, **into)
+        await add_files(tx, [row for row in rows if row["outcome"] == "new"], told=False)
+    if there:
+        await _rewrite(run, tx, writer, pairs, there, into)
+    await ticket_queries.put_details(tx, [_details(row) for row in rows if row["outcome"] != "redo"], at=now)
+    await add_analyses(tx, [(row["request_id"], one) for row, one in pairs], at=now, by=ACTOR.key)
+
+
+def _details(row: Row) -> Row:
+    given = {name: row["given"][name] for name in DETAILS}
+    return given | {name: row[name] for name in ("request_id", "client_guid", "fingerprint")}
+
+
+async def _rewrite(
+    run: Run,
+    tx: Tx,
+    writer: Writer,
+    pairs: Sequence[tuple[Row, Analysis]],
+    there: Mapping[UUID, Row],
+    into: Mapping[str, Any],
+) -> None:
+    """Tickets that nobody works on begin anew; of the others only the text changes."""
+    renewed, reworded = list[Row](), list[Row]()
+    for row, one in pairs:
+        known = there.get(row["request_id"])
+        if known is None:
+            continue
+        if known["master_id"] is None and known["status"] in (into["initial"], ASSIGNED):
+            renewed.append(writer.renewed(row, one, known))
+        elif row["outcome"] == "changed":
+            reworded.append(writer.reworded(row, known))
+            _tell_kept(run, row, known)
+    if renewed:
+        await ticket_queries.renew_requests(tx, renewed, **into)
+        await follow_masters(tx, ACTOR, [row["id"] for row in renewed], at=into["at"])
+    if reworded:
+        await ticket_queries.reword_requests(tx, reworded, at=into["at"])
+    await add_files(tx, [row for row in (pair[0] for pair in pairs) if row["outcome"] != "new"], told=True)
+
+
+def _tell_kept(run: Run, row: Row, known: Row) -> None:
+    words = (
+        f"{known['request_id']} is {known['status']}: its text was changed, its type, priority and manager were kept."
+    )
+    run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])

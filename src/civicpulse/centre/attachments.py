@@ -1,0 +1,95 @@
+"""Step 2: the uploaded files join the tickets whose rows name them; nothing here fails a run (spec 5)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from civicpulse.base import clock
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.ids import new_id
+from civicpulse.centre import staging, ticket_queries
+from civicpulse.centre.incoming import drop
+from civicpulse.centre.rows import Fault, attachment_names, file_key
+from civicpulse.centre.run import Run
+from civicpulse.requests.files import evidence_key
+
+BATCH: Final = 500
+
+
+async def join_attachments(run: Run) -> None:
+    """Each file goes to the tickets that name it; what is left over, or did not come, is a warning."""
+    files = {file_key(file["name"]): file for file in run.row["files"] if file["field"] == "attachments"}
+    run.progress.setdefault("used", [])
+    while rows := await _next(run):
+        copies = list[tuple[str, str]]()
+        joined = _join(run, rows, files, copies)
+        for source, target in copies:
+            await run.storage.put_pieces(target, await run.storage.get(source))
+        async with run.batch() as tx:
+            await staging.attach(tx, run.id, joined)
+            # The others get theirs when the analysis writes them.
+            await add_files(tx, [row for row in joined if row["outcome"] == "unchanged"], told=True)
+            run.progress.update(done=run.progress["done"] + len(rows), after=rows[-1]["position"])
+    left = [file for name, file in files.items() if name not in run.progress["used"]]
+    async with run.batch():
+        for file in left:
+            words = "No row of the tickets names this attachment, or its ticket has it already: it was not kept."
+            run.tell([Fault(file["name"], None, words, "warning")])
+        run.progress["total"] = run.progress["done"]
+        run.enter("geocode", total=run.todo)
+    await drop(run.storage, left)
+
+
+async def _next(run: Run) -> list[Row]:
+    """The next rows that name a file, each with the hashes of the files that its ticket has, by name."""
+    async with run.services.db.transaction(run.tenant) as tx:
+        after = run.progress.get("after", 0)
+        rows = await staging.tickets_with_attachment(tx, run.id, after=after, most=BATCH)
+        there = await ticket_queries.find_evidence(tx, [row["request_id"] for row in rows])
+    has: dict[UUID, dict[str, set[str]]] = {row["request_id"]: {} for row in rows}
+    for file in there:
+        has[file["request_id"]].setdefault(file_key(file["file_name"]), set()).add(file["sha256"])
+    return [row | {"has": has[row["request_id"]]} for row in rows]
+
+
+def _join(run: Run, rows: Sequence[Row], files: Mapping[str, Row], copies: list[tuple[str, str]]) -> list[Row]:
+    """The rows that get files, with their evidence; `copies` (from, to) are made of files that several rows name."""
+    joined = list[Row]()
+    for row in rows:
+        evidence = list[Row]()
+        for name in dict.fromkeys(attachment_names(row["given"])):
+            file, has = files.get(name), row["has"].get(name, ())
+            if file is None and not has:
+                words = f"The attachment “{name}” that this row names did not come."
+                run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning", "attachment")])
+            if file is not None and file["sha256"] not in has:
+                evidence.append(_evidence(run, name, file, copies))
+        if evidence:
+            joined.append({name: row[name] for name in ("position", "request_id", "outcome")} | {"evidence": evidence})
+    return joined
+
+
+def _evidence(run: Run, name: str, file: Row, copies: list[tuple[str, str]]) -> Row:
+    evidence_id, used = UUID(file["id"]), run.progress["used"]
+    if name in used:  # a piece of evidence belongs to one request
+        evidence_id = new_id()
+        copies.append((file["key"], evidence_key(run.tenant.tenant_id, evidence_id)))
+    else:
+        used.append(name)
+        run.count("attachments_stored", 1)
+    about = {key: file[key] for key in ("type", "media_type", "file_name", "sha256")}
+    return about | {"id": str(evidence_id), "url": f"/evidence/{evidence_id}"}
+
+
+async def add_files(tx: Tx, rows: Sequence[Row], *, told: bool) -> None:
+    """Adds the files of tickets that are there; `told` when their trails say so in an event of its own."""
+    rows = [row for row in rows if row["evidence"]]
+    if not rows:
+        return
+    now = clock.now()
+    files = [file | {"request_id": row["request_id"]} for row in rows for file in row["evidence"]]
+    await ticket_queries.add_evidence(tx, files, at=now)
+    if told:
+        hashes = [(row["request_id"], [file["sha256"] for file in row["evidence"]]) for row in rows]
+        events = [{"id": key, "events": [{"type": "evidence", "meta": {"evidence": found}}]} for key, found in hashes]
+        await ticket_queries.tell_evidence(tx, events, at=now)

@@ -1,0 +1,78 @@
+"""A run as it is shown: PipelineResult of spec 5, and where it stands while it is at work."""
+
+from typing import Any, Final
+
+from civicpulse.base.db import Row
+from civicpulse.centre.run import MOST_FAULTS, STEPS
+
+COUNTS: Final = (
+    "tickets_loaded", "tickets_added", "tickets_changed", "tickets_unchanged", "business_units_loaded", "managers_loaded",
+    "attachments_stored", "tickets_placed", "tickets_analyzed", "tickets_assigned", "tickets_unassigned",
+)  # fmt: skip
+
+
+def is_over(row: Row) -> bool:
+    """Whether nobody works on the run any more."""
+    return row["state"] in ("done", "failed")
+
+
+def result_document(row: Row) -> dict[str, Any]:
+    """PipelineResult without its tickets (spec 5, step 6). A failed run says why in its errors, too."""
+    counts = row["counts"]
+    errors = list(row["errors"])
+    if row["last_error"]:
+        errors.append({"file": None, "line": None, "message": row["last_error"], "severity": "error"})
+    told = counts.get("errors", 0) + counts.get("warnings", 0)
+    return {
+        "run_id": row["id"],
+        "state": row["state"],
+        **{name: counts.get(name, 0) for name in COUNTS},
+        "error_count": counts.get("errors", 0),
+        "warning_count": counts.get("warnings", 0),
+        "errors": errors,
+        "errors_truncated": told > MOST_FAULTS,
+    }
+
+
+def run_document(row: Row, *, brief: bool = False) -> dict[str, Any]:
+    """A run with its progress, step by step; a brief one only counts its errors."""
+    result = result_document(row)
+    if brief:
+        del result["errors"]
+    return {
+        "run_id": row["id"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "step": row["step"],
+        "progress": progress_document(row),
+        "error": row["last_error"],
+        "requested_by": row["requested_by"],
+        "created_at": row["created_at"],
+        "started_at": row["started_at"],
+        "updated_at": row["updated_at"],
+        "finished_at": row["finished_at"],
+        "files": [{name: file[name] for name in ("field", "name", "bytes", "sha256")} for file in row["files"]],
+        "options": row["options"],
+        "result": result,
+        "links": links_of(row),
+    }
+
+
+def progress_document(row: Row) -> list[dict[str, Any]]:
+    """Each step in order: waiting, running, done or failed, and how much of it is done."""
+    steps, here = list[dict[str, Any]](), STEPS.index(row["step"])
+    for place, step in enumerate(STEPS):
+        if row["kind"] == "process" and step == "attachments":
+            continue
+        known = row["progress"].get(step, {})
+        state = "done" if place < here or row["state"] == "done" else row["state"] if place == here else "waiting"
+        done = {name: known.get(name, default) for name, default in (("done", 0), ("total", None), ("seconds", 0.0))}
+        steps.append({"step": step, "state": state, **done})
+    return steps
+
+
+def links_of(row: Row) -> dict[str, str]:
+    """Where to look next."""
+    base = f"/pipeline-runs/{row['id']}"
+    links = {"self": base, "events": f"{base}/events"}
+    return links | ({"retry": f"{base}/retry"} if row["state"] == "failed" else {})

@@ -1,0 +1,120 @@
+"""Uploaded files: looked through before anything is written, kept in the object store, fetched again by who works on them."""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import IO, Any, Final
+from uuid import UUID
+
+from fastapi import UploadFile
+
+from civicpulse.base.clients.storage import Storage
+from civicpulse.base.errors import Invalid
+from civicpulse.base.ids import new_id
+from civicpulse.centre.reader import PIECE, Layout, Unreadable, layout_of
+from civicpulse.centre.rows import Fault
+from civicpulse.packs.model import Pack
+from civicpulse.requests.files import MOST_BYTES, describe_file, evidence_key
+
+TABLES: Final = ("business_units", "managers", "tickets")
+IN_MEMORY: Final = 4 << 20  # bytes of a fetched file; the rest lies on disk
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One uploaded file: its field, its name, what identifies its content and, for a table, how to read it."""
+
+    field: str
+    name: str
+    sha256: str
+    bytes: int
+    upload: UploadFile
+    layout: Layout | None = None
+
+
+async def look_through(pack: Pack, tables: Mapping[str, UploadFile], others: Sequence[UploadFile]) -> list[Received]:
+    """Every file with its hash and layout. Raises Invalid (422) naming file and column of each table that is no such."""
+    received, errors = list[Received](), list[dict[str, Any]]()
+    for field, upload in tables.items():
+        name = upload.filename or f"{field}.csv"
+        try:
+            layout = await asyncio.to_thread(layout_of, upload.file, pack.document.csv_columns[field])
+        except Unreadable as error:
+            column = {"column": error.column} if error.column else {}
+            errors.append({"field": field, "file": name, **column, "detail": f"{name}: {error}"})
+            continue
+        received.append(await _received(field, name, upload, layout))
+    if errors:
+        raise Invalid(
+            "Nothing was loaded: " + " ".join(error["detail"] for error in errors),
+            code="unreadable_file" if not any("column" in error for error in errors) else "missing_column",
+            errors=errors,
+        )
+    return received + [await _received("attachments", other.filename or "file", other) for other in others]
+
+
+async def _received(field: str, name: str, upload: UploadFile, layout: Layout | None = None) -> Received:
+    sha256, size = await asyncio.to_thread(_digest, upload.file)
+    return Received(field, name.replace("\x00", "")[:200], sha256, size, upload, layout)
+
+
+def _digest(file: IO[bytes]) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    file.seek(0)
+    while piece := file.read(PIECE):
+        digest.update(piece)
+        size += len(piece)
+    file.seek(0)
+    return digest.hexdigest(), size
+
+
+async def keep(
+    storage: Storage, tenant_id: UUID, run_id: UUID, received: Sequence[Received]
+) -> tuple[list[dict[str, Any]], list[Fault]]:
+    """Stores the files; how to find and read each again, and warnings about attachments that cannot be kept."""
+    files, faults = list[dict[str, Any]](), list[Fault]()
+    for one in received:
+        about = {"field": one.field, "name": one.name, "sha256": one.sha256, "bytes": one.bytes}
+        if one.layout is not None:
+            key = f"{tenant_id}/pipeline/{run_id}/{one.field}"
+            files.append(about | {"key": key, "layout": asdict(one.layout)})
+        elif 0 < one.bytes <= MOST_BYTES:
+            evidence_id = new_id()
+            key = evidence_key(tenant_id, evidence_id)
+            described = describe_file(one.upload.filename, one.upload.content_type)
+            files.append(about | {"key": key, "id": str(evidence_id), **described})
+        else:
+            why = "is empty" if not one.bytes else f"is larger than {MOST_BYTES // 1024 // 1024} MB"
+            faults.append(Fault(one.name, None, f"This attachment {why}: it was not kept.", "warning"))
+            continue
+        await storage.put_pieces(key, _pieces(one.upload.file))
+    return files, faults
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    file.seek(0)
+    while piece := await asyncio.to_thread(file.read, PIECE):
+        yield piece
+
+
+async def drop(storage: Storage, files: Sequence[Mapping[str, Any]]) -> None:
+    """Removes files from the store."""
+    for file in files:
+        await storage.delete(file["key"])
+
+
+@asynccontextmanager
+async def fetched(storage: Storage, file: Mapping[str, Any]) -> AsyncIterator[IO[bytes]]:
+    """A kept file as one that can be read and sought, until the block ends."""
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as local:
+        async for piece in await storage.get(file["key"]):
+            local.write(piece)
+        yield local
+
+
+def layout_from_json(stored: Mapping[str, Any]) -> Layout:
+    """What `keep` stored of a table's layout."""
+    return Layout(stored["encoding"], stored["delimiter"], dict(stored["columns"]), stored["width"])

@@ -1,0 +1,207 @@
+"""Records of the three files as offices, managers and tickets, and what is wrong with those that are none. No I/O."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal, TypeAlias
+
+from civicpulse.centre.reader import Record
+from civicpulse.packs.model import Pack
+from civicpulse.places.offices import OfficeDraft
+from civicpulse.places.place import AddressParts
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+LONGEST_CELL: Final = 1_000  # characters
+LONGEST_GUID: Final = 200
+LONGEST_TEXT: Final = 20_000  # what is longer is cut, as everywhere in the intake
+MOST_LOAD: Final = 1_000_000
+FIRST_YEAR: Final = 1900
+
+_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})[./](\d{1,2})[./](\d{4})")
+_TIME = re.compile(r"[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?")
+_BETWEEN = re.compile(r"[,;/|\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a file: an error costs its row, a warning does not. `column` as the pack calls it."""
+
+    file: str
+    line: int | None
+    message: str
+    severity: Severity = "error"
+    column: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As stored and served."""
+        found: dict[str, Any] = {"file": self.file, "line": self.line, "message": self.message}
+        return found | {"severity": self.severity} | ({"column": self.column} if self.column else {})
+
+
+class RowError(Exception):
+    """A record cannot be used; the message says why, `column` where."""
+
+    def __init__(self, message: str, column: str | None = None) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerRow:
+    """A manager as the file has it; the office by its name."""
+
+    name: str
+    office: str
+    position: str | None
+    skills: tuple[str, ...]
+    load: int
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """A ticket as the file has it; `given` holds the values as they are kept, `fingerprint` tells a changed row."""
+
+    client_guid: str
+    given: dict[str, Any]
+    fingerprint: bytes
+
+
+class RowReader:
+    """Reads the records of one file by the tenant's pack; what deserves a look is told to `faults`."""
+
+    def __init__(self, pack: Pack, file: str) -> None:
+        self._pack, self._file = pack, file
+        self.faults: list[Fault] = []
+
+    def warn(self, record: Record, message: str, column: str | None = None) -> None:
+        """Notes what costs nothing."""
+        self.faults.append(Fault(self._file, record.line, message, "warning", column))
+
+    def refuse(self, record: Record, error: RowError) -> None:
+        """Notes what costs the row."""
+        self.faults.append(Fault(self._file, record.line, str(error), "error", error.column))
+
+    def office(self, record: Record) -> OfficeDraft:
+        """An office. Raises RowError."""
+        values = self._values(record)
+        return OfficeDraft(_one_line(_wanted(values, "name")), _one_line(values.get("address", "")))
+
+    def manager(self, record: Record) -> ManagerRow:
+        """A manager. Raises RowError."""
+        values = self._values(record)
+        name, office = _one_line(_wanted(values, "name")), _one_line(_wanted(values, "office"))
+        load = _load(values.get("load", ""))
+        position = self._spelled(record, "positions", values.get("position", ""), "position")
+        words = [word.strip() for word in _BETWEEN.split(values.get("skills", "")) if word.strip()]
+        skills = [self._spelled(record, "skills", word, "skills") or word for word in words]
+        return ManagerRow(name, office, position, tuple(dict.fromkeys(skills)), load)
+
+    def ticket(self, record: Record) -> TicketRow:
+        """A ticket; one without a text is one all the same. Raises RowError."""
+        values = self._values(record)
+        guid = _wanted(values, "client_guid")
+        if len(guid) > LONGEST_GUID:
+            raise RowError(f"A GUID has at most {LONGEST_GUID} characters.", "client_guid")
+        born = _birth_date(values.get("birth_date", ""))
+        text = values.get("description", "")
+        if len(text) > LONGEST_TEXT:
+            self.warn(record, f"The text was cut after {LONGEST_TEXT} of {len(text)} characters.", "description")
+        given = {
+            "description": text[:LONGEST_TEXT],
+            "segment": self._spelled(record, "segments", values.get("segment", ""), "segment"),
+            "birth_date": born.isoformat() if born else None,
+        }
+        given |= {name: values.get(name) or None for name in PLAIN}
+        whole = "\x1f".join(f"{name}\x1e{values[name]}" for name in sorted(values))
+        return TicketRow(guid, given, hashlib.blake2b(whole.encode(), digest_size=16).digest())
+
+    def _values(self, record: Record) -> dict[str, str]:
+        if record.fault:
+            raise RowError(f"The row cannot be read: {record.fault}.")
+        for name, value in record.values.items():
+            if name != "description" and len(value) > LONGEST_CELL:
+                raise RowError(f"This cell has more than {LONGEST_CELL} characters.", name)
+        if record.lone_quote:
+            self.warn(record, "A quote opens a cell here and nobody closes it: the line was read as it stands.")
+        return dict(record.values)
+
+    def _spelled(self, record: Record, vocabulary: Any, word: str, column: str) -> str | None:
+        """The value that the rules know by this word; a word they do not know stays as it is, and is told."""
+        if not word:
+            return None
+        known = self._pack.spelled(vocabulary, word)
+        if known is None:
+            self.warn(record, f"“{word[:60]}” is none of the tenant's {vocabulary}: the rules do not know it.", column)
+        return known or " ".join(word.split())
+
+
+# What of a ticket is kept as the file has it.
+PLAIN: Final = ("gender", "attachment", "country", "region", "town", "street", "house")
+
+
+def address_parts(given: dict[str, Any]) -> AddressParts:
+    """Where a ticket's customer lives."""
+    return AddressParts(given["country"], given["region"], given["town"], given["street"], given["house"])
+
+
+def address_line(given: dict[str, Any]) -> str | None:
+    """The same in one line, for people."""
+    street = " ".join(part for part in (given["street"], given["house"]) if part)
+    parts = (given["country"], given["region"], given["town"], street)
+    return ", ".join(" ".join(part.split()) for part in parts if part) or None
+
+
+def attachment_names(given: dict[str, Any]) -> Iterator[str]:
+    """The files that a ticket's row names, as they are compared: of one or several."""
+    for name in re.split(r"[,;\n]", given["attachment"] or ""):
+        if name.strip():
+            yield file_key(name)
+
+
+def file_key(name: str) -> str:
+    """A file's name without folders, in one case."""
+    return re.split(r"[/\\]", name.strip())[-1].casefold()
+
+
+def _wanted(values: dict[str, str], column: str) -> str:
+    value = values.get(column, "")
+    if not value:
+        raise RowError("This cell is empty, and the row means nothing without it.", column)
+    return value
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _load(text: str) -> int:
+    """Tickets in work; empty means none."""
+    plain = text.replace("\u00a0", "").replace(" ", "").replace(",", ".")
+    if not plain:
+        return 0
+    try:
+        load = float(plain)
+    except ValueError:
+        load = -1
+    if not (0 <= load <= MOST_LOAD and load.is_integer()):
+        raise RowError(f"“{text[:40]}” is no number of tickets: write a whole number such as 3.", "load")
+    return int(load)
+
+
+def _birth_date(text: str) -> date | None:
+    if not text:
+        return None
+    found = _DATE.match(text)
+    try:
+        if found is None or not (found.end() == len(text) or _TIME.fullmatch(text, found.end())):
+            raise ValueError(text)
+        year, month, day = found.group(1, 2, 3) if found.group(1) else found.group(6, 5, 4)
+        born = date(int(year), int(month), int(day))
+        if born.year < FIRST_YEAR:
+            raise ValueError(text)
+    except ValueError:
+        raise RowError(f"“{text[:40]}” is no birth date: write it as 1990-12-31 or 31.12.1990.", "birth_date") from None
+    return born

@@ -1,0 +1,133 @@
+"""HTTP of tickets, managers, business units and the dashboard's figures (spec 5, section 4)."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.errors import NotFound
+from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor
+from civicpulse.base.paging import page as page_of
+from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
+from civicpulse.base.wire import DayOrInstant, ShortText
+from civicpulse.centre.tickets import listing, queries
+from civicpulse.centre.tickets.documents import manager_document, office_document, ticket_documents
+from civicpulse.packs.store import current_pack
+from civicpulse.requests.distribution_queries import list_managers
+from civicpulse.rules.access import Permission
+
+router = APIRouter(route_class=TransactionRoute, tags=["tickets"])
+
+OFFICE_SORT = "name"
+
+
+@router.get("/tickets", summary="List tickets with analysis and assignment")
+async def get_tickets(
+    request: Request,
+    caller: Caller = needs(Permission.REQUEST_READ_ALL),
+    segment: ShortText | None = None,
+    category: Annotated[str | None, Query(max_length=200, description="Id or name of the type")] = None,
+    sentiment: Literal["positive", "neutral", "negative"] | None = None,
+    language: Annotated[str | None, Query(max_length=20, description="Code or label, such as kk or KZ")] = None,
+    status: ShortText | None = None,
+    source: ShortText | None = None,
+    office: UUID | None = None,
+    manager: UUID | None = None,
+    assigned: bool | None = None,
+    since: Annotated[DayOrInstant | None, Query(alias="from")] = None,
+    until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    size: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
+    pack = await current_pack(caller.tx)
+    wanted = listing.Wanted(
+        segment=listing.segment_of(pack, segment),
+        category=listing.category_of(pack, category),
+        sentiment=sentiment,
+        language=listing.language_of(pack, language),
+        status=status,
+        source=source,
+        office=office,
+        manager=manager,
+        assigned=assigned,
+        since=since,
+        until=until,
+    )
+    ids, next_cursor = await listing.list_tickets(caller.tx, wanted, page=page, size=size, cursor=cursor)
+    total = await queries.count_tickets(caller.tx, asdict(wanted))
+    items = await _documents(request, caller, ids)
+    exact = total < queries.MOST_COUNTED
+    return Json(page_of(items, next_cursor, total=total, total_is_exact=exact, page=page, size=size))
+
+
+async def _documents(request: Request, caller: Caller, ids: list[UUID]) -> list[dict[str, Any]]:
+    sees = caller.may(Permission.CITIZEN_CONTACT)
+    return await ticket_documents(caller.tx, ids, storage=request.app.state.storage, sees_contacts=sees)
+
+
+@router.get("/tickets/{ticket_id}", summary="Read one ticket")
+async def get_ticket(ticket_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
+    """By request number, by the client's GUID or by id: with its analysis, its assignment and the reason for it."""
+    documents = await _documents(request, caller, [await _known(caller, ticket_id)])
+    return Json(documents[0])
+
+
+async def _known(caller: Caller, ticket_id: str) -> UUID:
+    found = await queries.find_ticket(caller.tx, ticket_id)
+    if found is None:
+        raise NotFound(f"There is no ticket {ticket_id!r} here.", code="ticket_not_found")
+    return found
+
+
+async def _guard(request: Request) -> None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is not None:
+        await _known(caller, request.path_params["ticket_id"])
+
+
+ID_GUARDS["ticket_id"] = _guard
+
+
+@router.get("/managers", summary="All managers with their office and load")
+async def get_managers(caller: Caller = needs(Permission.AGENT_READ), office: UUID | None = None) -> Response:
+    """Active agents of offices, by name. `current_load` is what came with them plus what is open and theirs here."""
+    rows = await list_managers(caller.tx)
+    offices = {row["id"]: row["name"] for row in await _offices(caller)}
+    items = [manager_document(row, offices) for row in rows if office is None or row["office_id"] == office]
+    return Json(page_of(items, None))
+
+
+async def _offices(caller: Caller) -> list[dict[str, Any]]:
+    return await queries.list_offices(caller.tx, after=("", queries.FIRST_ID), limit=queries.MOST_OFFICES)
+
+
+@router.get("/business-units", summary="Offices with their place and number of managers")
+async def get_offices(
+    caller: Caller = needs(Permission.AGENT_READ),
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """By name."""
+    after = ("", queries.FIRST_ID)
+    if cursor is not None:
+        name, key = decode_cursor(cursor, OFFICE_SORT, (str, UUID))
+        after = (name, key)
+    rows = await queries.list_offices(caller.tx, after=after, limit=limit + 1)
+    more, rows = len(rows) > limit, rows[:limit]
+    next_cursor = encode_cursor(OFFICE_SORT, [rows[-1]["name"], rows[-1]["id"]]) if more else None
+    return Json(page_of([office_document(row) for row in rows], next_cursor))
+
+
+@router.get("/dashboard/stats", summary="The dashboard's figures")
+async def get_stats(
+    caller: Caller = needs(Permission.REQUEST_READ_ALL),
+    since: Annotated[DayOrInstant | None, Query(alias="from")] = None,
+    until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
+) -> Response:
+    """Tickets in all and by category, sentiment, language, office, segment and town; their mean priority (1..10)."""
+    rows = await queries.get_stats(caller.tx, since=since, until=until)
+    return Json(listing.stats_document(rows, await current_pack(caller.tx)))

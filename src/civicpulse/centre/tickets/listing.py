@@ -1,0 +1,98 @@
+"""Which tickets a list is narrowed to, in the words of people and files, and its pages."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.errors import Invalid
+from civicpulse.base.paging import decode_cursor, encode_cursor
+from civicpulse.centre.tickets import queries
+from civicpulse.packs.model import Pack
+
+SORT: Final = "-created_at"
+MOST_SKIPPED: Final = 50_000  # rows before a numbered page; farther on the cursor is the way
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list is narrowed to; None means everything."""
+
+    segment: str | None = None
+    category: str | None = None
+    sentiment: str | None = None
+    language: str | None = None
+    status: str | None = None
+    source: str | None = None
+    office: UUID | None = None
+    manager: UUID | None = None
+    assigned: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def category_of(pack: Pack, given: str | None) -> str | None:
+    """A category by id or by its name in any of its languages. Raises Invalid."""
+    if given is None or given in pack.categories:
+        return given
+    wanted = given.casefold()
+    for category in pack.categories.values():
+        if wanted in {name.casefold() for name in (category.name, *category.names.values())}:
+            return category.id
+    raise Invalid(f"There is no category {given!r}; see GET /categories.", field="category")
+
+
+def language_of(pack: Pack, given: str | None) -> str | None:
+    """A language by its code or by the tenant's label, such as kk or KZ."""
+    if given is None:
+        return None
+    labels = {label.casefold(): code for code, label in pack.document.language_labels.items()}
+    return labels.get(given.casefold(), given.casefold())
+
+
+def segment_of(pack: Pack, given: str | None) -> str | None:
+    """A segment in any of its spellings."""
+    return None if given is None else pack.spelled("segments", given) or given
+
+
+async def list_tickets(
+    tx: Tx, wanted: Wanted, *, page: int, size: int, cursor: str | None
+) -> tuple[list[UUID], str | None]:
+    """The ids of one page, newest first, and the cursor of the next. Raises Invalid for a page too far on."""
+    after, offset = None, (page - 1) * size
+    if cursor is not None:
+        at, key = decode_cursor(cursor, SORT, (datetime, UUID))
+        after, offset = (at, key), 0
+    if offset > MOST_SKIPPED:
+        raise Invalid(f"Pages reach {MOST_SKIPPED} tickets deep: go on with next_cursor instead of page.", field="page")
+    rows: list[Row] = await queries.ticket_ids(tx, asdict(wanted), after=after, offset=offset, limit=size + 1)
+    more = len(rows) > size
+    rows = rows[:size]
+    next_cursor = encode_cursor(SORT, [rows[-1]["created_at"], rows[-1]["id"]]) if more else None
+    return [row["id"] for row in rows], next_cursor
+
+
+def stats_document(rows: list[Row], pack: Pack) -> dict[str, Any]:
+    """The dashboard's figures (spec 5, section 7) from the rows of queries.get_stats."""
+    dimensions = ("category", "sentiment", "language", "office", "segment", "town")
+    every = (1 << len(dimensions)) - 1
+    whole = next(row for row in rows if row["left_out"] == every)
+    found: dict[str, Any] = {
+        "total_tickets": whole["tickets"],
+        "assigned_tickets": whole["assigned"],
+        "unassigned_tickets": whole["tickets"] - whole["assigned"],
+        "analyzed_tickets": whole["analysed"],
+        "needs_person": whole["needs_person"],
+        "avg_priority": None if whole["priority"] is None else round(whole["priority"], 2),
+    }
+    for place, name in enumerate(dimensions):
+        left_out = every ^ (1 << (len(dimensions) - 1 - place))
+        groups = [row for row in rows if row["left_out"] == left_out and row[name] is not None]
+        found[f"by_{name}"] = {row[name]: row["tickets"] for row in groups}
+    language = pack.document.language
+    found["labels"] = {
+        "category": {key: category.name_in(language) for key, category in pack.categories.items()},
+        "language": dict(pack.document.language_labels),
+    }
+    return found

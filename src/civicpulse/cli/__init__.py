@@ -1,0 +1,1 @@
+"""Operator commands, one file a group; processes.py starts and stops."""

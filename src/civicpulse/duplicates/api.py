@@ -1,0 +1,85 @@
+"""HTTP of pairs: the duplicates of a request, and staff's word on two requests."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ConfigDict, Field
+
+from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
+from civicpulse.base.wire import ShortText, Wire, Word
+from civicpulse.duplicates import merging, rejecting
+from civicpulse.duplicates.pairs import duplicates_of
+from civicpulse.requests.api import answer, visible_request
+from civicpulse.requests.changes import not_found
+from civicpulse.requests.queries import find_id
+from civicpulse.rules.access import Permission
+
+router = APIRouter(route_class=TransactionRoute, tags=["requests"])
+
+
+class RejectIn(Wire):
+    """Why the two are not the same, for colleagues."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "One is the lift, the other the stairs beside it."}]}
+    )
+
+    reason: Annotated[ShortText | None, Field(default=None)]
+
+
+class MergeIn(Wire):
+    """The request that this one is a twin of."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other": "CST-2026-000123"}]})
+
+    other: Word
+    force: bool = False
+
+
+async def _guard(request: Request) -> None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is not None and await find_id(caller.tx, request.path_params["other"]) is None:
+        raise not_found(request.path_params["other"])
+
+
+ID_GUARDS["other"] = _guard
+
+
+@router.get("/requests/{request_id}/duplicates", summary="Duplicates of a request")
+async def get_duplicates(request_id: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
+    """What is merged into it, which requests may be the same (best first, each with its score in parts and why), and which
+    staff said are not. `opinion` is a language model's, where one was asked."""
+    row = await visible_request(caller, request_id)
+    return Json(await duplicates_of(caller.tx, row))
+
+
+@router.post("/requests/{request_id}/duplicates/{other}/reject", summary="Say that two requests differ")
+async def reject(
+    request_id: str, other: str, body: RejectIn | None = None, caller: Caller = needs(Permission.REQUEST_MERGE)
+) -> Response:
+    """The pair is neither attached nor proposed any more; the same again changes nothing. 409 when they are merged."""
+    reason = body.reason if body is not None else None
+    kept = await rejecting.reject(caller.tx, caller.actor, request_id, other=other, reason=reason)
+    return Json({"request_id": request_id, "other": other, "rejected": True, **kept})
+
+
+@router.delete("/requests/{request_id}/duplicates/{other}/reject", summary="Take back that two requests differ")
+async def take_back(request_id: str, other: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+    """The pair may be found the same again; without a word to take back nothing changes."""
+    await rejecting.take_back(caller.tx, caller.actor, request_id, other=other)
+    return Json({"request_id": request_id, "other": other, "rejected": False})
+
+
+@router.post("/requests/{request_id}/merge", summary="Merge with its twin")
+async def merge(request_id: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+    """The older of the two masters stays master; the answer is this request."""
+    await merging.merge(caller.tx, caller.actor, request_id, other=body.other, force=body.force)
+    return await answer(caller, request_id)
+
+
+@router.post("/requests/{request_id}/unmerge", summary="Undo a merge")
+async def unmerge(request_id: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+    """The request is its own again; the pair will not be attached again."""
+    await merging.unmerge(caller.tx, caller.actor, request_id)
+    return await answer(caller, request_id)

@@ -1,0 +1,159 @@
+"""The worker's share: a language model is asked about proposed pairs, outside any transaction and never on the intake's way."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from civicpulse.base import clock as time
+from civicpulse.base.clients.llm import CHARACTERS_PER_TOKEN, LlmCall, LlmClient, LlmFault, llm_client
+from civicpulse.base.db import Row, Tx, is_outage
+from civicpulse.base.errors import Problem
+from civicpulse.base.events import SYSTEM
+from civicpulse.base.log import get_logger
+from civicpulse.base.services import Services
+from civicpulse.base.tenancy import Tenant
+from civicpulse.duplicates import opinion_queries as queries
+from civicpulse.duplicates.merging import merge
+from civicpulse.duplicates.opinions import MOST_REASON, PURPOSE, VERSION, Opinion, Side, question
+from civicpulse.packs.model import Pack
+from civicpulse.packs.store import current_pack
+from civicpulse.rules.duplicates import attaches_by_opinion
+from civicpulse.triage.analyst import budget_of
+from civicpulse.triage.llm import Budget
+from civicpulse.triage.queries import add_calls
+
+log = get_logger(__name__)
+
+BATCH: Final = 10
+AT_ONCE: Final = 2  # of the five places that the client has: reports wait for theirs
+MOST_TRIES: Final = 5
+LEASE_SECONDS: Final = 120.0
+PAUSED_SECONDS: Final = 60.0
+
+CUT_OFF = "Given up: the worker ended in the middle of each try."
+DECIDED = "Not asked: staff has decided meanwhile."
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What one batch of a tenant works with."""
+
+    services: Services
+    tenant: Tenant
+    pack: Pack
+    client: LlmClient
+    budget: Budget
+    places: asyncio.Semaphore
+
+
+async def give_opinions(services: Services) -> int:
+    """Asks about the due pairs of every tenant once; how many it took. Without a model nothing is looked at."""
+    client = llm_client(services.settings)
+    if client is None:
+        return 0
+    waiting = await services.db.tenants_with_work(queries.WAITING_TENANTS)
+    taken = 0
+    for tenant_id in waiting:
+        tenant = await services.tenants.by_id(tenant_id)
+        if tenant is not None:
+            taken += await opine_batch(services, tenant, client)
+    return taken
+
+
+async def opine_batch(services: Services, tenant: Tenant, client: LlmClient) -> int:
+    """Takes up to a batch of due pairs, asks about each, and keeps what is said; how many it took.
+
+    Safe beside itself and when cut off: what was taken is due again when its lease ends. A fault costs one pair a try.
+    """
+    # No batch outlasts its lease, though each of its pairs hang until the time-out, and those of the reports before it.
+    lease = LEASE_SECONDS + 2 * BATCH / AT_ONCE * services.settings.llm_timeout_seconds
+    async with services.db.transaction(tenant) as tx:
+        pack = await current_pack(tx)
+        taken = await queries.take(tx, most=BATCH, lease_seconds=lease)
+    budget = await budget_of(services, tenant)
+    desk = _Desk(services, tenant, pack, client, budget, asyncio.Semaphore(AT_ONCE))
+    async with asyncio.TaskGroup() as group:
+        for pair in taken:
+            group.create_task(_settle(desk, pair))
+    return len(taken)
+
+
+async def _settle(desk: _Desk, pair: Row) -> None:
+    try:
+        async with desk.places:
+            await _ask(desk, pair)
+    except Exception as error:
+        if is_outage(error):
+            raise  # not this pair's fault: it comes back when its lease ends
+        log.warning("opinion_failed", tenant=desk.tenant.slug, pair=_name(pair), exc_info=error)
+        await _put_back(desk, pair, f"{type(error).__name__}: {error}"[:2000])
+
+
+async def _ask(desk: _Desk, pair: Row) -> None:
+    if pair["is_decided"] or pair["attempts"] > MOST_TRIES:
+        await _put_back(desk, pair, DECIDED if pair["is_decided"] else CUT_OFF, most=0)
+        return
+    asked = question(desk.pack, _side(pair), _side(pair, "other_"), score=pair["score"])
+    reserved = (len(asked.system) + len(asked.user)) // CHARACTERS_PER_TOKEN
+    if not desk.budget.reserve(reserved):
+        midnight = time.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        await _postpone(desk, pair, "daily_token_budget", until=midnight + timedelta(days=1))
+        return
+    calls: list[tuple[datetime, LlmCall]] = []
+    try:
+        opinion = await desk.client.ask(asked, record=lambda call: calls.append((time.now(), call)))
+    except LlmFault as fault:
+        if fault.reason == "paused_after_faults":
+            await _postpone(desk, pair, fault.reason, until=time.now() + timedelta(seconds=PAUSED_SECONDS))
+        else:
+            await _put_back(desk, pair, fault.reason)
+        return
+    finally:
+        desk.budget.settle(reserved=reserved, used=sum(call.tokens_in + call.tokens_out for _, call in calls))
+        if calls:
+            async with desk.services.db.transaction(desk.tenant) as tx:
+                await add_calls(tx, calls, purpose=PURPOSE, version=VERSION)
+    async with desk.services.db.transaction(desk.tenant) as tx:
+        await _keep(tx, desk, pair, opinion)
+
+
+async def _keep(tx: Tx, desk: _Desk, pair: Row, opinion: Opinion) -> None:
+    """Keeps the answer and, where the pack lets a sure model attach, merges the two, which can be undone."""
+    reason = opinion.reason.strip().replace("\x00", "")[:MOST_REASON]
+    said = {"verdict": opinion.verdict, "confidence": opinion.confidence, "reason": reason}
+    kept = await queries.answer(tx, pair, said | {"model": desk.client.model, "version": VERSION}, at=time.now())
+    total = float(pair["score"]["total"])
+    policy = desk.pack.duplicate_policy(pair["category"])
+    agrees = attaches_by_opinion(policy, verdict=opinion.verdict, confidence=opinion.confidence, total=total)
+    if not kept or not agrees:
+        return
+    if not await queries.are_open(tx, pair):
+        await queries.note(tx, pair, "Not merged: one of the two has ended")
+        return
+    score = pair["score"] | {"opinion": said}
+    try:
+        async with tx.conn.transaction():
+            await merge(tx, SYSTEM, pair["number"], other=pair["other_number"], origin="llm", score=score)
+    except Problem as problem:  # staff was quicker: the answer stands, nothing is merged
+        await queries.note(tx, pair, f"Not merged: {problem.code}")
+
+
+async def _put_back(desk: _Desk, pair: Row, error: str, *, most: int = MOST_TRIES) -> None:
+    async with desk.services.db.transaction(desk.tenant) as tx:
+        state = await queries.put_back(tx, pair, error=error.replace("\x00", ""), most=most)
+    if state == "failed" and error != DECIDED:
+        log.warning("opinion_given_up", tenant=desk.tenant.slug, pair=_name(pair), error=error)
+
+
+async def _postpone(desk: _Desk, pair: Row, error: str, *, until: datetime) -> None:
+    async with desk.services.db.transaction(desk.tenant) as tx:
+        await queries.postpone(tx, pair, error=error, until=until)
+
+
+def _side(pair: Row, prefix: str = "") -> Side:
+    return Side(pair[f"{prefix}category"], pair[f"{prefix}address_hint"], pair[f"{prefix}description"])
+
+
+def _name(pair: Row) -> str:
+    return f"{pair['number']} and {pair['other_number']}"

@@ -1,0 +1,1 @@
+"""Key figures: ledger, cohorts, agents' figures."""

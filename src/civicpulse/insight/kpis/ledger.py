@@ -1,0 +1,292 @@
+"""The KPI ledger in SQL: one statement that reads it, one that folds it (migration 0003 says what it is).
+
+A question is answered from three sources that never overlap: month cells inside the period, day cells at its edges, and
+loose rows, that is deltas not folded yet and the requests of a day that the period cuts. All in one statement, hence one
+snapshot: a fold that commits meanwhile cannot make a request count twice or not at all.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.insight.kpis.measures import BUCKETS, MEASURES
+from civicpulse.insight.schemas import Period, Scope
+
+DIMENSION_BITS = {"zone_id": 1, "category": 2, "priority": 4}
+OLDEST, NEWEST = date(1, 1, 1), date(9999, 12, 1)
+DAY = timedelta(days=1)
+
+# A section of the answer → the column that it is broken down by.
+SECTIONS = {"state": "status", "zone": "zone_id", "category": "category", "priority": "priority"}
+
+_SUMS = sql.SQL(", ").join(
+    sql.SQL("coalesce(sum({name}), 0)::bigint AS {name}").format(name=sql.Identifier(name)) for name in MEASURES
+)
+_NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in MEASURES)
+_HISTOGRAM = sql.SQL("ARRAY[{}]").format(
+    sql.SQL(", ").join(sql.SQL("coalesce(sum({}), 0)::bigint").format(sql.Identifier(name)) for name in BUCKETS)
+)
+_NO_HISTOGRAM = sql.SQL("NULL::bigint[]")
+
+_CELLS = sql.SQL("""
+SELECT {section} AS section, ({key})::text AS key, {sums}, {histogram} AS histogram
+FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s AND c.dims = {dims} AND {span}{narrowed} GROUP BY {group}
+""")
+
+_MONTHS = sql.SQL("c.is_month AND c.start >= %(first_month)s AND c.start < %(last_month)s")
+_EDGE_DAYS = sql.SQL("NOT c.is_month AND c.start = ANY(%(edge_days)s)")
+_ALL_DAYS = sql.SQL("NOT c.is_month AND c.start >= %(first_day)s AND c.start < %(last_day)s")
+
+_LOOSE = sql.SQL("""
+WITH loose AS MATERIALIZED (
+    SELECT c.day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
+    FROM kpi_deltas c
+    WHERE c.tenant_id = %(tenant_id)s AND c.day >= %(first_day)s AND c.day < %(last_day)s{narrowed}
+    {cut_days}
+)
+""")
+_CUT_DAY = sql.SQL("""
+    UNION ALL
+    SELECT c.day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
+    FROM kpi_contributions c
+    WHERE c.tenant_id = %(tenant_id)s AND c.created_at >= %({since})s AND c.created_at < %({until})s{narrowed}
+""")
+
+_LOOSE_SECTIONS = sql.SQL("""
+SELECT CASE WHEN grouping(status) = 0 THEN 'state' WHEN grouping(zone_id) = 0 THEN 'zone' WHEN grouping(category) = 0 THEN 'category'
+            WHEN grouping(priority) = 0 THEN 'priority' WHEN grouping(bucket) = 0 THEN 'bucket' ELSE 'period' END AS section,
+       coalesce(status, zone_id, category, priority, bucket::text, (date_trunc({grain}, day::timestamp)::date)::text) AS key,
+       {sums}, NULL::bigint[] AS histogram
+FROM loose
+GROUP BY GROUPING SETS ((status), (zone_id), (category), (priority), (bucket), (date_trunc({grain}, day::timestamp)::date))
+""")
+
+COUNT_DELTAS = """
+SELECT count(*) FROM (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s LIMIT %(most)s) AS few
+"""
+
+LOCK_LEDGER = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
+
+# Each delta goes into eight subsets of the dimensions, per day and per month. A cell that counts nothing any more goes.
+_FOLD = sql.SQL("""
+WITH taken AS (
+    DELETE FROM kpi_deltas d WHERE d.tenant_id = %(tenant_id)s{some} RETURNING *
+), merged AS (
+    SELECT day, zone_id, category, priority, status, is_public, {sums}, {pivot}
+    FROM taken GROUP BY day, zone_id, category, priority, status, is_public
+)
+MERGE INTO kpi_cells c
+USING (
+    SELECT s.dims::smallint AS dims, p.is_month,
+           CASE WHEN p.is_month THEN date_trunc('month', m.day::timestamp)::date ELSE m.day END AS start,
+           CASE WHEN s.dims & 1 > 0 THEN m.zone_id ELSE '' END AS zone_id,
+           CASE WHEN s.dims & 2 > 0 THEN m.category ELSE '' END AS category,
+           CASE WHEN s.dims & 4 > 0 THEN m.priority ELSE '' END AS priority, m.status, m.is_public, {sums}, {bucket_sums}
+    FROM merged m CROSS JOIN generate_series(0, 7) AS s (dims) CROSS JOIN (VALUES (true), (false)) AS p (is_month)
+    GROUP BY 1, 2, 3, 4, 5, 6, m.status, m.is_public ORDER BY 1, 2, 3
+) AS n
+ON c.tenant_id = %(tenant_id)s AND c.dims = n.dims AND c.is_month = n.is_month AND c.start = n.start AND c.zone_id = n.zone_id
+   AND c.category = n.category AND c.priority = n.priority AND c.status = n.status AND c.is_public = n.is_public
+WHEN MATCHED AND {becomes_empty} THEN DELETE
+WHEN MATCHED THEN UPDATE SET {updates}
+WHEN NOT MATCHED AND NOT ({is_empty}) THEN
+    INSERT (tenant_id, dims, is_month, start, zone_id, category, priority, status, is_public, {names}, {buckets})
+    VALUES (%(tenant_id)s, n.dims, n.is_month, n.start, n.zone_id, n.category, n.priority, n.status, n.is_public, {new}, {new_buckets})
+""")
+_SOME = sql.SQL(" AND d.ctid = ANY(ARRAY(SELECT ctid FROM kpi_deltas WHERE tenant_id = %(tenant_id)s LIMIT %(most)s))")
+
+
+def _each(pattern: str, names: tuple[str, ...], joint: str = ", ") -> sql.Composed:
+    return sql.SQL(joint).join(
+        sql.SQL(pattern).format(name=sql.Identifier(name), number=sql.Literal(index))
+        for index, name in enumerate(names)
+    )
+
+
+def _fold_statement(*, some: bool) -> sql.Composed:
+    updates = sql.SQL(", ").join(
+        [
+            _each("{name} = c.{name} + n.{name}", MEASURES),
+            _each("{name} = nullif(coalesce(c.{name}, 0) + coalesce(n.{name}, 0), 0)", BUCKETS),
+        ]
+    )
+    return _FOLD.format(
+        some=_SOME if some else sql.SQL(""),
+        sums=_SUMS,
+        pivot=_each("sum(resolved) FILTER (WHERE bucket = {number}) AS {name}", BUCKETS),
+        bucket_sums=_each("sum({name}) AS {name}", BUCKETS),
+        becomes_empty=_each("c.{name} + n.{name} = 0", MEASURES, " AND "),
+        is_empty=_each("n.{name} = 0", MEASURES, " AND "),
+        updates=updates,
+        names=_NAMES,
+        buckets=_each("{name}", BUCKETS),
+        new=_each("n.{name}", MEASURES),
+        new_buckets=_each("nullif(n.{name}, 0)", BUCKETS),
+    )
+
+
+FOLD_ALL = _fold_statement(some=False)
+FOLD_SOME = _fold_statement(some=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """A period cut to the ledger's grains: whole months inside, whole days around them, instants at the very ends."""
+
+    first_day: date
+    last_day: date
+    first_month: date
+    last_month: date
+    edge_days: tuple[date, ...]
+    cut: tuple[tuple[datetime, datetime], ...]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _month_after(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def spans(period: Period) -> Spans:
+    """How to read `period` from the ledger. Days and months are half-open, of UTC."""
+    since = None if period.since is None else period.since.astimezone(UTC)
+    until = None if period.until is None else period.until.astimezone(UTC)
+    first, last = OLDEST if since is None else since.date(), NEWEST if until is None else until.date()
+    cut: list[tuple[datetime, datetime]] = []
+    if since is not None and since != _midnight(first):
+        first += DAY
+        end = _midnight(first)
+        cut.append((since, end if until is None else min(end, until)))
+    if until is not None and until != _midnight(last) and last >= first:
+        cut.append((_midnight(last), until))
+    last = max(first, last)
+    first_month = first if first.day == 1 else _month_after(first)
+    last_month = last.replace(day=1)
+    if first_month >= last_month:
+        return Spans(first, last, first, first, _days(first, last), tuple(cut))
+    edges = _days(first, first_month) + _days(last_month, last)
+    return Spans(first, last, first_month, last_month, edges, tuple(cut))
+
+
+def _days(first: date, last: date) -> tuple[date, ...]:
+    return tuple(first + DAY * number for number in range((last - first).days))
+
+
+def _narrowed(scope: Scope) -> sql.Composable:
+    parts = [sql.SQL(" AND c.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
+    return sql.Composed([*parts, sql.SQL(" AND c.is_public") if scope.public_only else sql.SQL("")])
+
+
+def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
+    """The branches that read cells: per section its own subset of the dimensions, months and edge days apart."""
+    filtered = sum(bit for column, bit in DIMENSION_BITS.items() if column in scope.values())
+    narrowed = _narrowed(scope)
+    inside = [_MONTHS] if where.first_month < where.last_month else []
+    inside += [_EDGE_DAYS] if where.edge_days else []
+
+    def branch(
+        section: str, key: sql.Composable, span: sql.SQL, *, bit: int = 0, histogram: bool = False
+    ) -> sql.Composed:
+        return _CELLS.format(
+            section=sql.Literal(section),
+            key=key,
+            sums=_SUMS,
+            histogram=_HISTOGRAM if histogram else _NO_HISTOGRAM,
+            dims=sql.Literal(filtered | bit),
+            span=span,
+            narrowed=narrowed,
+            group=key,
+        )
+
+    branches = [
+        branch(
+            section,
+            sql.SQL("c.{}").format(sql.Identifier(column)),
+            span,
+            bit=DIMENSION_BITS.get(column, 0),
+            histogram=section == "state",
+        )
+        for section, column in SECTIONS.items()
+        for span in inside
+    ]
+    by_start = sql.SQL("date_trunc({}, c.start::timestamp)::date").format(sql.Literal(grain))
+    period_spans = inside if grain == "month" else [_ALL_DAYS]
+    return branches + [branch("period", by_start, span) for span in period_spans]
+
+
+async def read_ledger(tx: Tx, scope: Scope, period: Period, *, grain: str) -> list[Row]:
+    """Sums by section and key: state, zone, category, priority, bucket (loose rows only) and period. One statement.
+
+    Rows of the same section and key come from different sources and are to be added up; `histogram` is on some.
+    """
+    where = spans(period)
+    narrowed = _narrowed(scope)
+    cut_days = [
+        _CUT_DAY.format(
+            names=_NAMES, narrowed=narrowed, since=sql.SQL(f"cut_{n}_since"), until=sql.SQL(f"cut_{n}_until")
+        )
+        for n in range(len(where.cut))
+    ]
+    loose = _LOOSE.format(names=_NAMES, narrowed=narrowed, cut_days=sql.Composed(cut_days))
+    branches = [*_sections(scope, where, grain), _LOOSE_SECTIONS.format(grain=sql.Literal(grain), sums=_SUMS)]
+    values: dict[str, Any] = {
+        **scope.values(),
+        "tenant_id": tx.tenant_id,
+        "first_day": where.first_day,
+        "last_day": where.last_day,
+        "first_month": where.first_month,
+        "last_month": where.last_month,
+        "edge_days": list(where.edge_days),
+    }
+    for number, (since, until) in enumerate(where.cut):
+        values |= {f"cut_{number}_since": since, f"cut_{number}_until": until}
+    return await tx.rows(sql.Composed([loose, sql.SQL(" UNION ALL ").join(branches)]), values)
+
+
+# Every dimension is named with the values that occur, so that the index is descended to each of them.
+EXACT_MEDIAN = sql.SQL("""
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', c.resolved_at - c.created_at) / 60)
+FROM requests c
+WHERE c.tenant_id = %(tenant_id)s AND c.resolved_at IS NOT NULL AND c.master_id IS NULL
+  AND c.state_category IN ('resolved', 'closed') AND c.zone_id = ANY(%(zones)s) AND c.category = ANY(%(categories)s)
+  AND c.priority = ANY(%(priorities)s) AND c.created_at >= %(since)s AND c.created_at < %(until)s{public}
+""")
+
+
+async def exact_median(
+    tx: Tx, period: Period, *, zones: list[str], categories: list[str], priorities: list[str], public_only: bool
+) -> float | None:
+    """The median resolution time in minutes over the requests themselves; cost grows with how many were resolved."""
+    statement = EXACT_MEDIAN.format(public=sql.SQL(" AND c.is_public" if public_only else ""))
+    values = {
+        "tenant_id": tx.tenant_id,
+        "zones": zones,
+        "categories": categories,
+        "priorities": priorities,
+        "since": period.since or _midnight(OLDEST),
+        "until": period.until or _midnight(NEWEST),
+    }
+    median: float | None = await tx.value(statement, values)
+    return median
+
+
+async def count_deltas(tx: Tx, *, most: int) -> int:
+    """How many deltas wait to be folded, counted up to `most`."""
+    counted: int = await tx.value(COUNT_DELTAS, {"tenant_id": tx.tenant_id, "most": most})
+    return counted
+
+
+async def lock_ledger(tx: Tx, lock: int) -> bool:
+    """Whether this transaction may fold; False while another one does."""
+    locked: bool = await tx.value(LOCK_LEDGER, {"lock": lock})
+    return locked
+
+
+async def fold(tx: Tx, *, most: int, all_of_them: bool) -> None:
+    """Moves the tenant's deltas (or `most` of them) into the cells."""
+    await tx.run(FOLD_ALL if all_of_them else FOLD_SOME, {"tenant_id": tx.tenant_id, "most": most})

@@ -1,0 +1,1 @@
+"""Heatmap, clusters and zone feeds."""

@@ -1,0 +1,1 @@
+"""SLA metrics, performance scores and rankings."""

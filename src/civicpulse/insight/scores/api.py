@@ -1,0 +1,115 @@
+"""HTTP of this room: SLA metrics, performance scores, leaderboards (spec 3)."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.errors import Invalid
+from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
+from civicpulse.base.web import Json, TransactionRoute
+from civicpulse.base.wire import Word
+from civicpulse.insight.api import VARY
+from civicpulse.insight.schemas import Many, Since, Until, one_of, period, words
+from civicpulse.insight.scores import leaderboard, measuring, scores
+from civicpulse.rules.access import Permission
+from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY
+
+router = APIRouter(route_class=TransactionRoute, tags=["scores"])
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+Cursor = Annotated[str | None, Query(max_length=500)]
+
+
+@router.get("/sla-metrics", summary="How each resolution stood against its threshold")
+async def get_sla_metrics(
+    caller: Caller = needs(Permission.ANALYTICS_STAFF),
+    category: Many = None,
+    severity: Annotated[
+        list[str] | None, Query(description="critical, high, medium, low or P1 to P4; repeated or comma-separated")
+    ] = None,
+    zone: Many = None,
+    met: Annotated[bool | None, Query(description="Only those that met their SLA, or only those that did not")] = None,
+    request_id: Annotated[Word | None, Query(description="Only those of this request")] = None,
+    superseded: Annotated[bool, Query(description="Also those of resolutions that no longer stand")] = False,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Figures by time of resolution, latest first; taken every 15 minutes. `from` and `to` are times of resolution."""
+    during = period(since, until)
+    wanted = {
+        "category": list(words("category", category)) or None,
+        "priority": _priorities(severity) or None,
+        "zone_id": list(words("zone", zone)) or None,
+        "met_sla": met,
+        "request": request_id,
+        "since": during.since,
+        "until": during.until,
+    }
+    return Json(await measuring.list_metrics(caller.tx, wanted, superseded=superseded, limit=limit, cursor=cursor))
+
+
+def _priorities(severity: list[str] | None) -> list[str]:
+    given = one_of("severity", words("severity", severity), (*PRIORITY_OF_SEVERITY, *PRIORITIES))
+    return sorted({PRIORITY_OF_SEVERITY.get(word, word) for word in given})
+
+
+@router.get("/scores", summary="Performance scores of the tenant and its zones")
+async def get_scores(
+    caller: Caller = needs(Permission.ANALYTICS_READ),
+    zone: Many = None,
+    level: Annotated[
+        Literal["tenant", "zone"] | None, Query(description="Only the whole tenant, or only its zones")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The latest scores, each with its trend; with `from` or `to` those of the hours between, newest first.
+
+    Callers who are not staff see scores of public requests. Hours are kept for 40 days, then the last one of each day.
+    """
+    zones = words("zone", zone)
+    if zones and level == "tenant":
+        raise Invalid("Ask either for zones or for level=tenant.", field="level")
+    answer = await scores.list_scores(
+        caller.tx,
+        period(since, until),
+        public_only=not caller.is_staff,
+        zones=zones,
+        level=level,
+        limit=limit,
+        cursor=cursor,
+    )
+    return Json(answer, headers={"Vary": VARY})
+
+
+@router.get("/scores/leaderboard", summary="Zones by rank, or the tenants that chose to be compared")
+async def get_leaderboard(
+    caller: Caller = needs(Permission.ANALYTICS_READ),
+    scope: Annotated[
+        Literal["zones", "tenants"], Query(description="tenants: those whose configuration says score.public")
+    ] = "zones",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Equal scores share a rank; without a score one stands last and unranked. Trend and rank_change are of 24 hours."""
+    if scope == "tenants":
+        ranked = await leaderboard.rank_tenants(caller.tx)
+    else:
+        ranked = await leaderboard.rank_zones(caller.tx, public_only=not caller.is_staff)
+    start = decode_cursor(cursor, scope, (int,))[0] if cursor else 0
+    if start < 0:
+        raise Invalid("This cursor does not fit: take next_cursor from an answer to the same list.", field="cursor")
+    following = encode_cursor(scope, [start + limit]) if len(ranked) > start + limit else None
+    return Json(page(ranked[start : start + limit], following, scope=scope), headers={"Vary": VARY})
+
+
+@router.post("/scores/recalculate", summary="Compute the scores of this hour now")
+async def recalculate(caller: Caller = needs(Permission.SCORE_RECALCULATE)) -> Response:
+    """Replaces this hour's scores, as often as it is called; answers how many there are and the tenant's own."""
+    written = await scores.compute_scores(caller.tx)
+    return Json({"written": written, "tenant": await scores.latest_score(caller.tx, public_only=False)})

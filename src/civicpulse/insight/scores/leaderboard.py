@@ -1,0 +1,64 @@
+"""Zones, or tenants that chose so, in the order of their scores."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.insight.scores import score_queries as queries
+from civicpulse.insight.scores.scores import ONE_HOUR, figures_document, trend_document
+from civicpulse.rules.scoring import ranks, trend
+
+MOST_ZONES: Final = 10_000
+
+
+async def rank_zones(tx: Tx, *, public_only: bool) -> list[dict[str, Any]]:
+    """Every zone of the latest scores by rank, those without a score last, by code; empty before the first scores.
+
+    `rank_change`: places gained since 24 hours before (negative: lost), None for a zone that had no rank then.
+    """
+    hour = await queries.latest_hour(tx, public_only=public_only)
+    if hour is None:
+        return []
+    rows = await queries.list_scores(
+        tx,
+        public_only=public_only,
+        since=hour,
+        until=hour + ONE_HOUR,
+        zones=None,
+        zones_only=True,
+        after=(hour + ONE_HOUR, ""),
+        most=MOST_ZONES,
+    )
+    return _ranked(
+        rows,
+        key="zone_id",
+        about=lambda row: {"zone_id": row["zone_id"], "name": row["name"] or row["zone_id"]},
+    )
+
+
+async def rank_tenants(tx: Tx) -> list[dict[str, Any]]:
+    """The tenants whose pack says `score.public: true`, by the scores of their public requests."""
+    return _ranked(
+        await queries.public_scores(tx),
+        key="slug",
+        about=lambda row: {"slug": row["slug"], "name": row["name"], "type": row["kind"]},
+    )
+
+
+def _ranked(rows: list[Row], *, key: str, about: Callable[[Row], dict[str, Any]]) -> list[dict[str, Any]]:
+    now = ranks({row[key]: row["score"] for row in rows})
+    before = ranks({row[key]: row["day_before"] for row in rows})
+    items = [
+        {
+            "rank": now.get(row[key]),
+            "rank_change": before[row[key]] - now[row[key]] if row[key] in now and row[key] in before else None,
+            **about(row),
+            **figures_document(row),
+            "trend": trend_document(trend(row["score"], row["day_before"])),
+            "calculated_at": row["calculated_at"],
+            "key": row[key],
+        }
+        for row in rows
+    ]
+    items.sort(key=lambda item: (item["rank"] is None, item["rank"], item["key"]))
+    return [{name: value for name, value in item.items() if name != "key"} for item in items]

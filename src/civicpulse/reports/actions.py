@@ -1,0 +1,188 @@
+"""Writes of the inbox: a report is taken in, and becomes a request."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.errors import UniqueViolation
+
+from civicpulse.accounts.callers import Visitor
+from civicpulse.base import clock as time
+from civicpulse.base.db import Database, Row, Tx
+from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound
+from civicpulse.base.events import SYSTEM, Actor
+from civicpulse.base.idempotency import FIND_ANSWER
+from civicpulse.base.ids import id_at
+from civicpulse.base.tenancy import Tenant
+from civicpulse.intake.actions import create_request
+from civicpulse.intake.placing import Placed, check_point
+from civicpulse.intake.queries import FIND_CITIZEN
+from civicpulse.intake.schemas import CitizenRef, Filed, LocationIn
+from civicpulse.intake.spot import Understood
+from civicpulse.reports import queries
+from civicpulse.reports.schemas import ReportIn
+from civicpulse.reports.writer import InboxWriter
+from civicpulse.requests.documents import tracking_token
+from civicpulse.rules.access import Permission, Role, may
+from civicpulse.triage.actions import keep
+from civicpulse.triage.analysis import Analysis
+
+SOURCE = "report"
+MOST_AHEAD = timedelta(minutes=5)  # how far another system's clock may be ahead of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The answer to a reporter as JSON bytes, and whether it was given before."""
+
+    body: bytes
+    replayed: bool
+    id: UUID | None = None
+
+
+async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body: ReportIn) -> Kept:
+    """Keeps a report as it came, in one statement; a job reads it afterwards (spec 3, section 1).
+
+    Raises Invalid for what cannot be used, Forbidden when a caller claims to be somebody else, Conflict when the external
+    id is another report's.
+    """
+    tenant, actor, now = visitor.tenant, visitor.actor, time.now()
+    _check_rights(actor, body, now)
+    if isinstance(body.location, LocationIn):
+        await check_point(db, tenant, body.location)  # said now, while somebody listens
+    citizen_id = await _citizen(db, tenant, body, visitor.actor_id if visitor.role is Role.CITIZEN else None)
+    row = _row(actor, body, submitted_at=body.submitted_at or now, citizen_id=citizen_id)
+    answer = orjson.dumps(_receipt(tenant, row), option=orjson.OPT_UTC_Z)
+    row |= {"scope": f"reports:{actor.key}", "key": visitor.idempotency_key, "answer": answer.decode()}
+    row["fingerprint"] = "" if row["key"] is None else sha256(body.model_dump_json().encode()).hexdigest()
+    try:
+        is_new = await writer.add(tenant, row)
+    except UniqueViolation as error:
+        raise Conflict(f"External id {body.external_id!r} is another report's.", code="external_id_taken") from error
+    return Kept(answer, replayed=False, id=row["id"]) if is_new else await _replay(db, tenant, row)
+
+
+def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
+    if may(actor.role, Permission.REQUEST_TRANSITION):
+        if body.submitted_at is not None and body.submitted_at > now + MOST_AHEAD:
+            raise Invalid("A report cannot be submitted in the future.", field="submitted_at")
+        return
+    for field in ("external_id", "submitted_at"):
+        if getattr(body, field) is not None:
+            raise Invalid(f"Only staff and other systems may set {field}: leave it out.", field=field)
+
+
+async def _citizen(db: Database, tenant: Tenant, body: ReportIn, profile: UUID | None) -> UUID | None:
+    """The citizen behind the report; `profile` is the one behind the caller's token."""
+    wanted = body.citizen_ref.citizen_id
+    if profile is not None and wanted not in (None, profile):
+        raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")
+    if wanted is not None and wanted != profile:
+        async with db.transaction(tenant) as tx:
+            found = await tx.row(FIND_CITIZEN, {"tenant_id": tx.tenant_id, "id": wanted})
+        if found is None or found["erased_at"] is not None:
+            raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
+    return None if body.citizen_ref.anonymous else wanted or profile
+
+
+def _row(actor: Actor, body: ReportIn, *, submitted_at: datetime, citizen_id: UUID | None) -> Row:
+    located = isinstance(body.location, LocationIn)
+    return {
+        "id": id_at(submitted_at),
+        "role": actor.role.value,
+        "actor_id": actor.id,
+        "citizen_id": citizen_id,
+        "contact_channel": body.citizen_ref.contact_channel,
+        "description": body.description,
+        "location": body.location.model_dump(mode="json") if located else body.location,  # type: ignore[union-attr]
+        "tags": body.tags,
+        "evidence": [item.model_dump() for item in body.evidence],
+        "asset_id": body.asset_id,
+        "external_id": body.external_id,
+        "is_public": body.is_public,
+        "submitted_at": submitted_at,
+    }
+
+
+def _receipt(tenant: Tenant, row: Row) -> dict[str, Any]:
+    report_id = str(row["id"])
+    return {
+        "id": report_id,
+        "processed": False,
+        "state": "waiting",
+        "submitted_at": row["submitted_at"],
+        "tracking_token": tracking_token(tenant, row["id"]),
+        "links": {"self": f"/reports/{report_id}"},
+    }
+
+
+async def _replay(db: Database, tenant: Tenant, row: Row) -> Kept:
+    wanted = {"tenant_id": tenant.tenant_id, "scope": row["scope"], "key": row["key"]}
+    async with db.transaction(tenant) as tx:
+        kept = await tx.row(FIND_ANSWER, wanted)
+    if kept is None or bytes(kept["fingerprint"]).hex() != row["fingerprint"]:
+        raise Invalid(
+            "This Idempotency-Key was used for another body: use a new key for a new report.",
+            code="idempotency_key_reused",
+        )
+    return Kept(kept["answer"].encode(), replayed=True)
+
+
+async def open_request(tx: Tx, report: Row, analysis: Analysis, placed: Placed) -> str | None:
+    """Makes a request of a report that was taken; its outcome, None when it had been processed already.
+
+    The same action as POST /requests: a twin becomes a duplicate of its master, which can be undone, and the reporter is
+    told. Raises what that action raises; then nothing is written.
+    """
+    if not await queries.lock_waiting(tx, report["id"]):
+        return None
+    understood = Understood(
+        id=report["id"],
+        submitted_at=report["submitted_at"],
+        priority_score=analysis.priority,
+        needs_person=analysis.needs_person,
+        spot=placed.spot,
+    )
+    actor = Actor(Role(report["role"]), report["actor_id"])
+    receipt = await create_request(tx, actor, _filed(report, analysis), source=SOURCE, understood=understood)
+    await keep(tx, SYSTEM, report, analysis)
+    decision = analysis.to_json() | {
+        "place": placed.to_json(),
+        "duplicates": {"outcome": receipt.outcome, "candidates": receipt.matches},
+    }
+    await queries.finish(tx, report["id"], outcome=receipt.outcome, decision=decision, at=time.now())
+    return receipt.outcome
+
+
+def _filed(report: Row, analysis: Analysis) -> Filed:
+    citizen_id = report["citizen_id"]
+    reporter = CitizenRef(
+        citizen_id=citizen_id, anonymous=citizen_id is None, contact_channel=report["contact_channel"]
+    )
+    return Filed(
+        citizen_ref=reporter,
+        category=analysis.category,
+        description=report["description"],
+        tags=report["tags"],
+        asset_id=report["asset_id"],
+        evidence=report["evidence"],
+        is_public=report["is_public"],
+        external_id=report["external_id"],
+    )
+
+
+async def retry(tx: Tx, report_id: UUID) -> None:
+    """Makes a parked or waiting report due now, with all its tries before it. Raises Conflict when it is processed already."""
+    if await queries.retry(tx, report_id):
+        return
+    if not await queries.report_exists(tx, report_id):
+        raise report_not_found(report_id)
+    raise Conflict(f"Report {report_id} is processed already: there is nothing to retry.", code="already_processed")
+
+
+def report_not_found(report_id: UUID) -> NotFound:
+    """The same answer for a report that is absent and for another tenant's."""
+    return NotFound(f"There is no report {report_id} here.", code="report_not_found")

@@ -1,0 +1,91 @@
+"""HTTP of the inbox: send a report, see what became of it (spec 3, section 1)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from civicpulse.accounts.callers import Caller, Visitor, needs, visits
+from civicpulse.base.db import Row
+from civicpulse.base.events import Actor
+from civicpulse.base.paging import MAX_LIMIT, page
+from civicpulse.base.web import Json, TransactionRoute, services_of
+from civicpulse.packs.store import pack_version
+from civicpulse.reports import actions, listing, queries
+from civicpulse.reports.documents import report_document
+from civicpulse.reports.issues import find_issue
+from civicpulse.reports.schemas import ReportIn
+from civicpulse.requests.api import TrackingToken
+from civicpulse.requests.documents import is_tracking_token
+from civicpulse.requests.talking import is_reported_by
+from civicpulse.rules.access import Permission, Role
+
+router = APIRouter(route_class=TransactionRoute, tags=["reports"])
+
+
+async def _document(caller: Caller, row: Row, token: str | None = None) -> dict[str, Any]:
+    """The report as this caller may see it."""
+    pack = None if row["pack_version"] is None else await pack_version(caller.tx, row["pack_version"])
+    sender = Actor(Role(row["role"]), row["actor_id"])
+    is_own = is_reported_by({"created_by": sender.key, "citizen_id": row["citizen_id"]}, caller.actor)
+    is_linked = bool(token and is_tracking_token(caller.tenant, row["id"], token))
+    return report_document(row, pack, is_staff=caller.is_staff, is_reporter=is_own or is_linked)
+
+
+@router.post("/reports", status_code=202, summary="Report something in your own words")
+async def post_report(
+    body: ReportIn, request: Request, visitor: Visitor = visits(Permission.REQUEST_CREATE)
+) -> Response:
+    """Keeps the report and answers at once; a job files it, finds its twin, and opens a request or joins one.
+
+    `location` is a GeoJSON point or a text such as "Library, 2nd floor", or is left out. With the same Idempotency-Key
+    and body the same answer again (200, Idempotent-Replayed). `tracking_token` lets the reporter see, without an
+    account, what was decided and why; it is good for the request that the report becomes, too.
+    """
+    kept = await actions.take_report(services_of(request).db, request.app.state.inbox, visitor, body)
+    if kept.replayed:
+        return Response(
+            kept.body, status_code=200, media_type="application/json", headers={"Idempotent-Replayed": "true"}
+        )
+    return Response(
+        kept.body, status_code=202, media_type="application/json", headers={"Location": f"/reports/{kept.id}"}
+    )
+
+
+@router.get("/reports", summary="List reports")
+async def list_reports(
+    caller: Caller = needs(Permission.REQUEST_READ_ALL),
+    state: listing.State | None = None,
+    outcome: listing.Outcome | None = None,
+    issue: Annotated[
+        str | None, Query(max_length=100, description="Number of an issue, or of a duplicate of it")
+    ] = None,
+    sort: Annotated[str, Query(description="submitted_at; a minus turns it round")] = "-submitted_at",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Reports with what was decided of each; `state=parked` are those that could not be processed."""
+    master = (await find_issue(caller.tx, issue))["id"] if issue is not None else None
+    wanted = listing.Filters(state, outcome, master)
+    rows, next_cursor = await listing.list_reports(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
+    return Json(page([await _document(caller, row) for row in rows], next_cursor))
+
+
+@router.get("/reports/{report_id}", summary="What became of a report")
+async def get_report(
+    report_id: UUID, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+) -> Response:
+    """Processed or not, and the issue; staff and the reporter (account or X-Tracking-Token) see what was decided and why."""
+    row = await queries.find_report(caller.tx, report_id)
+    if row is None:
+        raise actions.report_not_found(report_id)
+    return Json(await _document(caller, row, token))
+
+
+@router.post("/reports/{report_id}/retry", summary="Process a report again")
+async def retry_report(report_id: UUID, caller: Caller = needs(Permission.REPORT_RETRY)) -> Response:
+    """Makes a parked or waiting report due now; 409 when it is processed already."""
+    await actions.retry(caller.tx, report_id)
+    row = await queries.find_report(caller.tx, report_id)
+    assert row is not None
+    return Json(await _document(caller, row))

@@ -1,0 +1,79 @@
+"""HTTP of issues: what is wrong, and how many people reported it (spec 3)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.paging import MAX_LIMIT, page
+from civicpulse.base.web import Json, TransactionRoute
+from civicpulse.base.wire import DayOrInstant
+from civicpulse.packs.store import current_pack, pack_version
+from civicpulse.reports.issue_queries import issue_facts, issue_reports
+from civicpulse.reports.issues import find_issue, issue_document, priorities_of, reports_json
+from civicpulse.reports.statuses import states_of
+from civicpulse.requests.api import Many, TrackingToken, visible_request, words
+from civicpulse.requests.listing import Filters, list_requests
+from civicpulse.rules.access import Permission
+
+router = APIRouter(route_class=TransactionRoute, tags=["issues"])
+
+MOST_REPORTS = 200  # shown with an issue; GET /reports?issue=… pages through all
+
+
+@router.get("/issues", summary="List issues")
+async def list_issues(
+    caller: Caller = needs(Permission.REQUEST_READ),
+    status: Annotated[
+        list[str] | None, Query(description="open, in-progress, resolved, closed, or states of the pack")
+    ] = None,
+    category: Many = None,
+    severity: Annotated[list[str] | None, Query(description="critical, high, medium, low, or P1 to P4")] = None,
+    area: Annotated[list[str] | None, Query(description="Codes of zones")] = None,
+    q: Annotated[str | None, Query(max_length=500)] = None,
+    created_from: Annotated[DayOrInstant | None, Query(alias="from")] = None,
+    created_to: Annotated[DayOrInstant | None, Query(alias="to")] = None,
+    sort: Annotated[
+        str, Query(description="created_at, updated_at or priority; a minus turns it round")
+    ] = "-created_at",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
+    wanted = Filters(
+        status=states_of(await current_pack(caller.tx), words(status)),
+        category=words(category),
+        priority=priorities_of(words(severity)),
+        zone=words(area),
+        text=q,
+        created_from=created_from,
+        created_to=created_to,
+        merged=False,
+        only_public=not caller.is_staff,
+    )
+    rows, next_cursor = await list_requests(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
+    facts = await issue_facts(caller.tx, [row["id"] for row in rows]) if rows else {}
+    items = [
+        issue_document(
+            row, facts[row["id"]], await pack_version(caller.tx, row["pack_version"]), tenant=caller.tenant.slug
+        )
+        for row in rows
+    ]
+    return Json(page(items, next_cursor))
+
+
+@router.get("/issues/{request_id}", summary="Read one issue")
+async def get_issue(
+    request_id: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+) -> Response:
+    """The issue; a duplicate's number answers its master. Staff sees the reports, the oldest 200 of them."""
+    asked = await visible_request(caller, request_id, token)
+    master = await find_issue(caller.tx, request_id)
+    is_asked = master["id"] == asked["id"]
+    row = asked if is_asked else await visible_request(caller, master["request_id"], token)
+    facts = await issue_facts(caller.tx, [row["id"]])
+    pack = await pack_version(caller.tx, row["pack_version"])
+    document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug)
+    if caller.is_staff:
+        document["reports"] = reports_json(await issue_reports(caller.tx, row["id"], most=MOST_REPORTS))
+    return Json(document)
