@@ -137,10 +137,9 @@ class City:
     async def token(self, role: str, actor_id: object = None) -> str:
         """A new token for `role`."""
         from civicpulse.accounts.tokens import create_token
-        from civicpulse.rules.access import Role
 
         async with self.transaction() as tx:
-            return await create_token(tx, role=Role(role), actor_id=actor_id, label=role)
+            return await create_token(tx, role=role, actor_id=actor_id, label=role)
 
     async def client(self, role: str | None = None, actor_id: object = None, **headers: str) -> httpx.AsyncClient:
         """An HTTP client for a caller of `role` (None: anonymous)."""

@@ -16,11 +16,11 @@ from psycopg.rows import dict_row
 
 from civicpulse.base.ids import new_id
 from civicpulse.base.web import TransactionRoute
-from civicpulse.rules.access import Role
+from civicpulse.packs.loader import read_pack
 from conftest import City
 
 MARK = "MARK7f3a"  # in every text of the tenant that is spied on
-ROLES = [role.value for role in Role]
+ROLES = list(read_pack("civic").roles.named)
 # Pages and files, not data: the first asks the API for the data as its reader, the second serves the bundle.
 WITHOUT_CALLER = {"/track/{request_id}", "/static/{name}"}
 # A valid body by the end of the path; others take none.

@@ -1,5 +1,6 @@
 """The workflow as data: who may move a request where, and why not."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -83,10 +84,17 @@ def test_a_role_outside_the_list_is_refused_and_told_who_may() -> None:
     assert answer.allowed_next == ("triaged", "closed")
 
 
-@pytest.mark.parametrize("role", ["system", "admin"])
-def test_system_and_admin_may_take_every_edge_but_still_owe_its_fields(role: str) -> None:
+def test_a_refusal_names_the_unbound_roles_among_those_who_may() -> None:
+    workflow = replace(CIVIC, unbound_roles=frozenset({"mayor"}))
+    answer = decide_transition(workflow, current="new", to="closed", role="agent", present=EVERYTHING)
+    assert isinstance(answer, Refusal)
+    assert "these may: dispatcher, mayor." in answer.reasons[0].detail
+
+
+@pytest.mark.parametrize("role", ["system", "admin", "mayor"])
+def test_who_is_not_bound_may_take_every_edge_but_still_owes_its_fields(role: str) -> None:
     for edge in CIVIC.transitions:
-        ask = {"current": edge.source, "to": edge.target, "role": role}
+        ask = {"current": edge.source, "to": edge.target, "role": role, "is_bound": False}
         assert isinstance(decide_transition(CIVIC, present=EVERYTHING, facts=DISPUTE, **ask), Decision)
         bare = decide_transition(CIVIC, present=frozenset(), facts=DISPUTE, **ask)
         assert isinstance(bare, Refusal if edge.requires else Decision)
@@ -136,9 +144,8 @@ def test_of_two_edges_between_the_same_states_either_will_do(
     role: str, present: set[str], facts: set[str], code: str | None
 ) -> None:
     workflow = two_ways()
-    answer = decide_transition(
-        workflow, current="open", to="done", role=role, present=frozenset(present), facts=frozenset(facts)
-    )
+    ask = {"current": "open", "to": "done", "role": role, "is_bound": role != "admin"}
+    answer = decide_transition(workflow, present=frozenset(present), facts=frozenset(facts), **ask)
     assert getattr(answer, "code", None) == code
     assert workflow.next_states("open") == ("done",)
 

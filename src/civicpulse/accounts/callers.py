@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from civicpulse.accounts.roles import roles_at_door
 from civicpulse.accounts.tokens import TokenOwner
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import Forbidden, Invalid, NotFound, Unauthenticated
@@ -16,7 +17,7 @@ from civicpulse.base.events import Actor
 from civicpulse.base.log import bind
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.web import services_of
-from civicpulse.rules.access import Permission, Role, may, roles_with
+from civicpulse.rules.access import Permission, Role, Roles, Scope
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -27,10 +28,14 @@ class Visitor:
 
     tenant: Tenant
     actor: Actor
-    role: Role
     actor_id: UUID | None
     idempotency_key: str | None
     if_match: int | None
+
+    @property
+    def citizen_id(self) -> UUID | None:
+        """The citizen who calls; None for everybody else."""
+        return self.actor_id if self.actor.kind == "citizen" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,6 @@ class Caller:
 
     tx: Tx
     actor: Actor
-    role: Role
     actor_id: UUID | None
     idempotency_key: str | None
     if_match: int | None
@@ -51,7 +55,22 @@ class Caller:
 
     def may(self, permission: Permission) -> bool:
         """Whether the caller's role holds `permission`."""
-        return may(self.role, permission)
+        return self.actor.may(permission)
+
+    @property
+    def scope(self) -> Scope:
+        """Which requests the caller's role sees beyond the public ones."""
+        return self.actor.scope
+
+    @property
+    def is_citizen(self) -> bool:
+        """Whether the caller acts as a citizen, with an account or without."""
+        return self.actor.kind == "citizen"
+
+    @property
+    def citizen_id(self) -> UUID | None:
+        """The citizen who calls; None for everybody else."""
+        return self.actor_id if self.is_citizen else None
 
     @property
     def is_staff(self) -> bool:
@@ -86,6 +105,17 @@ async def _tenant(request: Request, owner: TokenOwner | None) -> Tenant:
     return tenant
 
 
+def _role_of(owner: TokenOwner | None, roles: Roles) -> Role:
+    if owner is None:
+        return roles.anonymous
+    role = roles.get(owner.role)
+    if role is None:
+        known = ", ".join(roles.of_tokens)
+        detail = f"The role {owner.role!r} of this token is no longer one of the tenant's: {known}."
+        raise Forbidden(detail, code="unknown_role")
+    return role
+
+
 def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:
@@ -107,24 +137,25 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
     """The caller of `request`, allowed `permission`.
 
     `reads`: whatever its method, it counts as a read where an anonymous caller's calls are counted.
-    Raises Unauthenticated (bad or missing token), Forbidden (role), NotFound (tenant), TooMany (anonymous, too often).
+    Raises Unauthenticated (bad or missing token), NotFound (tenant), Forbidden (role), TooMany (anonymous, too often).
     """
     token = _bearer(request)
     owner = await request.app.state.tokens.owner(token) if token else None
     if token and owner is None:
         raise Unauthenticated("This token is unknown, revoked or has expired.", code="invalid_token")
-    role = Role(owner.role) if owner else Role.ANONYMOUS
     if owner is None:
         kind = "read" if reads or request.method in SAFE_METHODS else "write"
         request.app.state.limiter.count(kind, request.client.host if request.client else "unknown")
-    if not may(role, permission):
-        needed = f"This needs one of the roles {', '.join(roles_with(permission))}"
-        raise Forbidden(f"{needed}; yours is {role}.") if owner else Unauthenticated(f"{needed}: send a token.")
     tenant = await _tenant(request, owner)
     bind(tenant=tenant.slug)
-    actor = Actor(role, str(owner.actor_id or owner.token_id) if owner else None)
+    roles = await roles_at_door(services_of(request).db, tenant)
+    role = _role_of(owner, roles)
+    if not role.may(permission):
+        needed = roles.refusal(permission)
+        raise Forbidden(f"{needed}; yours is {role.name}.") if owner else Unauthenticated(f"{needed}: send a token.")
+    actor = Actor.of(role, str(owner.actor_id or owner.token_id) if owner else None)
     actor_id = owner.actor_id if owner else None
-    return Visitor(tenant, actor, role, actor_id, _idempotency_key(request), _if_match(request))
+    return Visitor(tenant, actor, actor_id, _idempotency_key(request), _if_match(request))
 
 
 async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
@@ -134,9 +165,7 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
     """
     visitor = await recognise(request, permission, reads=reads)
     request.state.tx = await services_of(request).db.begin(visitor.tenant)
-    caller = Caller(
-        request.state.tx, visitor.actor, visitor.role, visitor.actor_id, visitor.idempotency_key, visitor.if_match
-    )
+    caller = Caller(request.state.tx, visitor.actor, visitor.actor_id, visitor.idempotency_key, visitor.if_match)
     request.state.caller = caller
     return caller
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.base import clock
 from civicpulse.base.db import Database, Tx
 from civicpulse.base.ids import new_id
-from civicpulse.rules.access import Role
 
 PREFIX = "cpt_"
 REMEMBERED_SECONDS = 3.0  # so long a revoked token may still work in a process that has just seen it
@@ -46,16 +46,22 @@ def token_hash(token: str) -> bytes:
 
 
 async def create_token(
-    tx: Tx, *, role: Role, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None
+    tx: Tx, *, role: str, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None
 ) -> str:
-    """Makes a token for `role` in the transaction's tenant; the only moment its text is known."""
+    """Makes a token for `role` in the transaction's tenant; the only moment its text is known.
+
+    Raises Invalid when the tenant has no such role for tokens.
+    """
+    roles = await roles_of(tx)
+    if role not in roles.of_tokens:
+        raise unknown_role(role, roles.of_tokens)
     token = PREFIX + secrets.token_urlsafe(32)
     now = clock.now()
     values = {
         "tenant_id": tx.tenant_id,
         "token_id": new_id(),
         "token_hash": token_hash(token),
-        "role": role.value,
+        "role": role,
         "actor_id": actor_id,
         "label": label,
         "created_at": now,

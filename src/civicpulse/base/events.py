@@ -2,34 +2,57 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Tx
-from civicpulse.rules.access import ACTOR_TYPES, Role
+from civicpulse.rules.access import Kind, Permission, Role, Scope
+
+ANONYMOUS_KEY = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a role, and the id of the person, agent or token behind it (None for an anonymous caller)."""
+    """Who acts: the name of a role and the rights that it gave, and the id of the person, agent or token behind it.
 
-    role: Role
+    Without an id it is a stranger. `kind` is what the trail names; `is_bound` and `scope` as in `rules.access.Role`.
+    """
+
+    role: str
+    kind: Kind
     id: str | None = None
+    permissions: frozenset[Permission] = frozenset()
+    is_bound: bool = True
+    scope: Scope = "none"
+
+    @classmethod
+    def of(cls, role: Role, id: str | None) -> Self:
+        """Somebody in `role`."""
+        return cls(role.name, role.kind, id, role.permissions, role.is_bound, role.scope)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the actor holds `permission`."""
+        return permission in self.permissions
 
     @property
-    def type(self) -> str:
+    def type(self) -> Kind:
         """The kind of actor as the trail names it (spec 1, D): citizen, dispatcher, agent or system."""
-        return ACTOR_TYPES[self.role]
+        return self.kind
 
     @property
     def key(self) -> str:
-        """One word that tells two actors apart, for `created_by` and the scope of an idempotency key."""
-        return f"{self.type}:{self.id}" if self.id else self.role.value
+        """One word that tells two actors apart, for `created_by` and the scope of an idempotency key; one for all strangers."""
+        return f"{self.kind}:{self.id}" if self.id else ANONYMOUS_KEY
 
 
-SYSTEM = Actor(Role.SYSTEM, "civicpulse")
+def platform(part: str) -> Actor:
+    """CivicPulse itself, by the name of the part that acts: it may do everything, and no role of a tenant limits it."""
+    return Actor("system", "system", part, frozenset(Permission), is_bound=False, scope="all")
+
+
+SYSTEM = platform("civicpulse")
 
 RECORD_EVENT = """
 WITH recorded AS (

@@ -13,20 +13,19 @@ from psycopg import OperationalError
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.events import Actor
+from civicpulse.base.events import platform
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.centre import run_queries
 from civicpulse.centre.rows import Fault
 from civicpulse.packs.model import Pack
-from civicpulse.rules.access import Role
 
 STEPS: Final = ("ingest", "attachments", "geocode", "analyse", "assign")
 LEASE_SECONDS: Final = 45.0
 HEARTBEAT_SECONDS: Final = 15.0
 MOST_FAULTS: Final = 1_000  # kept with a run; all of them are counted
 MOST_TICKETS: Final = 1_000  # in an answer
-ACTOR: Final = Actor(Role.SYSTEM, "pipeline")
+ACTOR: Final = platform("pipeline")
 
 
 class LostLease(Exception):

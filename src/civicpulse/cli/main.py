@@ -100,7 +100,7 @@ def tenant_create(
 @token_app.command("create")
 def token_create(
     tenant: Annotated[str, typer.Option(help="The tenant's slug.")],
-    role: Annotated[str, typer.Option(help="citizen, agent, dispatcher, supervisor, admin or system.")],
+    role: Annotated[str, typer.Option(help="One of the roles of the tenant's pack.")],
     actor: Annotated[
         str | None, typer.Option(help="Id of the citizen, or id or code of the agent, that the token stands for.")
     ] = None,

@@ -24,6 +24,7 @@ import uvicorn
 from rich.console import Console
 from rich.progress import Progress
 
+from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.accounts.tenants import create_tenant
 from civicpulse.accounts.tokens import create_token, revoke_token
 from civicpulse.base.embedded import EmbeddedServerError, embedded_server, revive
@@ -41,7 +42,6 @@ from civicpulse.places.zones import ZoneReport, import_zones
 from civicpulse.requests.actions import find_agent
 from civicpulse.requests.audit import verify_tenant
 from civicpulse.requests.sweep import SweepReport, sweep
-from civicpulse.rules.access import Role
 from civicpulse.sample.every import build_samples
 from civicpulse.settings import Settings
 from civicpulse.worker import run_worker
@@ -293,15 +293,15 @@ async def make_token(
     services: Services, tenant: Tenant, *, role: str, actor: str | None, label: str, days: int | None
 ) -> str:
     """A new token; an agent may be named by code."""
-    known = [member.value for member in Role if member is not Role.ANONYMOUS]
-    if role not in known:
-        raise OperatorError(f"role is one of {', '.join(known)}, not {role!r}")
     async with services.db.transaction(tenant) as tx:
+        roles = await roles_of(tx)
+        if (wanted := roles.get(role)) is None:
+            raise unknown_role(role, roles.of_tokens)
         actor_id: UUID | None = None
         if actor is not None:
-            actor_id = (await find_agent(tx, actor))["id"] if role != "citizen" else UUID(actor)
+            actor_id = UUID(actor) if wanted.kind == "citizen" else (await find_agent(tx, actor))["id"]
         lifetime = timedelta(days=days) if days else None
-        return await create_token(tx, role=Role(role), actor_id=actor_id, label=label, lifetime=lifetime)
+        return await create_token(tx, role=role, actor_id=actor_id, label=label, lifetime=lifetime)
 
 
 async def end_token(services: Services, tenant: Tenant, token_id: UUID) -> bool:

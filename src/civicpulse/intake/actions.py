@@ -26,7 +26,7 @@ from civicpulse.packs.store import current_pack
 from civicpulse.requests import clock
 from civicpulse.requests.documents import to_document, to_public, tracking_token
 from civicpulse.requests.queries import add_evidence, lock_by_ids
-from civicpulse.rules.access import Permission, may
+from civicpulse.rules.access import Permission
 from civicpulse.rules.duplicates import Judgement, Match, judge
 from civicpulse.rules.priority import choose_priority, priority_of_score, score_of_priority
 
@@ -197,7 +197,7 @@ def _priority(actor: Actor, body: Filed, pack: Pack, understood: Understood | No
     if understood is not None:
         return priority_of_score(understood.priority_score), understood.priority_score
     if body.priority is not None:
-        if not may(actor.role, Permission.REQUEST_TRANSITION):
+        if not actor.may(Permission.REQUEST_TRANSITION):
             raise Invalid(
                 "Only staff sets a priority; leave it out and it is chosen from category, tags and text.",
                 field="priority",
@@ -214,7 +214,7 @@ def _priority(actor: Actor, body: Filed, pack: Pack, understood: Understood | No
 
 
 async def _check_external(tx: Tx, actor: Actor, external_id: str, source: str) -> None:
-    if not may(actor.role, Permission.REQUEST_TRANSITION):
+    if not actor.may(Permission.REQUEST_TRANSITION):
         raise Invalid("Only staff and other systems may set an external id.", field="external_id")
     # Under a lock of its own: two deliveries of one external record must not both find nothing.
     await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "external", source, external_id)])
@@ -247,7 +247,7 @@ def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:
 def _shown(actor: Actor, verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
     """The proposed twins that this reporter may know of: a stranger must not find out where private reports lie."""
     public = {found["request_id"] for found in opened.candidates if found["is_public"]}
-    sees_all = may(actor.role, Permission.REQUEST_READ_ALL)
+    sees_all = actor.may(Permission.REQUEST_READ_ALL)
     return [match_json(match) for match in verdict.proposed if sees_all or match.candidate.request_id in public]
 
 
@@ -260,7 +260,7 @@ def _matches(verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
 
 def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
     document = to_document(row, pack)
-    if not may(actor.role, Permission.REQUEST_READ_ALL):
+    if not actor.may(Permission.REQUEST_READ_ALL):
         own = document["citizen_ref"]
         document = to_public(document) | {"citizen_ref": own}
     document["duplicates"]["proposed"] = proposed

@@ -7,7 +7,7 @@ from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.intake.similar import SimilarIn, find_similar
-from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["intake"])
 
@@ -19,8 +19,7 @@ async def post_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
     `duplicates` says whether it was attached to an open request at the same place, and which ones it may be a twin of.
     `tracking_token` lets the reporter follow and rate it without an account.
     """
-    profile = caller.actor_id if caller.role is Role.CITIZEN else None
-    receipt = await create_request(caller.tx, caller.actor, body, profile=profile, key=caller.idempotency_key)
+    receipt = await create_request(caller.tx, caller.actor, body, profile=caller.citizen_id, key=caller.idempotency_key)
     if receipt.replayed:
         return Response(
             receipt.body, status_code=200, media_type="application/json", headers={"Idempotent-Replayed": "true"}

@@ -9,7 +9,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.notify import queries
-from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["notifications"])
 SORT = "-id"
@@ -17,9 +17,9 @@ SORT = "-id"
 
 async def _recipients(caller: Caller) -> list[tuple[str, str]]:
     """As whom the caller is told things: the citizen; or the role, the agent, and the agent's own roles."""
-    if caller.role is Role.CITIZEN:
-        return [("citizen", str(caller.actor_id))]
-    roles = {caller.role.value}
+    if caller.is_citizen:
+        return [("citizen", str(caller.citizen_id))]
+    roles = {caller.actor.role}
     if caller.actor_id is None:
         return [("role", role) for role in roles]
     roles |= set(await queries.agent_roles(caller.tx, caller.actor_id))

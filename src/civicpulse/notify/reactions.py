@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from civicpulse.accounts.roles import roles_of
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.ids import new_id
@@ -15,7 +16,6 @@ from civicpulse.requests.documents import tracking_token
 
 # Event type → the pack's template for the reporter; every other transition is "status_changed".
 REPORTER_TEMPLATES = {"created": "created", "merged": "merged", "resolved": "resolved"}
-ESCALATION_ROLE = "supervisor"  # who hears of an escalation that names no role
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ async def on_event(tx: Tx, event: Row) -> None:
     if facts is None:
         return
     pack = await pack_version(tx, facts["pack_version"])
-    for listener in _listeners(event, facts, pack):
+    roles = await roles_of(tx)
+    for listener in _listeners(event, facts, pack, roles.escalations):
         words = _words(tx, event, facts, pack, listener)
         if words is None:
             continue
@@ -71,9 +72,9 @@ def track_path(tx: Tx, request_id: str, *, token_of: UUID | None) -> str:
     return f"{path}#token={tracking_token(tx.tenant, token_of)}" if token_of else path
 
 
-def _listeners(event: Row, facts: Row, pack: Pack) -> Iterator[Listener]:
+def _listeners(event: Row, facts: Row, pack: Pack, escalations: str) -> Iterator[Listener]:
     if event["type"] == "sla_escalation":
-        role = event["meta"].get("role") or ESCALATION_ROLE
+        role = event["meta"].get("role") or escalations
         yield Listener("role", role, "inapp", "escalated", pack.document.language)
         if facts["assigned_agent_id"]:
             yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "escalated", pack.document.language)

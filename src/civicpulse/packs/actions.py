@@ -91,7 +91,7 @@ async def _write(
     rolled_back_to: int | None = None,
 ) -> Row:
     """Stores what is new as the next version, with its event. The same again is no change and no version."""
-    before = PackDocument.model_validate(current["document"]).model_dump(mode="json")
+    before = PackDocument.stored(current["document"]).model_dump(mode="json")
     after = document.model_dump(mode="json")
     wanted = {"name": name or current["name"], "kind": kind or current["kind"]}
     changed = sorted(section for section in after if after[section] != before[section])

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from civicpulse.packs.checks import Problem, inconsistencies
+from civicpulse.packs.roles import RolesShape, role_problems, standard_roles, unknown_roles
 from civicpulse.packs.shapes import (
     DAYS,
     AnalysisShape,
@@ -32,6 +33,7 @@ from civicpulse.packs.shapes import (
     WorkflowShape,
     window_minutes,
 )
+from civicpulse.rules.access import Roles
 from civicpulse.rules.assignment import AssignmentPolicy
 from civicpulse.rules.calendar import ALWAYS, Calendar
 from civicpulse.rules.distribution import DistributionPolicy, EligibilityRule
@@ -44,6 +46,7 @@ __all__ = ["Category", "Message", "Milestone", "Pack", "PackDocument", "Problem"
 # What a category may set of the tenant's duplicate rule.
 OWN_DUPLICATES = ("radius_m", "window_hours", "attach_radius_m", "attach_hours", "address_hours")
 INCONSISTENT = "pack_inconsistent"
+_STORED = {"stored": True}
 _DEFAULT_WEIGHTS: dict[Priority, float] = {"P1": 8, "P2": 4, "P3": 2, "P4": 1}
 Vocabulary: TypeAlias = Literal["segments", "positions", "skills"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -63,6 +66,7 @@ class PackDocument(Shape):
     categories: tuple[Category, ...] = Field(min_length=1, max_length=1000)
     tag_priorities: dict[Label, Priority] = Field(default={})
     hazard_words: dict[Label, Priority] = Field(default={})
+    roles: RolesShape = Field(default_factory=standard_roles)
     workflow: WorkflowShape
     calendars: dict[Label, CalendarShape] = Field(default={})
     sla: tuple[SlaShape, ...] = ()
@@ -84,9 +88,16 @@ class PackDocument(Shape):
     distribution: DistributionShape | None = None
     csv_columns: dict[Name, dict[Name, CsvColumn]] = Field(default={})
 
+    @classmethod
+    def stored(cls, document: Any) -> Self:
+        """A version that was stored, maybe by an earlier release, when transitions could name any role."""
+        return cls.model_validate(document, context=_STORED)
+
     @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        problems = tuple(inconsistencies(self))
+    def _is_consistent(self, info: ValidationInfo) -> Self:
+        problems = (*inconsistencies(self), *role_problems(self.roles))
+        if info.context is not _STORED:
+            problems += tuple(unknown_roles(self))
         if problems:
             summary = "; ".join(str(problem) for problem in problems)
             details = [{"path": list(problem.path), "message": problem.message} for problem in problems]
@@ -99,6 +110,7 @@ class Pack:
     """A pack compiled into the values that the rules take. Immutable; share it freely."""
 
     document: PackDocument
+    roles: Roles
     workflow: Workflow
     sla_rules: tuple[PolicyRule, ...]
     policies: Mapping[str, Policy]
@@ -172,12 +184,14 @@ class Pack:
 
 def compile_pack(document: PackDocument) -> Pack:
     """Turn a valid document into what the rules take; a fraction of a millisecond, so cache it per stored version."""
-    workflow = _workflow(document.workflow)
+    roles = document.roles.compiled()
+    workflow = _workflow(document.workflow, roles.unbound)
     rules = tuple(PolicyRule(_policy(entry), entry.category, entry.zone, entry.priority) for entry in document.sla)
     assignment = document.assignment
     duplicates = DuplicatePolicy(**document.duplicates.model_dump())
     return Pack(
         document=document,
+        roles=roles,
         workflow=workflow,
         sla_rules=rules,
         policies=MappingProxyType({rule.policy.policy_id: rule.policy for rule in rules}),
@@ -246,13 +260,13 @@ def _eligibility(shape: DistributionShape) -> Iterator[EligibilityRule]:
         yield EligibilityRule(entry.name, field, frozenset(values), entry.skill, frozenset(entry.positions))
 
 
-def _workflow(shape: WorkflowShape) -> Workflow:
+def _workflow(shape: WorkflowShape, unbound: frozenset[str]) -> Workflow:
     states = {name: State(name, state.category, state.timestamp) for name, state in shape.states.items()}
     edges = (
         Transition(edge.source, edge.target, frozenset(edge.roles), edge.requires, edge.when)
         for edge in shape.transitions
     )
-    return Workflow(shape.version, shape.initial, MappingProxyType(states), tuple(edges))
+    return Workflow(shape.version, shape.initial, MappingProxyType(states), tuple(edges), unbound)
 
 
 def _policy(entry: SlaShape) -> Policy:

@@ -18,7 +18,7 @@ async def pack_version(tx: Tx, version: int) -> Pack:
         document = await tx.value(GET_PACK, {"tenant_id": tx.tenant_id, "version": version})
         if document is None:
             raise LookupError(f"tenant {tx.tenant.slug} has no pack version {version}")
-        pack = _compiled[key] = compile_pack(PackDocument.model_validate(document))
+        pack = _compiled[key] = compile_pack(PackDocument.stored(document))
     return pack
 
 

@@ -1,10 +1,12 @@
 """Agents and teams: who works where, with which skills, when, and how much they have to do (spec 1, C)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from civicpulse.accounts.callers import Caller
+from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Invalid, NotFound
@@ -14,7 +16,7 @@ from civicpulse.base.paging import decode_cursor, encode_cursor, page
 from civicpulse.people import queries
 from civicpulse.people.citizens import masked_phone
 from civicpulse.people.schemas import AgentChange, AgentIn
-from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.access import Permission
 from civicpulse.rules.shifts import Schedule, is_on_shift, next_shift_start, shift_of
 
 PERFORMANCE_WINDOW = timedelta(days=30)
@@ -37,7 +39,7 @@ def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
     agents."""
     phone = row["contacts"].get("phone")
     post = {name: row[name] for name in ("office_id", "position", "base_load") if row[name]}
-    is_self = caller.role is Role.AGENT and caller.actor_id == row["id"]
+    is_self = not caller.is_citizen and caller.actor_id == row["id"]
     if phone and not is_self and not caller.may(Permission.CITIZEN_CONTACT):
         phone = masked_phone(phone)
     return plain_document(row) | {"contacts": {"phone": phone}} | post
@@ -72,6 +74,7 @@ async def create(caller: Caller, wanted: AgentIn) -> dict[str, Any]:
     """Makes an agent; Conflict (agent_code_in_use) when the code is taken."""
     now = clock.now()
     row = _columns(wanted.model_dump(mode="json")) | {"id": new_id(), "created_at": now, "office_id": wanted.office_id}
+    row["roles"] = await _roles(caller.tx, wanted.roles)
     await _check_office(caller.tx, row)
     if not await queries.add_agent(caller.tx, row):
         raise Conflict(f"There is an agent with the code {wanted.agent_code!r} already.", code="agent_code_in_use")
@@ -87,6 +90,8 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
     changed = row | _columns(wanted.model_dump(mode="json", exclude_unset=True))
     if "office_id" in wanted.model_fields_set:
         changed["office_id"] = wanted.office_id
+    if "roles" in wanted.model_fields_set:
+        changed["roles"] = await _roles(caller.tx, wanted.roles)
     await _check_office(caller.tx, changed)
     fields = sorted(name for name in changed if changed[name] != row[name])
     if fields:
@@ -154,6 +159,15 @@ async def _find(tx: Tx, key: str) -> Row:
 async def exists(tx: Tx, key: str) -> None:
     """Raises NotFound unless an agent has this id or agent_code."""
     await _find(tx, key)
+
+
+async def _roles(tx: Tx, wanted: Sequence[str]) -> list[str]:
+    """The roles of an agent; without any, the one that the pack gives agents. Raises Invalid for one it does not have."""
+    roles = await roles_of(tx)
+    for name in wanted:
+        if name not in roles.of_agents:
+            raise unknown_role(name, roles.of_agents, field="roles")
+    return list(wanted) or [roles.agent]
 
 
 async def _check_office(tx: Tx, row: Row) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from civicpulse.accounts.callers import Caller
+from civicpulse.accounts.roles import roles_of
 from civicpulse.accounts.tokens import create_token
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message
@@ -16,7 +17,7 @@ from civicpulse.base.events import Actor, record
 from civicpulse.base.ids import new_id
 from civicpulse.people import codes, queries
 from civicpulse.people.schemas import CitizenChange, CitizenIn, check_reachable
-from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.access import Permission
 
 TOKEN_LIFETIME = timedelta(days=90)
 _COLUMNS = {"email": "email", "sms": "phone"}
@@ -194,10 +195,11 @@ async def verify(tx: Tx, known_as: UUID, code: str) -> dict[str, Any]:
     citizen_id = (await _citizen_behind(tx, known_as))["id"]
     channel = await codes.check(tx, citizen_id, code)
     now = clock.now()
-    citizen = Actor(Role.CITIZEN, str(citizen_id))
+    role = (await roles_of(tx)).citizen
+    citizen = Actor.of(role, str(citizen_id))
     if await queries.set_verified(tx, citizen_id, at=now):
         await record_citizen(tx, citizen, citizen_id, type="citizen_verified", at=now, meta={"channel": channel})
-    token = await create_token(tx, role=Role.CITIZEN, actor_id=citizen_id, label="otp", lifetime=TOKEN_LIFETIME)
+    token = await create_token(tx, role=role.name, actor_id=citizen_id, label="otp", lifetime=TOKEN_LIFETIME)
     return await _document(tx, citizen_id, masked=False) | {"token": token, "token_expires_at": now + TOKEN_LIFETIME}
 
 
@@ -246,7 +248,7 @@ async def erase(caller: Caller, citizen_id: UUID) -> None:
 
 def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:
     """Whether the caller is that citizen; raises NotFound when the caller is another citizen."""
-    if caller.role is not Role.CITIZEN:
+    if not caller.is_citizen:
         return False
     if caller.actor_id != citizen_id:
         raise NotFound("There is no such citizen.")
@@ -255,7 +257,7 @@ def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:
 
 def _check_may_change(caller: Caller, citizen_id: UUID, *, permission: Permission) -> None:
     if not is_citizen_self(caller, citizen_id) and not caller.may(permission):
-        raise Forbidden(f"Only the citizen or a role with {permission} may do this; yours is {caller.role}.")
+        raise Forbidden(f"Only the citizen or a role with {permission} may do this; yours is {caller.actor.role}.")
 
 
 def _merged(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:

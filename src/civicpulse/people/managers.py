@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from civicpulse.accounts.roles import roles_of
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor, record
@@ -12,9 +13,9 @@ from civicpulse.base.ids import new_id
 
 # A load that did not change is no change: the file is the truth about work that came from elsewhere.
 PUT_MANAGERS = """
-INSERT INTO agents (tenant_id, id, agent_code, name, office_id, position, skills, base_load, timezone, created_at, updated_at)
+INSERT INTO agents (tenant_id, id, agent_code, name, office_id, position, skills, base_load, roles, timezone, created_at, updated_at)
 SELECT %(tenant_id)s, m.id, m.code, m.name, m.office_id, m.position, string_to_array(m.skills, E'\\x1f'), m.base_load,
-       %(timezone)s, %(at)s, %(at)s
+       ARRAY[%(role)s], %(timezone)s, %(at)s, %(at)s
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(names)s::text[], %(office_ids)s::uuid[], %(positions)s::text[],
             %(skills)s::text[], %(base_loads)s::int[]) AS m (id, code, name, office_id, position, skills, base_load)
 ON CONFLICT (tenant_id, office_id, name) WHERE office_id IS NOT NULL DO UPDATE
@@ -59,6 +60,7 @@ async def put_managers(tx: Tx, actor: Actor, drafts: Sequence[ManagerDraft], *, 
     now = clock.now()
     values = {
         "tenant_id": tx.tenant_id,
+        "role": (await roles_of(tx)).agent,
         "timezone": timezone,
         "at": now,
         "ids": [new_id() for _ in ordered],

@@ -229,7 +229,7 @@ class AgentContacts(Shape):
 
 
 class AgentIn(Document):
-    """Body of POST /agents."""
+    """Body of POST /agents. Without `roles`, the one that the tenant's pack gives agents."""
 
     agent_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
     name: Line
@@ -238,7 +238,7 @@ class AgentIn(Document):
     coverage: Coverage = Coverage()
     schedule: ScheduleIn = ScheduleIn()
     contacts: AgentContacts = AgentContacts()
-    roles: Annotated[Words, Field(min_length=1)] = ["agent"]
+    roles: Annotated[Words, Field(min_length=1)] = []
     active: bool = True
     office_id: UUID | None = None
     position: Annotated[str | None, Field(max_length=200)] = None

@@ -10,6 +10,7 @@ import orjson
 from psycopg.errors import UniqueViolation
 
 from civicpulse.accounts.callers import Visitor
+from civicpulse.accounts.roles import roles_of
 from civicpulse.base import clock as time
 from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound
@@ -26,7 +27,7 @@ from civicpulse.reports import queries
 from civicpulse.reports.schemas import ReportIn
 from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests.documents import tracking_token
-from civicpulse.rules.access import Permission, Role, may
+from civicpulse.rules.access import Permission
 from civicpulse.triage.actions import keep
 from civicpulse.triage.analysis import Analysis
 
@@ -53,7 +54,7 @@ async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body:
     _check_rights(actor, body, now)
     if isinstance(body.location, LocationIn):
         await check_point(db, tenant, body.location)  # said now, while somebody listens
-    citizen_id = await _citizen(db, tenant, body, visitor.actor_id if visitor.role is Role.CITIZEN else None)
+    citizen_id = await _citizen(db, tenant, body, visitor.citizen_id)
     row = _row(actor, body, submitted_at=body.submitted_at or now, citizen_id=citizen_id)
     answer = orjson.dumps(_receipt(tenant, row), option=orjson.OPT_UTC_Z)
     row |= {"scope": f"reports:{actor.key}", "key": visitor.idempotency_key, "answer": answer.decode()}
@@ -66,7 +67,7 @@ async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body:
 
 
 def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
-    if may(actor.role, Permission.REQUEST_TRANSITION):
+    if actor.may(Permission.REQUEST_TRANSITION):
         if body.submitted_at is not None and body.submitted_at > now + MOST_AHEAD:
             raise Invalid("A report cannot be submitted in the future.", field="submitted_at")
         return
@@ -92,7 +93,7 @@ def _row(actor: Actor, body: ReportIn, *, submitted_at: datetime, citizen_id: UU
     located = isinstance(body.location, LocationIn)
     return {
         "id": id_at(submitted_at),
-        "role": actor.role.value,
+        "role": actor.role,
         "actor_id": actor.id,
         "citizen_id": citizen_id,
         "contact_channel": body.citizen_ref.contact_channel,
@@ -131,6 +132,12 @@ async def _replay(db: Database, tenant: Tenant, row: Row) -> Kept:
     return Kept(kept["answer"].encode(), replayed=True)
 
 
+async def sender_of(tx: Tx, report: Row) -> Actor:
+    """Who sent a report, with the rights that their role has now; anybody's rights when the tenant has it no more."""
+    roles = await roles_of(tx)
+    return Actor.of(roles.get(report["role"]) or roles.anonymous, report["actor_id"])
+
+
 async def open_request(tx: Tx, report: Row, analysis: Analysis, placed: Placed) -> str | None:
     """Makes a request of a report that was taken; its outcome, None when it had been processed already.
 
@@ -146,8 +153,9 @@ async def open_request(tx: Tx, report: Row, analysis: Analysis, placed: Placed) 
         needs_person=analysis.needs_person,
         spot=placed.spot,
     )
-    actor = Actor(Role(report["role"]), report["actor_id"])
-    receipt = await create_request(tx, actor, _filed(report, analysis), source=SOURCE, understood=understood)
+    receipt = await create_request(
+        tx, await sender_of(tx, report), _filed(report, analysis), source=SOURCE, understood=understood
+    )
     await keep(tx, SYSTEM, report, analysis)
     decision = analysis.to_json() | {
         "place": placed.to_json(),

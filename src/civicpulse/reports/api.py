@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, Visitor, needs, visits
 from civicpulse.base.db import Row
-from civicpulse.base.events import Actor
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import Json, TransactionRoute, services_of
 from civicpulse.packs.store import pack_version
@@ -18,7 +17,7 @@ from civicpulse.reports.schemas import ReportIn
 from civicpulse.requests.api import TrackingToken
 from civicpulse.requests.documents import is_tracking_token
 from civicpulse.requests.talking import is_reported_by
-from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["reports"])
 
@@ -26,7 +25,7 @@ router = APIRouter(route_class=TransactionRoute, tags=["reports"])
 async def _document(caller: Caller, row: Row, token: str | None = None) -> dict[str, Any]:
     """The report as this caller may see it."""
     pack = None if row["pack_version"] is None else await pack_version(caller.tx, row["pack_version"])
-    sender = Actor(Role(row["role"]), row["actor_id"])
+    sender = await actions.sender_of(caller.tx, row)
     is_own = is_reported_by({"created_by": sender.key, "citizen_id": row["citizen_id"]}, caller.actor)
     is_linked = bool(token and is_tracking_token(caller.tenant, row["id"], token))
     return report_document(row, pack, is_staff=caller.is_staff, is_reporter=is_own or is_linked)

@@ -10,7 +10,6 @@ from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
-from civicpulse.rules.access import Role
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.priority import score_of_priority
 from civicpulse.rules.workflow import Decision, decide_transition
@@ -26,7 +25,7 @@ async def transition(
     Raises RuleRefused (409; 403 when only the role is in the way) with reasons, Invalid for a field that cannot be used.
     """
     change = await open_change(tx, actor, number, seen_version=seen_version)
-    if change.row["needs_person"] and actor.role is not Role.SYSTEM:
+    if change.row["needs_person"] and actor.kind != "system":
         change.set(needs_person=False)  # now a person has decided
     await _take_fields(change, fields)
     await move(change, to, said=_said(fields))
@@ -47,7 +46,13 @@ async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
     is_disputed = row["disputed"] or row.get("has_disputed_duplicate")
     facts = frozenset({"dispute_accepted"} if is_disputed else ())
     outcome = decide_transition(
-        change.pack.workflow, current=row["status"], to=to, role=change.actor.role.value, present=present, facts=facts
+        change.pack.workflow,
+        current=row["status"],
+        to=to,
+        role=change.actor.role,
+        is_bound=change.actor.is_bound,
+        present=present,
+        facts=facts,
     )
     if isinstance(outcome, Refusal):
         raise RuleRefused(outcome)

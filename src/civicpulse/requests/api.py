@@ -18,7 +18,7 @@ from civicpulse.requests.changes import not_found
 from civicpulse.requests.documents import is_tracking_token, to_document, to_public
 from civicpulse.requests.explain import explain
 from civicpulse.requests.schemas import CommentIn, EscalateIn, MilestoneIn, RatingIn, TransitionIn, given
-from civicpulse.rules.access import Permission, Role
+from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
 
@@ -108,7 +108,7 @@ async def list_requests(
         raise Invalid("Only staff may list by agent.", field="agent")
     if needs_person is not None and not caller.is_staff:
         raise Invalid("Only staff may ask what waits for a person.", field="needs_person")
-    if mine and caller.role is Role.ANONYMOUS:
+    if mine and caller.actor.id is None:
         # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
     agent_id = await queries.agent_id(caller.tx, agent) if agent else None

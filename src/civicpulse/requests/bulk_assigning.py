@@ -11,7 +11,7 @@ import orjson
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import RuleRefused
-from civicpulse.base.events import Actor
+from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.ids import new_id
 from civicpulse.packs.model import Pack
 from civicpulse.requests.distributing import (
@@ -145,7 +145,12 @@ def _target(pack: Pack) -> str:
     """The category of the state "assigned"."""
     present = frozenset({"category", "priority", "zone_id", "assigned_agent_id"})
     outcome = decide_transition(
-        pack.workflow, current=pack.workflow.initial, to=ASSIGNED, role="system", present=present
+        pack.workflow,
+        current=pack.workflow.initial,
+        to=ASSIGNED,
+        role=SYSTEM.role,
+        is_bound=SYSTEM.is_bound,
+        present=present,
     )
     if isinstance(outcome, Refusal):
         raise RuleRefused(outcome)

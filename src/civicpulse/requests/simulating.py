@@ -62,7 +62,7 @@ def _changed(pack: Pack, changes: Mapping[str, Any]) -> Pack:
         if wanted:
             document[section] = (document[section] or {}) | wanted
     try:
-        return compile_pack(PackDocument.model_validate(document))
+        return compile_pack(PackDocument.stored(document))
     except ValidationError as error:
         faults = [
             {"field": ".".join(["policy", *map(str, fault["loc"])]), "detail": fault["msg"]}

@@ -1,18 +1,16 @@
-"""Who may do what: one table of roles and permissions (design.md section 6, spec 1)."""
+"""Who may do what: what a role is, and what follows from a tenant's roles. The roles themselves are the pack's."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
-
-class Role(StrEnum):
-    """The kinds of caller. ANONYMOUS is a caller without a token."""
-
-    ANONYMOUS = "anonymous"
-    CITIZEN = "citizen"
-    AGENT = "agent"
-    DISPATCHER = "dispatcher"
-    SUPERVISOR = "supervisor"
-    ADMIN = "admin"
-    SYSTEM = "system"
+# What the audit trail calls the kind of actor (spec 1, D).
+Kind = Literal["citizen", "agent", "dispatcher", "system"]
+# Which requests a role sees beyond the public ones. Category, zone and office are those of the agent behind the token.
+Scope = Literal["all", "category", "zone", "office", "own", "none"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 class Permission(StrEnum):
@@ -49,61 +47,112 @@ class Permission(StrEnum):
     TENANT_READ = "tenant:read"
 
 
-P = Permission
-_ANYBODY = frozenset(
-    {P.ANALYTICS_READ, P.CITIZEN_CREATE, P.PLACE_READ, P.REQUEST_CREATE, P.REQUEST_RATE, P.REQUEST_READ}
-)
-_CITIZEN = _ANYBODY | {P.CITIZEN_READ, P.NOTIFICATION_READ, P.REQUEST_COMMENT}
-_AGENT = _CITIZEN | {
-    P.AGENT_READ,
-    P.REQUEST_COMMENT_INTERNAL,
-    P.REQUEST_ESCALATE,
-    P.REQUEST_EVENTS,
-    P.REQUEST_MILESTONE,
-    P.REQUEST_READ_ALL,
-    P.REQUEST_TRANSITION,
-    P.TENANT_READ,
-}
-_DISPATCHER = _AGENT | {
-    P.ANALYTICS_STAFF,
-    P.ASSIGNMENT_SIMULATE,
-    P.CITIZEN_CONTACT,
-    P.PIPELINE_RUN,
-    P.REPORT_RETRY,
-    P.REQUEST_ANALYSE,
-    P.REQUEST_ASSIGN,
-    P.REQUEST_MERGE,
-}
-_SUPERVISOR = _DISPATCHER | {P.AGENT_WRITE, P.CITIZEN_ERASE}
-_ADMIN = _SUPERVISOR | {P.SCORE_RECALCULATE, P.TENANT_CONFIGURE}
-
-GRANTS: dict[Role, frozenset[Permission]] = {
-    Role.ANONYMOUS: _ANYBODY,
-    Role.CITIZEN: _CITIZEN,
-    Role.AGENT: _AGENT,
-    Role.DISPATCHER: _DISPATCHER,
-    Role.SUPERVISOR: _SUPERVISOR,
-    Role.ADMIN: _ADMIN,
-    Role.SYSTEM: frozenset(Permission),
-}
-
-# The audit trail knows four kinds of actor (spec 1, D).
-ACTOR_TYPES: dict[Role, str] = {
-    Role.ANONYMOUS: "citizen",
-    Role.CITIZEN: "citizen",
-    Role.AGENT: "agent",
-    Role.DISPATCHER: "dispatcher",
-    Role.SUPERVISOR: "dispatcher",
-    Role.ADMIN: "dispatcher",
-    Role.SYSTEM: "system",
-}
+EVERYTHING = "*"
 
 
-def may(role: Role, permission: Permission) -> bool:
-    """Whether `role` holds `permission`."""
-    return permission in GRANTS[role]
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role of a tenant. `is_bound`: the role lists of the workflow's transitions bind it."""
+
+    name: str
+    kind: Kind
+    permissions: frozenset[Permission]
+    scope: Scope
+    is_bound: bool = True
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the role holds `permission`."""
+        return permission in self.permissions
 
 
-def roles_with(permission: Permission) -> tuple[str, ...]:
-    """The roles that hold `permission`, for messages that say who may."""
-    return tuple(role.value for role, held in GRANTS.items() if permission in held and role is not Role.SYSTEM)
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """All roles of a tenant by name, and which one is given to whom.
+
+    `anonymous` is a caller without a token, `citizen` a citizen with an account; `agent` names the role of an agent who
+    is given no other, `escalations` the one that hears of an escalation which names none.
+    """
+
+    named: Mapping[str, Role]
+    anonymous: Role
+    citizen: Role
+    agent: str
+    escalations: str
+
+    def get(self, name: str) -> Role | None:
+        """The role of that name, or None."""
+        return self.named.get(name)
+
+    @property
+    def of_tokens(self) -> tuple[str, ...]:
+        """The roles that a token may have: all but the one of callers without a token."""
+        return tuple(name for name in self.named if name != self.anonymous.name)
+
+    @property
+    def of_agents(self) -> tuple[str, ...]:
+        """The roles that an agent may have: those of no citizen."""
+        return tuple(name for name, role in self.named.items() if role.kind != "citizen")
+
+    @property
+    def unbound(self) -> frozenset[str]:
+        """The roles that no list of a transition binds."""
+        return frozenset(name for name, role in self.named.items() if not role.is_bound)
+
+    def refusal(self, permission: Permission) -> str:
+        """What a caller without `permission` is told: what it takes, and which people's roles have it."""
+        having = [name for name, role in self.named.items() if role.may(permission) and role.kind != "system"]
+        return f"This needs the permission {permission}, which {_listed(having)}"
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "no role here has"
+    return f"the role {names[0]} has" if len(names) == 1 else f"the roles {', '.join(names)} have"
+
+
+def granted(pattern: str) -> frozenset[Permission]:
+    """The permissions that an entry of a role names: one, all of a resource (`request:*`) or every one (`*`); else none."""
+    if pattern == EVERYTHING:
+        return frozenset(Permission)
+    resource, _, action = pattern.partition(":")
+    if action == EVERYTHING:
+        return frozenset(one for one in Permission if one.startswith(f"{resource}:"))
+    return frozenset(one for one in Permission if one == pattern)
+
+
+def ancestry(name: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
+    """`name` and the roles that it extends, nearest first; ends before a role that would come a second time."""
+    line: list[str] = []
+    current: str | None = name
+    while current is not None and current in parents and current not in line:
+        line.append(current)
+        current = parents[current]
+    return tuple(line)
+
+
+def roles_of_section(section: Mapping[str, Any]) -> Roles:
+    """The roles that a valid `roles` section of a pack describes, whether it comes from YAML or from the database."""
+    entries: Mapping[str, Mapping[str, Any]] = section["named"]
+    parents = {name: entry.get("extends") for name, entry in entries.items()}
+
+    def held(patterns: Iterable[str]) -> frozenset[Permission]:
+        return frozenset().union(*map(granted, patterns))
+
+    named = {
+        name: Role(
+            name,
+            entry["kind"],
+            held(pattern for one in ancestry(name, parents) for pattern in entries[one].get("permissions", ())),
+            entry["scope"],
+            entry.get("bound", True),
+        )
+        for name, entry in entries.items()
+    }
+    callers = section["callers"]
+    return Roles(
+        MappingProxyType(named),
+        anonymous=named[callers["anonymous"]],
+        citizen=named[callers["citizen"]],
+        agent=callers["agent"],
+        escalations=section["escalations"],
+    )

@@ -8,9 +8,6 @@ from civicpulse.rules.outcome import Reason, Refusal
 
 StateCategory = Literal["open", "waiting", "resolved", "closed"]
 
-# These two act for the platform and the tenant's owner: role lists do not bind them, mandatory fields do.
-UNBOUND_ROLES = frozenset({"system", "admin"})
-
 # How far a refused edge got; of several edges between two states the refusal that is nearest to a "yes" is reported.
 _PROGRESS = ("role_not_allowed", "missing_fields", "condition_not_met")
 
@@ -37,12 +34,16 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """One immutable version of a tenant's workflow. `states` maps each name to its state."""
+    """One immutable version of a tenant's workflow. `states` maps each name to its state.
+
+    `unbound_roles` may take every edge whatever its roles, and a refusal names them among those who may.
+    """
 
     version: str
     initial: str
     states: Mapping[str, State]
     transitions: tuple[Transition, ...]
+    unbound_roles: frozenset[str] = frozenset()
 
     def state(self, name: str) -> State:
         """The state of that name; KeyError when the workflow has none."""
@@ -67,13 +68,15 @@ def decide_transition(
     current: str,
     to: str,
     role: str,
+    is_bound: bool = True,
     present: frozenset[str],
     facts: frozenset[str] = frozenset(),
 ) -> Decision | Refusal:
     """May a caller of `role` move a request from `current` to `to` (spec 1, A.3)?
 
-    `present` holds the names that the request or the call satisfies, `facts` the conditions that hold. Refusal codes:
-    unknown_state, transition_not_allowed, role_not_allowed, missing_fields, condition_not_met.
+    The roles of a transition bind who `is_bound`, its mandatory fields bind everybody. `present` holds the names that
+    the request or the call satisfies, `facts` the conditions that hold. Refusal codes: unknown_state,
+    transition_not_allowed, role_not_allowed, missing_fields, condition_not_met.
     """
     allowed = workflow.next_states(current)
     for name in (current, to):
@@ -85,21 +88,27 @@ def decide_transition(
         return Refusal("transition_not_allowed", f"A request in {current} cannot move to {to}.", (), allowed)
     refusals = []
     for edge in edges:
-        refusal = _refuse(edge, role, present, facts, allowed)
+        refusal = _refuse_role(edge, role, workflow.unbound_roles, allowed) if is_bound else None
+        refusal = refusal or _refuse(edge, present, facts, allowed)
         if refusal is None:
             return Decision(workflow.states[current], workflow.states[to])
         refusals.append(refusal)
     return max(refusals, key=lambda refusal: _PROGRESS.index(refusal.code))
 
 
+def _refuse_role(edge: Transition, role: str, unbound: frozenset[str], allowed: tuple[str, ...]) -> Refusal | None:
+    if role in edge.roles:
+        return None
+    who = ", ".join(sorted(edge.roles | unbound))
+    reason = Reason("role_not_allowed", f"Role {role} may not do this; these may: {who}.")
+    detail = f"Role {role} may not move a request from {edge.source} to {edge.target}."
+    return Refusal("role_not_allowed", detail, (reason,), allowed)
+
+
 def _refuse(
-    edge: Transition, role: str, present: frozenset[str], facts: frozenset[str], allowed: tuple[str, ...]
+    edge: Transition, present: frozenset[str], facts: frozenset[str], allowed: tuple[str, ...]
 ) -> Refusal | None:
     step = f"{edge.source} to {edge.target}"
-    if role not in edge.roles and role not in UNBOUND_ROLES:
-        who = ", ".join(sorted(edge.roles | UNBOUND_ROLES))
-        reason = Reason("role_not_allowed", f"Role {role} may not do this; these may: {who}.")
-        return Refusal("role_not_allowed", f"Role {role} may not move a request from {step}.", (reason,), allowed)
     missing = tuple(_missing(item, edge.target) for item in edge.requires if present.isdisjoint(item.split("|")))
     if missing:
         names = ", ".join(reason.field or "" for reason in missing)

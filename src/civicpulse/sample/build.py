@@ -11,11 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
-from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.packs.store import current_pack
 from civicpulse.reactions import REACTIONS
-from civicpulse.rules.access import Role
 from civicpulse.sample.beside import score_life, sweep_life
 from civicpulse.sample.city import draw_city
 from civicpulse.sample.demand import DAYS, sightings
@@ -118,18 +116,10 @@ async def _log_ins(tx: Tx, staff: Staff, residents: list[Resident]) -> list[dict
     """A token for each role, bound to somebody who has something to see."""
     agent = next(worker for worker in staff.crews.values() if worker.post.code == "AG-PW-01")
     citizen = max(residents, key=lambda resident: (resident.verified, resident.language == "en", resident.zeal))
-    wanted = (
-        (Role.ADMIN, staff.admin.id, f"{staff.admin.post.name}, {staff.admin.post.code}"),
-        (Role.SUPERVISOR, staff.supervisor.id, f"{staff.supervisor.post.name}, {staff.supervisor.post.code}"),
-        (
-            Role.DISPATCHER,
-            staff.dispatchers[0].id,
-            f"{staff.dispatchers[0].post.name}, {staff.dispatchers[0].post.code}",
-        ),
-        (Role.AGENT, agent.id, f"{agent.post.name}, {agent.post.code}"),
-        (Role.CITIZEN, citizen.id, f"a citizen, {citizen.id}"),
-    )
-    return [await log_in(tx, role, Actor(role, str(actor)), label) for role, actor, label in wanted]
+    posted = (staff.admin, staff.supervisor, staff.dispatchers[0], agent)
+    wanted = [(worker.actor, f"{worker.post.name}, {worker.post.code}") for worker in posted]
+    wanted.append((citizen.actor, f"a citizen, {citizen.id}"))
+    return [await log_in(tx, actor, label) for actor, label in wanted]
 
 
 async def analyze(services: Services) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 from civicpulse.accounts.callers import Visitor
+from civicpulse.accounts.roles import roles_at_door
 from civicpulse.base import clock
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Problem
@@ -24,13 +25,11 @@ from civicpulse.requests import actions
 from civicpulse.requests.assigning import auto_assign
 from civicpulse.requests.queries import lock_by_ids
 from civicpulse.requests.sweep import SweepReport, sweep_batch
-from civicpulse.rules.access import Role
 from civicpulse.sample.campus_world import DAYS, Notice, features, hire, notices
 from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in
 
 SLUG, NAME, SEED = "lakeside-university", "Lakeside University", 1867
 REPORTS = 180
-STRANGER = Actor(Role.ANONYMOUS)
 SWEEP_EVERY = timedelta(hours=6)
 LEFT_TO_THE_INBOX = timedelta(minutes=45)  # what came last waits for the worker, so that a newcomer can watch it
 
@@ -87,9 +86,9 @@ async def build_campus(services: Services, *, until: datetime, scale: float = 1.
     async with services.db.transaction(tenant) as tx:
         await forget_outbox(tx)
         tokens = [
-            await log_in(tx, Role.ADMIN, staff["DESK-02"], "Tom Erikson, DESK-02"),
-            await log_in(tx, Role.DISPATCHER, staff["DESK-01"], "Maya Brooks, DESK-01"),
-            await log_in(tx, Role.AGENT, staff["FM-01"], "Carol Jensen, FM-01"),
+            await log_in(tx, staff["DESK-02"], "Tom Erikson, DESK-02"),
+            await log_in(tx, staff["DESK-01"], "Maya Brooks, DESK-01"),
+            await log_in(tx, staff["FM-01"], "Carol Jensen, FM-01"),
         ]
     return {"tenant": SLUG, "name": NAME, "tokens": tokens}
 
@@ -97,7 +96,8 @@ async def build_campus(services: Services, *, until: datetime, scale: float = 1.
 async def _reported(campus: _Campus, notice: Notice) -> Step:
     """One report: kept, read by the inbox, and worked unless it joins another."""
     body = ReportIn.model_validate({"description": notice.text, "location": notice.location})
-    visitor = Visitor(campus.tenant, STRANGER, Role.ANONYMOUS, None, None, None)
+    roles = await roles_at_door(campus.services.db, campus.tenant)
+    visitor = Visitor(campus.tenant, Actor.of(roles.anonymous, None), None, None, None)
     kept = await take_report(campus.services.db, campus.inbox, visitor, body)
     if campus.until - notice.at < LEFT_TO_THE_INBOX:
         return
@@ -122,7 +122,8 @@ async def _worked(campus: _Campus, row: Row) -> Step:
         yield clock.now() + timedelta(hours=campus.rng.uniform(5, 9))
     else:
         return
-    worker = Actor(Role.AGENT, str(decision.winner.id))
+    roles = await roles_at_door(campus.services.db, campus.tenant)
+    worker = Actor.of(roles.named["agent"], str(decision.winner.id))
     slow = 4.0 if campus.rng.random() < SLOW else 1.0
     minutes = WORK_HOURS[taken["priority"]] * 60 * slow
     yield _after(campus, minutes / 2)

@@ -6,11 +6,11 @@ from random import Random
 from typing import Any
 
 from civicpulse.accounts.callers import Caller
+from civicpulse.accounts.roles import actor_as
 from civicpulse.base.db import Tx
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.people import agents
 from civicpulse.people.schemas import AgentIn
-from civicpulse.rules.access import Role
 from civicpulse.sample import campus_texts
 
 TIMEZONE = "America/Chicago"
@@ -87,7 +87,7 @@ def _degrees(east: float, north: float) -> list[float]:
 
 async def hire(tx: Tx) -> dict[str, Actor]:
     """Makes the staff through the product's own action; who they are by code."""
-    caller = Caller(tx, SYSTEM, Role.SYSTEM, None, None, None)
+    caller = Caller(tx, SYSTEM, None, None, None)
     everywhere = [building[0] for building in BUILDINGS] + ["UNZONED"]
     staff: dict[str, Actor] = {}
     for code, name, department, skills, days, (start, end), roles in POSTS:
@@ -107,7 +107,7 @@ async def hire(tx: Tx) -> dict[str, Actor]:
             }
         )
         made = await agents.create(caller, wanted)
-        staff[code] = Actor(Role(roles[-1]), str(made["_id"]))
+        staff[code] = await actor_as(tx, roles[-1], made["_id"])
     return staff
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import UploadFile
 
 from civicpulse.accounts.callers import Caller
+from civicpulse.accounts.roles import actor_as
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row
-from civicpulse.base.events import Actor
+from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.centre.start import begin_upload, finish
@@ -19,7 +20,6 @@ from civicpulse.packs.store import current_pack
 from civicpulse.people import agents
 from civicpulse.people.schemas import AgentIn
 from civicpulse.requests import actions
-from civicpulse.rules.access import Role
 from civicpulse.sample.centre_files import staff_files, tickets_file
 from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in
 
@@ -58,12 +58,12 @@ async def build_centre(services: Services, storage: Storage, *, until: datetime,
         await forget_outbox(tx)
         manager = await tx.row(ASSIGNED, {"tenant_id": tx.tenant_id})
         tokens = [
-            await log_in(tx, Role(role), desk[role], f"{name}, {code}")
+            await log_in(tx, desk[role], f"{name}, {code}")
             for code, name, role in STAFF
         ]  # fmt: skip
         if manager is not None:
-            who = Actor(Role.AGENT, str(manager["assigned_agent_id"]))
-            tokens.append(await log_in(tx, Role.AGENT, who, "a manager with open tickets"))
+            who = await actor_as(tx, "agent", manager["assigned_agent_id"])
+            tokens.append(await log_in(tx, who, "a manager with open tickets"))
     return {"tenant": SLUG, "name": NAME, "tokens": tokens}
 
 
@@ -71,7 +71,7 @@ async def _hire(services: Services, tenant: Tenant) -> dict[str, Actor]:
     """The people who send the files, by role; they belong to no office and get no tickets."""
     desk: dict[str, Actor] = {}
     async with services.db.transaction(tenant) as tx:
-        caller = Caller(tx, Actor(Role.SYSTEM, "civicpulse"), Role.SYSTEM, None, None, None)
+        caller = Caller(tx, SYSTEM, None, None, None)
         for code, name, role in STAFF:
             wanted = AgentIn.model_validate(
                 {
@@ -85,7 +85,7 @@ async def _hire(services: Services, tenant: Tenant) -> dict[str, Actor]:
                 }
             )
             made = await agents.create(caller, wanted)
-            desk[role] = Actor(Role(role), str(made["_id"]))
+            desk[role] = await actor_as(tx, role, made["_id"])
     return desk
 
 
@@ -117,9 +117,9 @@ async def _answer(
 async def _settle(
     services: Services, tenant: Tenant, rng: Random, row: Row, span: tuple[datetime, datetime], desk: Actor
 ) -> None:
-    number, worker = row["request_id"], Actor(Role.AGENT, str(row["assigned_agent_id"]))
-    night, done = span
+    number, (night, done) = row["request_id"], span
     async with services.db.transaction(tenant) as tx:
+        worker = await actor_as(tx, "agent", row["assigned_agent_id"])
         if row["category"] == "spam" and rng.random() < SPAM_IS_CLOSED:
             with clock.at(done):
                 await actions.transition(tx, desk, number, to="closed", fields={"reason": "Спам"})

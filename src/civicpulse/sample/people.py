@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from civicpulse.accounts.callers import Caller
+from civicpulse.accounts.roles import actor_as
 from civicpulse.base.db import Tx
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.ids import id_at
 from civicpulse.people import agents, queries
 from civicpulse.people.citizens import record_citizen
 from civicpulse.people.schemas import AgentIn
-from civicpulse.rules.access import Role
 from civicpulse.rules.shifts import DAYS
 from civicpulse.sample.city import ZONES, City, fence_around
 
@@ -138,7 +138,7 @@ class Staff:
 
 async def hire(tx: Tx, city: City, rng: Random) -> Staff:
     """Makes the agents through the product's own action."""
-    caller = Caller(tx, SYSTEM, Role.SYSTEM, None, None, None)
+    caller = Caller(tx, SYSTEM, None, None, None)
     workers: list[Worker] = []
     for post in POSTS:
         fence = fence_around(city.hot_spots[post.fence][0], 0.9) if post.fence else None
@@ -156,8 +156,8 @@ async def hire(tx: Tx, city: City, rng: Random) -> Staff:
             }
         )
         made = await agents.create(caller, wanted)
-        role = Role(post.roles[-1])
-        workers.append(Worker(made["_id"], post, Actor(role, str(made["_id"])), round(rng.uniform(0.75, 1.3), 2)))
+        actor = await actor_as(tx, post.roles[-1], made["_id"])
+        workers.append(Worker(made["_id"], post, actor, round(rng.uniform(0.75, 1.3), 2)))
     crews = {worker.id: worker for worker in workers if worker.post.skills}
     bosses = {worker.post.roles[-1]: worker for worker in workers if not worker.post.skills}
     dispatchers = tuple(worker for worker in workers if worker.post.roles[-1] == "dispatcher")
@@ -198,7 +198,7 @@ async def _settle_one(tx: Tx, rng: Random, number: int, at: datetime) -> Residen
         "zone_id": zone,
         "created_at": at,
     }
-    actor = Actor(Role.CITIZEN, str(citizen_id))
+    actor = await actor_as(tx, "citizen", citizen_id)
     await queries.add_citizen(tx, row)
     channels = [name for name, column in (("email", "email"), ("sms", "phone")) if row[column]]
     await record_citizen(

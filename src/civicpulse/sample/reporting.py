@@ -10,7 +10,6 @@ from civicpulse.base import clock
 from civicpulse.base.events import Actor
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
-from civicpulse.rules.access import Role
 from civicpulse.sample import texts
 from civicpulse.sample.beside import note_life, pressure_life, talk_life
 from civicpulse.sample.city import LANDMARKS
@@ -87,13 +86,13 @@ def _reporter(world: World, seen: Sighting, residents: Sequence[Resident]) -> Re
         return Reporter(world.dispatcher(), resident if rng.random() < 0.6 else None, "phone", is_named=True)
     source = rng.choice(("web", "web", "mobile", "mobile", "mobile", "open311"))
     if way < BY_PHONE + NAMELESS:
-        return Reporter(Actor(Role.ANONYMOUS), None, source, is_named=False)
+        return Reporter(Actor.of(world.pack.roles.anonymous, None), None, source, is_named=False)
     return Reporter(resident.actor, resident, source, is_named=resident.zeal > 0.06)
 
 
 async def _file(world: World, seen: Sighting, reporter: Reporter) -> Case:
     draft = _draft(world, seen, reporter)
-    profile = reporter.resident.id if reporter.resident and reporter.actor.role is Role.CITIZEN else None
+    profile = reporter.resident.id if reporter.resident and reporter.actor is reporter.resident.actor else None
     receipt = await create_request(
         world.tx, reporter.actor, RequestIn.model_validate(draft.body), profile=profile, source=reporter.source
     )

@@ -20,7 +20,6 @@ from civicpulse.insight.jobs import measure_tenant
 from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.packs.loader import read_pack
 from civicpulse.places.zones import import_zones
-from civicpulse.rules.access import Role
 
 EMPTY_OUTBOX = "DELETE FROM outbox WHERE tenant_id = %(tenant_id)s"
 
@@ -49,10 +48,10 @@ async def _put_zones(services: Services, tenant: Tenant, zones: dict[str, Any]) 
             await import_zones(tx, file, code_property="zone_id", name_property="name")
 
 
-async def log_in(tx: Tx, role: Role, who: Actor, label: str) -> dict[str, str]:
+async def log_in(tx: Tx, who: Actor, label: str) -> dict[str, str]:
     """A token for `who`, as the list of log-ins has it."""
-    token = await create_token(tx, role=role, actor_id=UUID(who.id), label=label)
-    return {"role": role.value, "token": token, "label": label}
+    token = await create_token(tx, role=who.role, actor_id=UUID(who.id), label=label)
+    return {"role": who.role, "token": token, "label": label}
 
 
 async def forget_outbox(tx: Tx) -> None:
