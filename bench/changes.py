@@ -17,7 +17,7 @@ DUE_GOAL_S = 5
 DUE = 10_000
 
 SOME_NEW = """
-SELECT request_id FROM requests WHERE tenant_id = %s AND status = 'new' AND master_id IS NULL
+SELECT number FROM requests WHERE tenant_id = %s AND status = 'new' AND master_id IS NULL
 ORDER BY md5(id::text) LIMIT %s
 """
 

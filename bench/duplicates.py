@@ -38,7 +38,7 @@ ORDER BY md5(id::text) LIMIT 1000
 
 # Copies of one open request, all in one place.
 CROWD_IN = """
-INSERT INTO requests (tenant_id, id, request_id, pack_version, is_public, category, description, tags, status, state_category, priority,
+INSERT INTO requests (tenant_id, id, number, pack_version, is_public, category, description, tags, status, state_category, priority,
                       priority_score, lon, lat, cell, address_hint, address_key, zone_id, sla_state, created_at, updated_at)
 SELECT r.tenant_id, gen_random_uuid(), 'CROWD-' || g, r.pack_version, true, r.category, r.description, r.tags, r.status, 'open', r.priority,
        r.priority_score, %(lon)s, %(lat)s, %(cell)s, r.address_hint, r.address_key, r.zone_id, 'no_sla', now() - g * interval '1 minute', now()

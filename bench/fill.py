@@ -52,7 +52,7 @@ DROP TABLE bench_places, bench_kinds;
 """
 
 WRITE = """
-INSERT INTO requests (tenant_id, id, request_id, version, event_seq, pack_version, is_public, category, description, tags, status,
+INSERT INTO requests (tenant_id, id, number, version, event_seq, pack_version, is_public, category, description, tags, status,
     state_category, priority, priority_score, lon, lat, cell, address_hint, address_key, zone_id, master_id, assigned_agent_id, sla,
     sla_state, sla_due_at, sla_met, next_sla_at, rating, created_at, triaged_at, assigned_at, in_progress_at, resolved_at, closed_at,
     updated_at)

@@ -27,18 +27,18 @@ LOCK_CELLS = 3_100  # and of the resolution that the place locks use
 AROUND = 19  # cells looked at for twins within 100 m
 
 TEMPLATE = """
-SELECT to_jsonb(r) - 'search' - 'tenant_id' AS row, e.actor_type, e.actor_id, e.meta::text AS meta,
+SELECT to_jsonb(r) - 'search' - 'tenant_id' - 'request_id' AS row, e.actor_type, e.actor_id, e.meta::text AS meta,
        k.scope, k.fingerprint, k.answer
 FROM requests r
 JOIN events e ON e.tenant_id = r.tenant_id AND e.subject_id = r.id AND e.seq = 1
-JOIN idempotency_keys k ON k.tenant_id = r.tenant_id AND k.answer LIKE '%%' || r.request_id || '%%'
+JOIN idempotency_keys k ON k.tenant_id = r.tenant_id AND k.answer LIKE '%%' || r.number || '%%'
 WHERE r.tenant_id = %s AND r.category = %s LIMIT 1
 """
 
 # Columns that differ from row to row → the SQL of their text.
 TEXTS = {
     "id": ":got_new_id::text",
-    "request_id": "'CST-2026-' || lpad(:got_number, 6, '0')",
+    "number": "'CST-2026-' || lpad(:got_number, 6, '0')",
     "created_at": ":got_at::text",
     "updated_at": ":got_at::text",
 }

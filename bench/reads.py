@@ -149,7 +149,7 @@ def get(session: Session) -> None:
     city, count = session.filled(), 300 if session.quick else 2000
     with session.server.owner() as owner:
         found = owner.execute(
-            "SELECT request_id FROM requests WHERE tenant_id = %s AND id > %s ORDER BY request_id LIMIT 200000",
+            "SELECT number FROM requests WHERE tenant_id = %s AND id > %s ORDER BY number LIMIT 200000",
             [city.tenant.tenant_id, "00000000-0000-0000-0000-000000000000"],
         ).fetchall()
     numbers = random.Random(5).choices([row[0] for row in found], k=count)

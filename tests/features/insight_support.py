@@ -44,7 +44,7 @@ async def add_row(tx: Tx, *, at: datetime = NOON, lon: float | None = -74.0, lat
         "updated_at": at,
         **columns,
     }
-    row.setdefault("request_id", f"T-{row['id'].hex[-12:]}")
+    row.setdefault("number", f"T-{row['id'].hex[-12:]}")
     statement = sql.SQL("INSERT INTO requests ({}) VALUES ({})").format(
         sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(map(sql.Placeholder, row))
     )

@@ -153,8 +153,8 @@ async def broken_rules(city: City, client: httpx.AsyncClient, folder: Path, tick
 
 async def _countries(city: City) -> dict[str, str | None]:
     async with city.transaction() as tx:
-        rows = await tx.rows("SELECT request_id, country_code FROM requests WHERE tenant_id = %s", [tx.tenant_id])
-    return {row["request_id"]: row["country_code"] for row in rows}
+        rows = await tx.rows("SELECT number, country_code FROM requests WHERE tenant_id = %s", [tx.tenant_id])
+    return {row["number"]: row["country_code"] for row in rows}
 
 
 def _outcome(one: dict[str, Any], by_name: dict[str, UUID]) -> SimpleNamespace:

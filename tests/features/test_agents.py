@@ -43,15 +43,15 @@ async def make(client: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 
 
 async def add_request(city: City, agent_id: str, number: int, **columns: Any) -> None:
-    row = {"id": new_id(), "request_id": f"T-{number}", "agent": UUID(agent_id), "status": "assigned", "state": "open"}
+    row = {"id": new_id(), "number": f"T-{number}", "agent": UUID(agent_id), "status": "assigned", "state": "open"}
     row |= {"priority": "P3", "created_at": datetime.now(UTC), "resolved_at": None, "sla_met": None, "rating": None}
     row |= {"escalation_count": 0, "master_id": None} | columns
     async with city.transaction() as tx:
         await tx.run(
-            """INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category,
+            """INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category,
                    priority, priority_score, assigned_agent_id, created_at, resolved_at, updated_at, sla_met, rating,
                    escalation_count, master_id)
-               VALUES (%(tenant_id)s, %(id)s, %(request_id)s, 1, 'pothole', 'A hole', %(status)s, %(state)s, %(priority)s, 5,
+               VALUES (%(tenant_id)s, %(id)s, %(number)s, 1, 'pothole', 'A hole', %(status)s, %(state)s, %(priority)s, 5,
                    %(agent)s, %(created_at)s, %(resolved_at)s, now(), %(sla_met)s, %(rating)s, %(escalation_count)s,
                    %(master_id)s)""",
             row | {"tenant_id": tx.tenant_id},

@@ -195,7 +195,7 @@ async def teach(city: City, database_url: str, rows: int) -> None:
         for index in range(rows):
             text, category = ODD[index % len(ODD)]
             await owner.execute(
-                """INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category,
+                """INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category,
                        priority, priority_score, created_at, updated_at, triaged_at)
                    VALUES (%s, gen_random_uuid(), %s, 1, %s, %s, 'triaged', 'open', 'P3', 5,
                        now() - make_interval(mins => %s), now(), now())""",

@@ -351,7 +351,7 @@ async def test_a_profile_counts_the_citizens_requests(city: City, sent: Outbox) 
     async with city.transaction() as tx:
         for number, (state, rating) in enumerate([("open", None), ("waiting", None), ("resolved", 5), ("closed", 4)]):
             await tx.run(
-                """INSERT INTO requests (tenant_id, id, request_id, pack_version, citizen_id, anonymous, category, description,
+                """INSERT INTO requests (tenant_id, id, number, pack_version, citizen_id, anonymous, category, description,
                        status, state_category, priority, priority_score, rating, created_at, updated_at)
                    VALUES (%s, gen_random_uuid(), %s, 1, %s, false, 'pothole', 'A hole', %s, %s, 'P3', 5, %s, now(), now())""",
                 [tx.tenant_id, f"T-{number}", citizen_id, state, state, rating],

@@ -73,7 +73,7 @@ def vars_of(draft: ManagerDraft) -> dict[str, Any]:
 
 
 ADD_TICKET = """
-INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category, priority,
+INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
     priority_score, lon, lat, country_code, geo_quality, segment, created_at, updated_at, is_public)
 VALUES (%(tenant_id)s, %(id)s, %(number)s, 1, %(category)s, 'text', 'new', 'open', 'P3', %(priority)s, %(lon)s, %(lat)s,
     %(country)s, %(quality)s, %(segment)s, %(at)s, %(at)s, false)

@@ -177,13 +177,12 @@ async def test_boston_times_are_the_citys_wall_times_in_utc(boston: Imported) ->
         assert mine["closed_at"] == mine["resolved_at"] == utc(row["closed_dt"])
         assert (mine["sla"] or {}).get("policy_id") == "imported" or not row["target_dt"].strip()
         assert mine["id"].hex[:12] == f"{int(mine['created_at'].timestamp() * 1000):012x}"
-        assert re.fullmatch(rf"CST-{mine['created_at'].year}-\d{{6}}", mine["request_id"])
+        assert re.fullmatch(rf"CST-{mine['created_at'].year}-\d{{6}}", mine["number"])
 
 
 async def test_boston_numbers_are_unique_and_follow_the_file(boston: Imported) -> None:
     numbers = {
-        row["external_id"]: int(row["request_id"].split("-")[2])
-        for row in await stored(boston.city, "external_id, request_id")
+        row["external_id"]: int(row["number"].split("-")[2]) for row in await stored(boston.city, "external_id, number")
     }
     assert len(set(numbers.values())) == len(boston.rows)
     in_file = [numbers[row["case_enquiry_id"]] for row in boston.rows]
@@ -204,9 +203,7 @@ async def test_the_trail_of_an_imported_request_tells_its_true_times_and_is_whol
         assert await tx.value("SELECT count(*) FROM outbox") == 0
     assert count == boston.report.added + 2 * boston.report.by_status["closed"]
     client = await boston.city.client("agent")
-    number = next(
-        row["request_id"] for row in await stored(boston.city, "request_id, status") if row["status"] == "closed"
-    )
+    number = next(row["number"] for row in await stored(boston.city, "number, status") if row["status"] == "closed")
     shown = (await client.get(f"/requests/{number}")).json()
     events = (await client.get(f"/requests/{number}/events")).json()["items"]
     assert [event["type"] for event in events] == ["created", "resolved", "closed"]
@@ -250,8 +247,8 @@ async def test_the_same_file_again_adds_nothing(boston: Imported, shared_data: P
 
 
 async def test_an_imported_open_request_is_worked_like_any_other(boston: Imported) -> None:
-    rows = await stored(boston.city, "request_id, status")
-    number = next(row["request_id"] for row in rows if row["status"] == "new")
+    rows = await stored(boston.city, "number, status")
+    number = next(row["number"] for row in rows if row["status"] == "new")
     client = await boston.city.client("dispatcher")
     answer = await client.patch(f"/requests/{number}/transition", json={"to": "triaged"})
     assert answer.status_code == 200, answer.text

@@ -54,7 +54,7 @@ async def test_the_heatmap_weighs_priority_and_age(city: City) -> None:
     async with city.transaction() as tx:
         for priority, hours in (("P1", 10), ("P4", 100), ("P2", 0)):
             await add_row(
-                tx, at=NOON - HOUR * hours, priority=priority, request_id=f"{priority}-1", lon=-74.001, lat=40.702
+                tx, at=NOON - HOUR * hours, priority=priority, number=f"{priority}-1", lon=-74.001, lat=40.702
             )
     with clock.at(NOON):
         document = await feed(await city.client(), HEATMAP)
@@ -73,19 +73,19 @@ async def test_the_heatmap_weighs_priority_and_age(city: City) -> None:
 
 async def test_only_open_masters_with_a_place_are_on_the_map(city: City) -> None:
     async with city.transaction() as tx:
-        master = await add_row(tx, request_id="open")
-        await add_row(tx, request_id="waiting", status="awaiting_citizen")
-        await add_row(tx, request_id="twin", master_id=master)
-        await add_row(tx, request_id="nowhere", lon=None)
+        master = await add_row(tx, number="open")
+        await add_row(tx, number="waiting", status="awaiting_citizen")
+        await add_row(tx, number="twin", master_id=master)
+        await add_row(tx, number="nowhere", lon=None)
         for status in ("resolved", "closed"):
-            await add_row(tx, request_id=status, status=status)
+            await add_row(tx, number=status, status=status)
     assert ids(await feed(await city.client("admin"), HEATMAP)) == {"open", "waiting"}
 
 
 async def test_filters_narrow_the_map(city: City) -> None:
     async with city.transaction() as tx:
-        await add_row(tx, request_id="a", zone_id="Z1", category="noise", priority="P1", status="new")
-        await add_row(tx, request_id="b", zone_id="Z2", category="trash", priority="P2", status="triaged", lon=-73.9)
+        await add_row(tx, number="a", zone_id="Z1", category="noise", priority="P1", status="new")
+        await add_row(tx, number="b", zone_id="Z2", category="trash", priority="P2", status="triaged", lon=-73.9)
     client = await city.client()
     for name, first, second in (
         ("zone", "Z1", "Z2"),
@@ -130,7 +130,7 @@ async def test_too_many_points_become_cells_that_hold_them_all(city: City) -> No
 async def test_clusters_fall_apart_as_the_map_comes_closer(city: City) -> None:
     await scatter(city, 80)
     async with city.transaction() as tx:
-        await add_row(tx, lon=-100.0, lat=45.0, request_id="lonely")
+        await add_row(tx, lon=-100.0, lat=45.0, number="lonely")
     client = await city.client()
     sizes = []
     for zoom in (0, 6, 10, 13, POINTS_ZOOM):
@@ -246,7 +246,7 @@ async def test_a_young_feed_is_served_again_and_an_old_one_made_anew(city: City)
     with clock.at(NOON):
         first = await client.get(HEATMAP)
     async with city.transaction() as tx:
-        await add_row(tx, request_id="later")
+        await add_row(tx, number="later")
         kept = await tx.rows("SELECT feed_name, filters, aggregation, geojson FROM geo_feeds")
     assert [row["feed_name"] for row in kept] == ["open_requests_heatmap"]
     assert kept[0]["geojson"] == {"type": "FeatureCollection", "features": []}
@@ -278,9 +278,9 @@ async def test_a_feed_that_the_caller_has_is_answered_with_304(city: City, path:
 
 async def test_staff_and_public_never_share_a_feed(city: City) -> None:
     async with city.transaction() as tx:
-        await add_row(tx, request_id="public")
-        await add_row(tx, request_id="private", is_public=False, lon=-74.3)
-        await add_row(tx, request_id="both")
+        await add_row(tx, number="public")
+        await add_row(tx, number="private", is_public=False, lon=-74.3)
+        await add_row(tx, number="both")
     staff, anyone, citizen = await city.client("agent"), await city.client(), await city.client("citizen")
     for path in (HEATMAP, CLUSTERS):
         params = {"zoom": 17} if path == CLUSTERS else {}

@@ -288,7 +288,7 @@ async def test_only_what_is_within_20_metres_is_attached_at_once(city, metres: f
 async def _age(city: City, number: str, hours: float) -> None:
     async with city.transaction() as tx:
         await tx.run(
-            "UPDATE requests SET created_at = created_at - make_interval(secs => %s) WHERE tenant_id = %s AND request_id = %s",
+            "UPDATE requests SET created_at = created_at - make_interval(secs => %s) WHERE tenant_id = %s AND number = %s",
             [hours * 3600, tx.tenant_id, number],
         )
 

@@ -297,11 +297,11 @@ async def test_pages_come_from_an_index_in_their_order(city, database_url) -> No
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute(
             """
-            INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category, priority,
+            INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
                 priority_score, lon, lat, cell, sla_state, created_at, updated_at)
             SELECT tenant_id, gen_random_uuid(), 'M-' || n, pack_version, category, description, status, state_category, 'P' || (1 + n %% 4),
                 priority_score, lon, lat, cell, sla_state, created_at - make_interval(secs => n), updated_at - make_interval(secs => n)
-            FROM requests, generate_series(1, 5000) AS n WHERE request_id = %s AND tenant_id = %s
+            FROM requests, generate_series(1, 5000) AS n WHERE number = %s AND tenant_id = %s
             """,
             [number, city.tenant.tenant_id],
         )

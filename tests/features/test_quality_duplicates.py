@@ -207,4 +207,4 @@ async def test_the_replay_decides_as_intake_does(city, shared_data: Path) -> Non
 async def _closes_at(city, number: str, at) -> None:
     async with city.transaction() as tx:
         values = [at, tx.tenant_id, number]
-        await tx.run("UPDATE requests SET closed_at = %s WHERE tenant_id = %s AND request_id = %s", values)
+        await tx.run("UPDATE requests SET closed_at = %s WHERE tenant_id = %s AND number = %s", values)

@@ -161,7 +161,7 @@ async def test_time_runs_forward_and_ends_now(sample: Sample) -> None:
     )
     assert await sample.rows(backwards) == []
     disordered = (
-        "SELECT request_id FROM requests WHERE master_id IS NULL AND (created_at > triaged_at OR triaged_at > assigned_at"
+        "SELECT number FROM requests WHERE master_id IS NULL AND (created_at > triaged_at OR triaged_at > assigned_at"
         " OR assigned_at > in_progress_at OR in_progress_at > resolved_at OR coalesce(resolved_at, triaged_at) > closed_at)"
     )
     assert await sample.rows(disordered) == []
@@ -208,5 +208,5 @@ async def test_the_same_seed_makes_the_same_city(app: FastAPI, database_url: str
         made = await built(app, scale=0.02)
         await put_aside(database_url, made)
         figures.append(await made.counts("SELECT type AS key, count(*) AS n FROM events GROUP BY 1"))
-        figures[-1] |= await made.counts("SELECT request_id || status AS key, escalation_count AS n FROM requests")
+        figures[-1] |= await made.counts("SELECT number || status AS key, escalation_count AS n FROM requests")
     assert figures[0] == figures[1]

@@ -419,7 +419,7 @@ def test_the_command_computes_and_tells(database_url: str, monkeypatch: pytest.M
 
 
 MANY = """
-INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category, priority, priority_score,
+INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority, priority_score,
     zone_id, created_at, resolved_at, updated_at)
 SELECT current_tenant(), gen_random_uuid(), 'M-' || n, 1, 'pothole', 'x', 'closed', 'closed', 'P3', 5, 'Z' || n %% 20, at, at + interval '1 day', at
 FROM generate_series(1, 4000) n CROSS JOIN LATERAL (SELECT %s - n * interval '4 hours' AS at) t

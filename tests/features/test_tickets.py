@@ -53,7 +53,7 @@ async def numbers(city: City) -> list[str]:
             made.append((await create(anybody, lat=40 + index / 10))["request_id"])
     async with city.transaction() as tx:
         ids = [
-            await tx.value("SELECT id FROM requests WHERE tenant_id = %s AND request_id = %s", [tx.tenant_id, number])
+            await tx.value("SELECT id FROM requests WHERE tenant_id = %s AND number = %s", [tx.tenant_id, number])
             for number in made[:2]
         ]
         await add_analysis(tx, ids[0], understood(), at=clock.now(), by="system")
@@ -193,11 +193,9 @@ async def test_what_the_pipeline_gave_out_teaches_nothing_until_somebody_has_wor
     city: City, numbers: list[str]
 ) -> None:
     async with city.transaction() as tx:
-        await tx.run(
-            "UPDATE requests SET source = 'csv', assigned_at = now() WHERE request_id = ANY (%s)", [numbers[:2]]
-        )
-        await tx.run("UPDATE requests SET assigned_at = now() WHERE request_id = %s", [numbers[2]])
+        await tx.run("UPDATE requests SET source = 'csv', assigned_at = now() WHERE number = ANY (%s)", [numbers[:2]])
+        await tx.run("UPDATE requests SET assigned_at = now() WHERE number = %s", [numbers[2]])
         assert len(await list_confirmed(tx, most=10)) == 1
-        await tx.run("UPDATE requests SET resolved_at = now() WHERE request_id = %s", [numbers[0]])
+        await tx.run("UPDATE requests SET resolved_at = now() WHERE number = %s", [numbers[0]])
         assert len(await list_confirmed(tx, most=10)) == 2
         assert await count_confirmed_since(tx, datetime(2026, 1, 1, tzinfo=UTC), most=10) == 2

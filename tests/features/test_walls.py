@@ -22,7 +22,7 @@ from conftest import City
 MARK = "MARK7f3a"  # in every text of the tenant that is spied on
 ROLES = list(read_pack("civic").roles.named)
 # Pages and files, not data: the first asks the API for the data as its reader, the second serves the bundle.
-WITHOUT_CALLER = {"/track/{request_id}", "/static/{name}"}
+WITHOUT_CALLER = {"/track/{number}", "/static/{name}"}
 # A valid body by the end of the path; others take none.
 BODIES: dict[str, dict[str, Any]] = {
     "/transition": {"to": "triaged"},
@@ -83,7 +83,7 @@ async def furnish(city: City, *, mark: str, requests: int) -> Things:
     evidence_id = kept.json()["items"][0]["url"].rpartition("/")[2]
     ids = {
         "evidence_id": [evidence_id],
-        "request_id": [number],
+        "number": [number],
         "other": [number],
         "agent_id": [agent["_id"], agent["agent_code"]],
     }
@@ -156,7 +156,7 @@ def _told(answer: httpx.Response, path: str) -> str:
 
 
 async def test_absent_and_anothers_look_the_same(city, other_city) -> None:
-    theirs = (await furnish(city, mark=MARK, requests=3)).ids["request_id"][0]
+    theirs = (await furnish(city, mark=MARK, requests=3)).ids["number"][0]
     await create(await other_city.client())
     spy = await other_city.client("admin")
     absent = "CST-2026-999999"
@@ -349,7 +349,7 @@ async def test_a_reference_to_another_tenants_row_is_refused(city, other_city) -
     ):
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             async with city.transaction() as tx:
-                await tx.run(f"UPDATE requests SET {column} = %s WHERE request_id = %s", [value, number])
+                await tx.run(f"UPDATE requests SET {column} = %s WHERE number = %s", [value, number])
 
 
 async def test_the_applications_roles_have_no_way_up(database_url) -> None:

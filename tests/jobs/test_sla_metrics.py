@@ -274,7 +274,7 @@ async def test_the_list_is_for_those_who_lead_and_of_the_own_tenant(city: City, 
 
 MANY = """
 WITH made AS (
-    INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category, priority,
+    INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
         priority_score, created_at, resolved_at, updated_at)
     SELECT current_tenant(), gen_random_uuid(), 'M-' || n, 1, 'c' || n % 20, 'x', 'closed', 'closed', 'P3', 5, at, at + interval '1 day', at
     FROM generate_series(1, 3000) n CROSS JOIN LATERAL (SELECT now() - n * interval '4 hours' AS at) t

@@ -165,11 +165,11 @@ async def test_a_tenant_whose_sweep_fails_does_not_hold_up_the_others(app, datab
 # Copies of one request, each 61 hours old (at risk, its first step due) with its first event.
 COPY = """
 WITH copies AS (
-    INSERT INTO requests (tenant_id, id, request_id, pack_version, category, description, status, state_category, priority,
+    INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
         priority_score, lon, lat, cell, sla, sla_state, sla_due_at, next_sla_at, created_at, updated_at)
     SELECT tenant_id, gen_random_uuid(), 'COPY-' || n, pack_version, category, description, status, state_category, priority,
         priority_score, lon, lat, cell, sla, sla_state, sla_due_at, next_sla_at, created_at, updated_at
-    FROM requests, generate_series(1, %(count)s) AS n WHERE tenant_id = %(tenant_id)s AND request_id = %(number)s
+    FROM requests, generate_series(1, %(count)s) AS n WHERE tenant_id = %(tenant_id)s AND number = %(number)s
     RETURNING tenant_id, id, created_at
 ), told AS (
     INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, at)

@@ -40,7 +40,7 @@ def a_report(**changes: object) -> Report:
 def a_candidate(number: int = 1, *, metres: float = 0, hours: float = 1, **changes: object) -> Candidate:
     made = Candidate(
         id=UUID(int=number),
-        request_id=f"CST-2026-{number:06}",
+        number=f"CST-2026-{number:06}",
         lon=LON,
         lat=LAT + metres * METRE,
         created_at=NOON - timedelta(hours=hours),
@@ -420,7 +420,7 @@ def boston_candidate(row: dict[str, str], report: Report) -> Candidate:
     case = row["case_enquiry_id"]
     return Candidate(
         id=UUID(int=int(case)),
-        request_id=case,
+        number=case,
         lon=report.lon,
         lat=report.lat,
         created_at=report.at,

@@ -95,7 +95,5 @@ async def _rewrite(
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:
-    words = (
-        f"{known['request_id']} is {known['status']}: its text was changed, its type, priority and manager were kept."
-    )
+    words = f"{known['number']} is {known['status']}: its text was changed, its type, priority and manager were kept."
     run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])

@@ -19,7 +19,7 @@ WITH given AS MATERIALIZED (
         geo_quality text, needs_person boolean, sla jsonb, sla_state text, sla_due_at timestamptz, next_sla_at timestamptz,
         created_at timestamptz, meta jsonb)
 ), added AS (
-    INSERT INTO requests (tenant_id, id, request_id, pack_version, source, external_id, created_by, is_public, category, description,
+    INSERT INTO requests (tenant_id, id, number, pack_version, source, external_id, created_by, is_public, category, description,
         status, state_category, priority, priority_score, lon, lat, cell, address_hint, address_key, zone_id, segment, country_code,
         geo_quality, needs_person, sla, sla_state, sla_due_at, next_sla_at, created_at, updated_at)
     SELECT %(tenant_id)s, g.id,
@@ -36,7 +36,7 @@ INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT %(tenant_id)s, g.id
 """
 
 LOCK = """
-SELECT r.id, r.request_id, r.status, r.state_category, r.master_id, r.category, r.priority, r.priority_score, r.zone_id,
+SELECT r.id, r.number, r.status, r.state_category, r.master_id, r.category, r.priority, r.priority_score, r.zone_id,
        r.assigned_agent_id, r.created_at, r.sla_pauses, r.sla_steps_fired,
        EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id AND e.type = 'classified'
                AND e.actor_type IN ('dispatcher', 'agent') AND e.meta ?| ARRAY['category', 'priority']) AS corrected

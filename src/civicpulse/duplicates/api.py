@@ -46,40 +46,40 @@ async def _guard(request: Request) -> None:
 ID_GUARDS["other"] = _guard
 
 
-@router.get("/requests/{request_id}/duplicates", summary="Duplicates of a request")
-async def get_duplicates(request_id: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
+@router.get("/requests/{number}/duplicates", summary="Duplicates of a request")
+async def get_duplicates(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """What is merged into it, which requests may be the same (best first, each with its score in parts and why), and which
     staff said are not. `opinion` is a language model's, where one was asked."""
-    row = await visible_request(caller, request_id)
+    row = await visible_request(caller, number)
     return Json(await duplicates_of(caller.tx, row))
 
 
-@router.post("/requests/{request_id}/duplicates/{other}/reject", summary="Say that two requests differ")
+@router.post("/requests/{number}/duplicates/{other}/reject", summary="Say that two requests differ")
 async def reject(
-    request_id: str, other: str, body: RejectIn | None = None, caller: Caller = needs(Permission.REQUEST_MERGE)
+    number: str, other: str, body: RejectIn | None = None, caller: Caller = needs(Permission.REQUEST_MERGE)
 ) -> Response:
     """The pair is neither attached nor proposed any more; the same again changes nothing. 409 when they are merged."""
     reason = body.reason if body is not None else None
-    kept = await rejecting.reject(caller.tx, caller.actor, request_id, other=other, reason=reason)
-    return Json({"request_id": request_id, "other": other, "rejected": True, **kept})
+    kept = await rejecting.reject(caller.tx, caller.actor, number, other=other, reason=reason)
+    return Json({"request_id": number, "other": other, "rejected": True, **kept})
 
 
-@router.delete("/requests/{request_id}/duplicates/{other}/reject", summary="Take back that two requests differ")
-async def take_back(request_id: str, other: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+@router.delete("/requests/{number}/duplicates/{other}/reject", summary="Take back that two requests differ")
+async def take_back(number: str, other: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
     """The pair may be found the same again; without a word to take back nothing changes."""
-    await rejecting.take_back(caller.tx, caller.actor, request_id, other=other)
-    return Json({"request_id": request_id, "other": other, "rejected": False})
+    await rejecting.take_back(caller.tx, caller.actor, number, other=other)
+    return Json({"request_id": number, "other": other, "rejected": False})
 
 
-@router.post("/requests/{request_id}/merge", summary="Merge with its twin")
-async def merge(request_id: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+@router.post("/requests/{number}/merge", summary="Merge with its twin")
+async def merge(number: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
     """The older of the two masters stays master; the answer is this request."""
-    await merging.merge(caller.tx, caller.actor, request_id, other=body.other, force=body.force)
-    return await answer(caller, request_id)
+    await merging.merge(caller.tx, caller.actor, number, other=body.other, force=body.force)
+    return await answer(caller, number)
 
 
-@router.post("/requests/{request_id}/unmerge", summary="Undo a merge")
-async def unmerge(request_id: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+@router.post("/requests/{number}/unmerge", summary="Undo a merge")
+async def unmerge(number: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
     """The request is its own again; the pair will not be attached again."""
-    await merging.unmerge(caller.tx, caller.actor, request_id)
-    return await answer(caller, request_id)
+    await merging.unmerge(caller.tx, caller.actor, number)
+    return await answer(caller, number)

@@ -46,7 +46,7 @@ async def merge(
         )
     if not force and master["state_category"] in ENDED and duplicate["state_category"] not in ENDED:
         raise Conflict(
-            f"{master['request_id']} is {master['status']}: merging would end {duplicate['request_id']}, which is still "
+            f"{master['number']} is {master['status']}: merging would end {duplicate['number']}, which is still "
             f"{duplicate['status']}; send force to merge all the same.",
             code="master_has_ended",
         )
@@ -71,7 +71,9 @@ async def _masters(tx: Tx, number: str, other: str) -> tuple[Row, Row]:
     return rows[roots[0]], rows[roots[1]]
 
 
-FIND_ROOT = "SELECT id, coalesce(master_id, id) AS root FROM requests WHERE tenant_id = %(tenant_id)s AND request_id = %(number)s"
+FIND_ROOT = (
+    "SELECT id, coalesce(master_id, id) AS root FROM requests WHERE tenant_id = %(tenant_id)s AND number = %(number)s"
+)
 
 
 async def attach(
@@ -83,14 +85,12 @@ async def attach(
     await add_link(tx, actor, duplicate=duplicate, master=master, origin=origin, score=score, at=at)
     change = Change(tx, actor, duplicate, await pack_version(tx, duplicate["pack_version"]), at)
     change.set(master_id=master["id"], **{name: master[name] for name in STATE_COLUMNS})
-    change.tell(
-        "merged", master_request_id=master["request_id"], master_id=str(master["id"]), origin=origin, score=score
-    )
+    change.tell("merged", master_request_id=master["number"], master_id=str(master["id"]), origin=origin, score=score)
     await change.apply()
     if below:
         await queries.move_along(tx, actor, below, master=master, along_with=duplicate, at=at)
         await queries.follow_masters(tx, actor, [master["id"]], at=at)
-    await tell_master(tx, actor, master, type="duplicate_added", duplicate=duplicate["request_id"], at=at)
+    await tell_master(tx, actor, master, type="duplicate_added", duplicate=duplicate["number"], at=at)
     return change.row
 
 
@@ -148,7 +148,7 @@ async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
         await tx.run(queries.REJECT_PAIR, pair | {"at": at, "by": actor.key, "kind": "unmerged", "reason": None})
     change = Change(tx, actor, row, await pack_version(tx, row["pack_version"]), at)
     change.set(master_id=None, **_prior(link["prior"]))
-    change.tell("unmerged", master_request_id=master["request_id"])
+    change.tell("unmerged", master_request_id=master["number"])
     if below:
         await queries.move_along(tx, actor, below, master=row, along_with=row, at=at)
     await change.apply()

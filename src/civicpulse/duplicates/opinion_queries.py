@@ -15,7 +15,7 @@ ADD = """
 INSERT INTO duplicate_opinions (tenant_id, low_id, high_id, score)
 SELECT r.tenant_id, least(r.id, %(id)s::uuid), greatest(r.id, %(id)s::uuid), p.score
 FROM jsonb_to_recordset(%(proposed)s) AS p (request_id text, score jsonb)
-JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.request_id = p.request_id
+JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.number = p.request_id
 ON CONFLICT DO NOTHING
 """
 
@@ -29,8 +29,8 @@ WITH due AS (
     FROM due WHERE o.tenant_id = %(tenant_id)s AND o.low_id = due.low_id AND o.high_id = due.high_id
     RETURNING o.low_id, o.high_id, o.score, o.attempts
 )
-SELECT t.low_id, t.high_id, t.score, t.attempts, a.request_id AS number, a.category, a.address_hint, a.description,
-       b.request_id AS other_number, b.category AS other_category, b.address_hint AS other_address_hint,
+SELECT t.low_id, t.high_id, t.score, t.attempts, a.number, a.category, a.address_hint, a.description,
+       b.number AS other_number, b.category AS other_category, b.address_hint AS other_address_hint,
        b.description AS other_description,
        coalesce(a.master_id, a.id) = coalesce(b.master_id, b.id) OR EXISTS (
            SELECT 1 FROM duplicate_rejections d WHERE d.tenant_id = %(tenant_id)s AND d.low_id = t.low_id AND d.high_id = t.high_id

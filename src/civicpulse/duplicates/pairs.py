@@ -25,7 +25,7 @@ async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
     opinions = {opinion["other_id"]: _without_ids(opinion) for opinion in await queries.list_opinions(tx, row["id"])}
     own = [row["id"]] if row["master_id"] is None else [row["id"], row["master_id"]]
     found = await queries.around_request(tx, pack, row, except_ids=own)
-    statuses = {one["request_id"]: one["status"] for one in found}
+    statuses = {one["number"]: one["status"] for one in found}
     matches = rank(
         report_of(row, row["created_at"]),
         candidates_of(found),
@@ -34,15 +34,15 @@ async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
         rejected=frozenset(pair[one] for pair in rejected for one in ("other_id", "other_root")),
     )
     return {
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "is_master": row["master_id"] is None,
         "master_request_id": row["master_request_id"],
         "linked": await queries.list_linked(tx, row["id"], most=MOST_LINKED),
         "candidates": [
             {
-                "request_id": match.candidate.request_id,
+                "request_id": match.candidate.number,
                 "category": match.candidate.category,
-                "status": statuses[match.candidate.request_id],
+                "status": statuses[match.candidate.number],
                 "created_at": match.candidate.created_at,
                 "score": asdict(match.score),
                 "why": match.why,

@@ -21,19 +21,19 @@ SELECT json_agg(c.found) FROM (
 """
 
 LINKED = """
-SELECT d.request_id, l.origin, l.score, l.merged_at, l.merged_by
+SELECT d.number AS request_id, l.origin, l.score, l.merged_at, l.merged_by
 FROM requests d JOIN duplicate_links l ON l.tenant_id = d.tenant_id AND l.duplicate_id = d.id AND l.undone_at IS NULL
 WHERE d.tenant_id = %(tenant_id)s AND d.master_id = %(id)s ORDER BY d.created_at, d.id LIMIT %(most)s
 """
 
 REJECTED = """
-SELECT p.other_id, coalesce(r.master_id, r.id) AS other_root, r.request_id, p.rejected_at, p.rejected_by, p.reason FROM (
+SELECT p.other_id, coalesce(r.master_id, r.id) AS other_root, r.number AS request_id, p.rejected_at, p.rejected_by, p.reason FROM (
     SELECT high_id AS other_id, rejected_at, rejected_by, reason FROM duplicate_rejections
     WHERE tenant_id = %(tenant_id)s AND low_id = %(id)s
     UNION ALL
     SELECT low_id, rejected_at, rejected_by, reason FROM duplicate_rejections WHERE tenant_id = %(tenant_id)s AND high_id = %(id)s
 ) AS p JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = p.other_id
-ORDER BY p.rejected_at DESC, r.request_id
+ORDER BY p.rejected_at DESC, r.number
 """
 
 OPINIONS = """
@@ -68,7 +68,7 @@ FROM (
     FROM events e
     CROSS JOIN LATERAL jsonb_array_elements(e.meta -> 'proposed') AS proposed (match)
     JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.subject_id
-    JOIN requests o ON o.tenant_id = e.tenant_id AND o.request_id = proposed.match ->> 'request_id'
+    JOIN requests o ON o.tenant_id = e.tenant_id AND o.number = proposed.match ->> 'request_id'
     WHERE e.tenant_id = %(tenant_id)s AND e.seq = 1 AND e.type = 'created' AND e.meta ? 'proposed'
 ) AS p
 """

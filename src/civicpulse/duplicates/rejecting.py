@@ -8,7 +8,7 @@ from civicpulse.packs.store import pack_version
 from civicpulse.requests import queries
 from civicpulse.requests.changes import Change, not_found
 
-FIND_PAIR = "SELECT id, request_id FROM requests WHERE tenant_id = %(tenant_id)s AND request_id = ANY(%(numbers)s)"
+FIND_PAIR = "SELECT id, number FROM requests WHERE tenant_id = %(tenant_id)s AND number = ANY(%(numbers)s)"
 
 FIND_REJECTION = """
 SELECT rejected_at, rejected_by, reason FROM duplicate_rejections
@@ -52,7 +52,7 @@ async def take_back(tx: Tx, actor: Actor, number: str, *, other: str) -> bool:
 
 async def _locked_pair(tx: Tx, number: str, other: str) -> list[Row]:
     found = await tx.rows(FIND_PAIR, {"tenant_id": tx.tenant_id, "numbers": [number, other]})
-    ids = {row["request_id"]: row["id"] for row in found}
+    ids = {row["number"]: row["id"] for row in found}
     for wanted in (number, other):
         if wanted not in ids:
             raise not_found(wanted)
@@ -69,5 +69,5 @@ async def _tell_both(tx: Tx, actor: Actor, rows: list[Row], type: str) -> None:
     at = time.now()
     for row, other in zip(rows, reversed(rows), strict=True):
         change = Change(tx, actor, row, await pack_version(tx, row["pack_version"]), at)
-        change.tell(type, other_request_id=other["request_id"])
+        change.tell(type, other_request_id=other["number"])
         await change.apply()

@@ -109,7 +109,7 @@ def _candidate(found: Row) -> Candidate:
     lon, lat = _point(found)
     return Candidate(
         id=UUID(found["id"]),
-        request_id=found["request_id"],
+        number=found["number"],
         lon=lon,
         lat=lat,
         created_at=datetime.fromisoformat(found["created_at"]),
@@ -138,4 +138,4 @@ def _area(row: Row) -> str | None:
 
 def match_json(match: Match) -> dict[str, Any]:
     """A candidate as reporters and staff see it: its number, its score in parts, and why."""
-    return {"request_id": match.candidate.request_id, "score": asdict(match.score), "why": match.why}
+    return {"request_id": match.candidate.number, "score": asdict(match.score), "why": match.why}

@@ -117,7 +117,7 @@ def _candidate(master: _Master, now: Past) -> Candidate:
     is_open = past.closed_at is None or past.closed_at > now.at
     return Candidate(
         id=UUID(int=master.position),
-        request_id=f"{master.position:09}",  # in order of time, as the numbers are that the product gives
+        number=f"{master.position:09}",  # in order of time, as the numbers are that the product gives
         lon=past.lon,
         lat=past.lat,
         created_at=past.at,

@@ -25,7 +25,7 @@ WITH given AS MATERIALIZED (
         sla jsonb, sla_state text, sla_due_at timestamptz, sla_met boolean, sla_steps_fired smallint,
         next_sla_at timestamptz, created_at timestamptz, closed_at timestamptz, updated_at timestamptz, meta jsonb)
 ), added AS (
-    INSERT INTO requests (tenant_id, id, request_id, event_seq, pack_version, source, external_id, created_by,
+    INSERT INTO requests (tenant_id, id, number, event_seq, pack_version, source, external_id, created_by,
         is_public, category, sub_category, description, tags, status, state_category, priority, priority_score,
         lon, lat, cell, address_hint, address_key, asset_id, zone_id, sla, sla_state, sla_due_at, sla_met,
         sla_steps_fired, next_sla_at, created_at, resolved_at, closed_at, updated_at)

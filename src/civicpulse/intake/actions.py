@@ -40,7 +40,7 @@ class Receipt:
 
     body: bytes
     replayed: bool
-    request_id: str | None = None
+    number: str | None = None
     id: UUID | None = None
     outcome: str = "new"
     matches: Sequence[dict[str, Any]] = ()
@@ -74,7 +74,7 @@ async def create_request(
         return _replay(opened, fingerprint)
     if body.external_id is not None:
         await _check_external(tx, actor, body.external_id, source)
-    row["request_id"] = f"{pack.document.request_id_prefix}-{at.year}-{opened.number:06d}"
+    row["number"] = f"{pack.document.request_id_prefix}-{at.year}-{opened.number:06d}"
     verdict = _judge(pack, row, opened, at)
     document = _answer(tx, actor, pack, row, _shown(actor, verdict, opened))
     answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
@@ -99,7 +99,7 @@ async def create_request(
             await tx.run(queries.KEEP_ANSWER, kept)
     outcome = "new" if verdict.master is not None and attached is None else verdict.outcome
     matches = _matches(verdict, opened)
-    return Receipt(answer, replayed=False, request_id=row["request_id"], id=row["id"], outcome=outcome, matches=matches)
+    return Receipt(answer, replayed=False, number=row["number"], id=row["id"], outcome=outcome, matches=matches)
 
 
 def _fingerprint(body: Filed) -> bytes:
@@ -246,16 +246,16 @@ def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:
 
 def _shown(actor: Actor, verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
     """The proposed twins that this reporter may know of: a stranger must not find out where private reports lie."""
-    public = {found["request_id"] for found in opened.candidates if found["is_public"]}
+    public = {found["number"] for found in opened.candidates if found["is_public"]}
     sees_all = actor.may(Permission.REQUEST_READ_ALL)
-    return [match_json(match) for match in verdict.proposed if sees_all or match.candidate.request_id in public]
+    return [match_json(match) for match in verdict.proposed if sees_all or match.candidate.number in public]
 
 
 def _matches(verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
     """The twins that decided, each with whether anybody may know of it."""
-    public = {found["request_id"] for found in opened.candidates if found["is_public"]}
+    public = {found["number"] for found in opened.candidates if found["is_public"]}
     decisive = verdict.proposed if verdict.master is None else (verdict.master,)
-    return [match_json(match) | {"is_public": match.candidate.request_id in public} for match in decisive]
+    return [match_json(match) | {"is_public": match.candidate.number in public} for match in decisive]
 
 
 def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
@@ -278,7 +278,7 @@ async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, doc
     changed = {name: shown[name] for name in ("version", "status", "workflow", "sla", "timestamps", "computed_kpis")}
     duplicates = {
         "is_master": False,
-        "master_request_id": master.candidate.request_id,
+        "master_request_id": master.candidate.number,
         "linked_duplicates": [],
         "proposed": [],
         "why": master.why,

@@ -28,7 +28,7 @@ async def post_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
         receipt.body,
         status_code=201,
         media_type="application/json",
-        headers={"Location": f"/requests/{receipt.request_id}"},
+        headers={"Location": f"/requests/{receipt.number}"},
     )
 
 

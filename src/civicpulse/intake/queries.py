@@ -18,11 +18,11 @@ SELECT fingerprint, answer, number, candidates FROM intake_open(
 WRITE = """
 WITH written AS (
     INSERT INTO requests (
-        tenant_id, id, request_id, pack_version, source, external_id, citizen_id, anonymous, created_by, contact_channel, is_public,
+        tenant_id, id, number, pack_version, source, external_id, citizen_id, anonymous, created_by, contact_channel, is_public,
         category, sub_category, description, tags, status, state_category, priority, priority_score, lon, lat, cell, address_hint,
         address_key, asset_id, zone_id, sla, sla_state, sla_due_at, next_sla_at, created_at, updated_at, segment,
         country_code, geo_quality, needs_person)
-    SELECT %(tenant_id)s, r.id, r.request_id, r.pack_version, r.source, r.external_id, r.citizen_id, r.anonymous, r.created_by,
+    SELECT %(tenant_id)s, r.id, r.number, r.pack_version, r.source, r.external_id, r.citizen_id, r.anonymous, r.created_by,
         r.contact_channel, r.is_public, r.category, r.sub_category, r.description, r.tags, r.status, r.state_category, r.priority,
         r.priority_score, r.lon, r.lat, r.cell, r.address_hint, r.address_key, r.asset_id, r.zone_id, r.sla, r.sla_state,
         r.sla_due_at, r.next_sla_at, r.created_at, r.updated_at, r.segment, r.country_code, r.geo_quality, r.needs_person
@@ -46,7 +46,7 @@ SELECT id, preferences, erased_at FROM citizens WHERE tenant_id = %(tenant_id)s 
 """
 
 FIND_EXTERNAL = """
-SELECT request_id FROM requests WHERE tenant_id = %(tenant_id)s AND source = %(source)s AND external_id = %(external_id)s
+SELECT number FROM requests WHERE tenant_id = %(tenant_id)s AND source = %(source)s AND external_id = %(external_id)s
 """
 
 

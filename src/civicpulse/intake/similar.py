@@ -49,9 +49,9 @@ async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
     about = {"category": body.category, "asset_id": body.asset_id, "description": body.description}
     row, now = placed.spot.columns | about, time.now()
     found = [one for one in await near(tx, surroundings(tx.tenant_id, pack, row, now)) if _is_for_anybody(one)]
-    statuses = {one["request_id"]: one["status"] for one in found}
+    statuses = {one["number"]: one["status"] for one in found}
     matches = rank(report_of(row, now), candidates_of(found), pack.duplicate_policy(body.category))
-    return [_shown(match, statuses[match.candidate.request_id]) for match in matches[:MOST]]
+    return [_shown(match, statuses[match.candidate.number]) for match in matches[:MOST]]
 
 
 def _is_for_anybody(found: Row) -> bool:

@@ -51,8 +51,8 @@ async def _send(tx: Tx, sender: Sender, row: Row, public_url: str) -> str | None
     if row["contact"] is None:
         return NO_CONTACT
     body = row["body"]
-    if public_url and row["request_id"]:
-        path = track_path(tx, row["request_id"], token_of=None)
+    if public_url and row["number"]:
+        path = track_path(tx, row["number"], token_of=None)
         body = body.replace(path, public_url.rstrip("/") + path)
     try:
         await sender.send(Message(row["channel"], row["contact"], row["title"], body))

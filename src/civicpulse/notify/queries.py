@@ -9,7 +9,7 @@ from civicpulse.base.db import Row, Tx
 
 # A contact is written to only after a code that was sent to it came back.
 FIND_FACTS = """
-SELECT r.id, r.request_id, r.pack_version, r.category, r.priority, r.status, r.sla_state, r.address_hint,
+SELECT r.id, r.number, r.pack_version, r.category, r.priority, r.status, r.sla_state, r.address_hint,
        r.assigned_agent_id, r.contact_channel, c.id AS citizen_id, c.preferences,
        (SELECT array_agg(DISTINCT o.channel) FROM otp_challenges o
         WHERE o.tenant_id = c.tenant_id AND o.citizen_id = c.id AND o.consumed_at IS NOT NULL
@@ -35,7 +35,7 @@ WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_notifications()"
 
 # The contact is read when the message leaves, so that no notification holds one and an erased one is never used.
 TAKE_DUE = """
-SELECT n.id, n.subject_id, n.channel, n.title, n.body, n.attempts, r.request_id,
+SELECT n.id, n.subject_id, n.channel, n.title, n.body, n.attempts, r.number,
        CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END AS contact
 FROM notifications n
 LEFT JOIN citizens c ON c.tenant_id = n.tenant_id AND n.recipient_type = 'citizen' AND c.id::text = n.recipient
@@ -55,7 +55,7 @@ AGENT_ROLES = "SELECT roles FROM agents WHERE tenant_id = %(tenant_id)s AND id =
 
 # Each recipient's newest by index, then the newest of all.
 LIST_OWN = """
-SELECT n.id, r.request_id, n.recipient_type, n.channel, n.title, n.body, n.created_at, n.sent_at
+SELECT n.id, r.number AS request_id, n.recipient_type, n.channel, n.title, n.body, n.created_at, n.sent_at
 FROM (
     SELECT own.id, own.subject_id, own.recipient_type, own.channel, own.title, own.body, own.created_at, own.sent_at
     FROM unnest(%(types)s::text[], %(recipients)s::text[]) AS w (recipient_type, recipient)

@@ -66,9 +66,9 @@ async def on_citizen_erased(tx: Tx, event: Row) -> None:
     await queries.forget_texts(tx, event["subject_id"])
 
 
-def track_path(tx: Tx, request_id: str, *, token_of: UUID | None) -> str:
+def track_path(tx: Tx, number: str, *, token_of: UUID | None) -> str:
     """Where a request can be followed; with `token_of`, the request's own id, as its reporter."""
-    path = f"/track/{request_id}?t={tx.tenant.slug}"
+    path = f"/track/{number}?t={tx.tenant.slug}"
     return f"{path}#token={tracking_token(tx.tenant, token_of)}" if token_of else path
 
 
@@ -123,10 +123,10 @@ def _words(tx: Tx, event: Row, facts: Row, pack: Pack, listener: Listener) -> tu
         master_request_id=meta.get("master_request_id") or "",
         priority=facts["priority"],
         reason=meta.get("reason") or _step(meta),
-        request_id=facts["request_id"],
+        request_id=facts["number"],
         status=pack.state_title(state, listener.language),
         tenant=tx.tenant.name,
-        url=track_path(tx, facts["request_id"], token_of=token_of),
+        url=track_path(tx, facts["number"], token_of=token_of),
     )
     return message.subject.format_map(said), message.body.format_map(said)
 

@@ -17,14 +17,14 @@ from civicpulse.base.web import services_of
 from civicpulse.portal.bundle import Bundle, BundleMissingError, BundleShelf
 
 # Pages and files for everybody: these routes have no Caller, because they touch no tenant's data.
-PUBLIC_PAGES = frozenset({"/", "/docs", "/track/{request_id}", "/static/{name}"})
+PUBLIC_PAGES = frozenset({"/", "/docs", "/track/{number}", "/static/{name}"})
 
 NOT_BUILT = """The pages have not been built.
 
 From a source checkout run `make setup` (it needs Node.js 20 or newer); an installed wheel brings them along.
 The API works without them: see /openapi.json.
 """
-REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 _templates = Environment(
     loader=PackageLoader("civicpulse.portal"),
@@ -135,10 +135,10 @@ async def track(request: Request) -> Response:
     tenant = await tenant_of(request)
     if tenant is None:
         return _message(request, None, "tenant.unknown" if "t" in request.query_params else "tenant.none")
-    request_id = request.path_params["request_id"]
-    if not REQUEST_ID.fullmatch(request_id):
+    number = request.path_params["number"]
+    if not NUMBER.fullmatch(number):
         return _message(request, tenant, "track.missing")
-    return _page(request, "track", tenant, request_id=request_id)
+    return _page(request, "track", tenant, request_id=number)
 
 
 async def reference(_request: Request) -> Response:
@@ -170,6 +170,6 @@ async def _not_built(_request: Request, _error: Exception) -> Response:
 def mount_portal(app: FastAPI) -> None:
     """Adds the pages and their static files to `app`."""
     app.add_exception_handler(BundleMissingError, _not_built)
-    pages = {"/": home, "/docs": reference, "/track/{request_id}": track, "/static/{name}": static}
+    pages = {"/": home, "/docs": reference, "/track/{number}": track, "/static/{name}": static}
     for path, page in pages.items():
         app.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)

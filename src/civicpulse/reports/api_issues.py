@@ -62,15 +62,15 @@ async def list_issues(
     return Json(page(items, next_cursor))
 
 
-@router.get("/issues/{request_id}", summary="Read one issue")
+@router.get("/issues/{number}", summary="Read one issue")
 async def get_issue(
-    request_id: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+    number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
     """The issue; a duplicate's number answers its master. Staff sees the reports, the oldest 200 of them."""
-    asked = await visible_request(caller, request_id, token)
-    master = await find_issue(caller.tx, request_id)
+    asked = await visible_request(caller, number, token)
+    master = await find_issue(caller.tx, number)
     is_asked = master["id"] == asked["id"]
-    row = asked if is_asked else await visible_request(caller, master["request_id"], token)
+    row = asked if is_asked else await visible_request(caller, master["number"], token)
     facts = await issue_facts(caller.tx, [row["id"]])
     pack = await pack_version(caller.tx, row["pack_version"])
     document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug)

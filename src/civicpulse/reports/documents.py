@@ -28,7 +28,7 @@ def report_document(row: Row, pack: Pack | None, *, is_staff: bool, is_reporter:
         "location": row["location"],
         "tags": row["tags"],
         "asset_id": row["asset_id"],
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "decision": row["decision"] if is_staff or row["decision"] is None else _without_private(row["decision"]),
         "attempts": row["attempts"],
     }

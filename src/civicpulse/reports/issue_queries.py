@@ -20,16 +20,16 @@ LEFT JOIN LATERAL (
 """
 
 ISSUE_REPORTS = """
-SELECT q.request_id, q.source, q.description, q.address_hint, q.created_at, q.master_id IS NULL AS is_master, r.id AS report_id, r.outcome
+SELECT q.number, q.source, q.description, q.address_hint, q.created_at, q.master_id IS NULL AS is_master, r.id AS report_id, r.outcome
 FROM (
-    SELECT x.id, x.request_id, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
+    SELECT x.id, x.number, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
     WHERE x.tenant_id = %(tenant_id)s AND x.id = %(issue)s
     UNION ALL
-    (SELECT x.id, x.request_id, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
+    (SELECT x.id, x.number, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
      WHERE x.tenant_id = %(tenant_id)s AND x.master_id = %(issue)s ORDER BY x.created_at, x.id LIMIT %(most)s)
 ) AS q
 LEFT JOIN reports r ON r.tenant_id = q.tenant_id AND r.id = q.id
-ORDER BY q.created_at, q.request_id
+ORDER BY q.created_at, q.number
 """
 
 

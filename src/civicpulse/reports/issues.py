@@ -12,8 +12,8 @@ from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY, SEVERITY
 SUMMARY_MOST: Final = 200  # characters of a description that stand for the summary where there is no analysis
 
 FIND_ISSUE = """
-SELECT m.id, m.request_id FROM requests r JOIN requests m ON m.tenant_id = r.tenant_id AND m.id = coalesce(r.master_id, r.id)
-WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(number)s
+SELECT m.id, m.number FROM requests r JOIN requests m ON m.tenant_id = r.tenant_id AND m.id = coalesce(r.master_id, r.id)
+WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s
 """
 
 
@@ -40,7 +40,7 @@ def issue_document(row: Row, facts: Row, pack: Pack, *, tenant: str) -> dict[str
     place = {"type": "Point", "coordinates": [row["lon"], row["lat"]]} if row["lon"] is not None else {}
     return {
         "id": row["id"],
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "tenant": tenant,
         "area_id": row["zone_id"],
         "category": row["category"],
@@ -69,7 +69,7 @@ def reports_json(rows: list[Row]) -> list[dict[str, Any]]:
     """Who reported an issue, oldest first, for staff: its own request and its duplicates."""
     return [
         {
-            "request_id": row["request_id"],
+            "request_id": row["number"],
             "report_id": row["report_id"],
             "source": row["source"],
             "is_master": row["is_master"],

@@ -81,7 +81,7 @@ UPDATE reports SET state = 'waiting', due_at = now(), attempts = 0 WHERE tenant_
 
 COLUMNS = """
 r.id, r.state, r.role, r.actor_id, r.citizen_id, r.description, r.location, r.tags, r.asset_id, r.external_id, r.submitted_at,
-r.due_at, r.attempts, r.last_error, r.outcome, r.decision, r.processed_at, q.request_id, m.request_id AS issue_number, m.status AS issue_status,
+r.due_at, r.attempts, r.last_error, r.outcome, r.decision, r.processed_at, q.number, m.number AS issue_number, m.status AS issue_status,
 m.pack_version
 """
 

@@ -37,7 +37,7 @@ async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
     row = change.row
     if row["master_id"] is not None:
         raise Conflict(
-            f"{row['request_id']} is a duplicate and follows its master: move the master, or unmerge first.",
+            f"{row['number']} is a duplicate and follows its master: move the master, or unmerge first.",
             code="follows_master",
             extra={"reasons": [], "allowed_next": []},
         )

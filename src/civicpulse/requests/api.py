@@ -66,11 +66,11 @@ async def answer(caller: Caller, number: str) -> Response:
 
 async def _guard(request: Request) -> None:
     caller: Caller | None = getattr(request.state, "caller", None)
-    if caller is not None and await queries.find_id(caller.tx, request.path_params["request_id"]) is None:
-        raise not_found(request.path_params["request_id"])
+    if caller is not None and await queries.find_id(caller.tx, request.path_params["number"]) is None:
+        raise not_found(request.path_params["number"])
 
 
-ID_GUARDS["request_id"] = _guard
+ID_GUARDS["number"] = _guard
 
 
 @router.get("/requests", summary="List requests")
@@ -136,56 +136,54 @@ async def list_requests(
     return Json(page([await document_for(caller, row) for row in rows], next_cursor, **more))
 
 
-@router.get("/requests/{request_id}", summary="Read one request")
+@router.get("/requests/{number}", summary="Read one request")
 async def get_request(
-    request_id: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+    number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
     """The request's document with its master, its duplicates, the states it may go to and its SLA state."""
-    row = await visible_request(caller, request_id, token)
+    row = await visible_request(caller, number, token)
     return Json(await document_for(caller, row), headers=etag(row["version"]))
 
 
-@router.patch("/requests/{request_id}/transition", summary="Move a request to another state")
+@router.patch("/requests/{number}/transition", summary="Move a request to another state")
 async def transition(
-    request_id: str, body: TransitionIn, caller: Caller = needs(Permission.REQUEST_TRANSITION)
+    number: str, body: TransitionIn, caller: Caller = needs(Permission.REQUEST_TRANSITION)
 ) -> Response:
     """Refused with 409, the reasons, every missing field and the states allowed next when the workflow says no."""
     fields = given(body)
     await actions.transition(
-        caller.tx, caller.actor, request_id, to=fields.pop("to"), fields=fields, seen_version=caller.if_match
+        caller.tx, caller.actor, number, to=fields.pop("to"), fields=fields, seen_version=caller.if_match
     )
-    return await answer(caller, request_id)
+    return await answer(caller, number)
 
 
-@router.patch("/requests/{request_id}/milestone", summary="Note a milestone")
-async def milestone(
-    request_id: str, body: MilestoneIn, caller: Caller = needs(Permission.REQUEST_MILESTONE)
-) -> Response:
+@router.patch("/requests/{number}/milestone", summary="Note a milestone")
+async def milestone(number: str, body: MilestoneIn, caller: Caller = needs(Permission.REQUEST_MILESTONE)) -> Response:
     """Arrived, work started, resolution with evidence: what the pack defines; it may move the state."""
     evidence = [item.model_dump() for item in body.evidence]
     await actions.milestone(
         caller.tx,
         caller.actor,
-        request_id,
+        number,
         name=body.milestone,
         evidence=evidence,
         note=body.note,
         seen_version=caller.if_match,
     )
-    return await answer(caller, request_id)
+    return await answer(caller, number)
 
 
-@router.post("/requests/{request_id}/escalate", summary="Escalate by hand")
-async def escalate(request_id: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE)) -> Response:
+@router.post("/requests/{number}/escalate", summary="Escalate by hand")
+async def escalate(number: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE)) -> Response:
     """Adds a manual escalation to the trail and to the count, and reads the clock anew."""
-    await actions.escalate(caller.tx, caller.actor, request_id, reason=body.reason, seen_version=caller.if_match)
-    return await answer(caller, request_id)
+    await actions.escalate(caller.tx, caller.actor, number, reason=body.reason, seen_version=caller.if_match)
+    return await answer(caller, number)
 
 
-@router.post("/requests/{request_id}/auto-assign", summary="Assign by the pack's policy")
-async def auto_assign(request_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_ASSIGN)) -> Response:
+@router.post("/requests/{number}/auto-assign", summary="Assign by the pack's policy")
+async def auto_assign(number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ASSIGN)) -> Response:
     """Finds the right agent on shift now and moves to assigned; 409 with everybody's reasons when there is nobody."""
-    _, decision = await assigning.auto_assign(caller.tx, caller.actor, request_id, seen_version=caller.if_match)
+    _, decision = await assigning.auto_assign(caller.tx, caller.actor, number, seen_version=caller.if_match)
     told = {
         "assigned": decision.winner is not None,
         "reason": decision.reason,
@@ -196,21 +194,21 @@ async def auto_assign(request_id: str, request: Request, caller: Caller = needs(
         request.state.keep = True  # the decision is part of the record although the answer is a refusal
         problem = assigning.NobodyAvailable(decision.reason, extra={"decision": told, "reasons": told["failures"]})
         return ProblemJson(problem.document(request.url.path), status_code=problem.status)
-    row = await queries.find_request(caller.tx, request_id)
+    row = await queries.find_request(caller.tx, number)
     assert row is not None
     return Json({**await document_for(caller, row), "decision": told}, headers=etag(row["version"]))
 
 
-@router.post("/requests/{request_id}/comment", status_code=201, summary="Comment")
-async def comment(request_id: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)) -> Response:
+@router.post("/requests/{number}/comment", status_code=201, summary="Comment")
+async def comment(number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)) -> Response:
     """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
-    await visible_request(caller, request_id)
+    await visible_request(caller, number)
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
         raise Invalid("Only staff may write internal notes.", field="internal")
     event = await talking.comment(
         caller.tx,
         caller.actor,
-        request_id,
+        number,
         message=body.message,
         parent_id=body.parent_comment_id,
         is_internal=body.internal,
@@ -218,17 +216,17 @@ async def comment(request_id: str, body: CommentIn, caller: Caller = needs(Permi
     return Json(event, status_code=201)
 
 
-@router.post("/requests/{request_id}/rating", status_code=201, summary="Rate the outcome")
+@router.post("/requests/{number}/rating", status_code=201, summary="Rate the outcome")
 async def rating(
-    request_id: str, body: RatingIn, caller: Caller = needs(Permission.REQUEST_RATE), token: TrackingToken = None
+    number: str, body: RatingIn, caller: Caller = needs(Permission.REQUEST_RATE), token: TrackingToken = None
 ) -> Response:
     """Once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
-    row = await visible_request(caller, request_id, token)
+    row = await visible_request(caller, number, token)
     by_link = bool(token and is_tracking_token(caller.tenant, row["id"], token))
     rated = await talking.rate(
         caller.tx,
         caller.actor,
-        request_id,
+        number,
         rating=body.rating,
         reason_codes=body.reason_codes,
         comment=body.comment,
@@ -236,19 +234,19 @@ async def rating(
         is_reporter=by_link,
     )
     feedback = body.model_dump() | {"submitted_at": rated["updated_at"]}
-    return Json({"request_id": request_id, "citizen_feedback": feedback}, status_code=201)
+    return Json({"request_id": number, "citizen_feedback": feedback}, status_code=201)
 
 
-@router.get("/requests/{request_id}/events", summary="The audit trail")
+@router.get("/requests/{number}/events", summary="The audit trail")
 async def events(
-    request_id: str,
+    number: str,
     caller: Caller = needs(Permission.REQUEST_READ),
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 200,
     token: TrackingToken = None,
 ) -> Response:
     """Events in order, each with its hash; the public sees what happened, not who did it nor internal notes."""
-    row = await visible_request(caller, request_id, token)
+    row = await visible_request(caller, number, token)
     found = await queries.list_events(caller.tx, row["id"], after=after, most=limit + 1)
     shown = [
         event_json(event, is_staff=caller.is_staff)
@@ -294,10 +292,8 @@ PUBLIC_META = frozenset(
 )
 
 
-@router.get("/requests/{request_id}/sla", summary="Explain the clock")
-async def sla(
-    request_id: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
-) -> Response:
+@router.get("/requests/{number}/sla", summary="Explain the clock")
+async def sla(number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None) -> Response:
     """The policy, the deadlines, and each interval that counted or paused."""
-    row = await visible_request(caller, request_id, token)
+    row = await visible_request(caller, number, token)
     return Json(explain(row, await pack_version(caller.tx, row["pack_version"]), time.now()))

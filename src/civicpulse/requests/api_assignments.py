@@ -29,7 +29,7 @@ class SimulationIn(Wire):
     policy: PolicyIn = PolicyIn()
     since: Annotated[DayOrInstant | None, Field(alias="from")] = None
     until: Annotated[DayOrInstant | None, Field(alias="to")] = None
-    request_ids: Annotated[list[Word], Field(max_length=MOST_TICKETS)] | None = None
+    numbers: Annotated[list[Word] | None, Field(alias="request_ids", max_length=MOST_TICKETS)] = None
     limit: Annotated[int, Field(ge=1, le=MOST_TICKETS)] = 500
 
 
@@ -41,7 +41,7 @@ async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permis
         body.policy.model_dump(),
         since=body.since,
         until=body.until,
-        numbers=body.request_ids,
+        numbers=body.numbers,
         most=body.limit,
     )
     return Json(simulated)

@@ -15,14 +15,14 @@ ORDER BY subject_id, seq LIMIT 1
 
 # A request knows how many events it has had, so a trail cut off at its end shows too.
 CUT_OFF = """
-SELECT r.request_id, r.event_seq, coalesce(e.last, 0) AS last
+SELECT r.number, r.event_seq, coalesce(e.last, 0) AS last
 FROM requests r
 LEFT JOIN (SELECT subject_id, max(seq) AS last FROM events WHERE tenant_id = %(tenant_id)s GROUP BY subject_id) e ON e.subject_id = r.id
 WHERE r.tenant_id = %(tenant_id)s AND r.event_seq <> coalesce(e.last, 0)
-ORDER BY r.request_id LIMIT 1
+ORDER BY r.number LIMIT 1
 """
 
-NUMBER = "SELECT request_id FROM requests WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
+NUMBER = "SELECT number FROM requests WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
 
 
 async def verify_tenant(tx: Tx) -> tuple[int, str | None]:
@@ -36,7 +36,7 @@ async def verify_tenant(tx: Tx) -> tuple[int, str | None]:
     if cut is not None:
         return (
             count,
-            f"{cut['request_id']} has had {cut['event_seq']} events, its trail ends at {cut['last']}: events are missing",
+            f"{cut['number']} has had {cut['event_seq']} events, its trail ends at {cut['last']}: events are missing",
         )
     return count, None
 

@@ -27,7 +27,7 @@ ORDER BY a.name COLLATE "C", a.id
 """
 
 # The latest analysis is the current one.
-TICKET_COLUMNS = """r.id, r.request_id, r.category, r.priority_score, r.segment, r.lon, r.lat, r.country_code, r.geo_quality,
+TICKET_COLUMNS = """r.id, r.number, r.category, r.priority_score, r.segment, r.lon, r.lat, r.country_code, r.geo_quality,
     r.created_at, (SELECT n.language FROM analyses n WHERE n.tenant_id = r.tenant_id AND n.request_id = r.id
                    ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS language"""
 
@@ -53,7 +53,7 @@ LEFT JOIN offices o ON o.tenant_id = r.tenant_id AND o.id = r.office_id
 WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL
   AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s)
-  AND (%(numbers)s::text[] IS NULL OR r.request_id = ANY (%(numbers)s))
+  AND (%(numbers)s::text[] IS NULL OR r.number = ANY (%(numbers)s))
 ORDER BY r.created_at DESC, r.id DESC LIMIT %(most)s
 """
 

@@ -17,7 +17,7 @@ def to_document(row: Row, pack: Pack) -> dict[str, Any]:
     """The whole document, as staff sees it. `row` has requests' columns and, where read, its relations."""
     return {
         "_id": row["id"],
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "version": row["version"],
         "source": row["source"],
         "external_id": row["external_id"],

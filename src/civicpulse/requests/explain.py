@@ -24,7 +24,7 @@ def explain(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
     )
     reading = told.reading
     return {
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "state": reading.state,
         "policy": row["sla"],
         "calendar": {

@@ -31,7 +31,7 @@ UPDATE evidence SET media_type = %(media_type)s, file_name = %(file_name)s WHERE
 """
 
 FIND = """
-SELECT e.id, e.media_type, e.file_name, e.sha256, r.request_id FROM evidence e
+SELECT e.id, e.media_type, e.file_name, e.sha256, r.number FROM evidence e
 JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.request_id
 WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s AND e.media_type IS NOT NULL
 """
@@ -62,23 +62,23 @@ def kind_of(media_type: str) -> str:
     return {"image": "photo", "video": "video"}.get(media_type.split("/")[0], "file")
 
 
-@router.post("/requests/{request_id}/evidence", status_code=201, summary="Send files as evidence")
+@router.post("/requests/{number}/evidence", status_code=201, summary="Send files as evidence")
 async def add_files(
-    request_id: str,
+    number: str,
     request: Request,
     files: Annotated[list[UploadFile], File(alias="file")],
     caller: Caller = needs(Permission.REQUEST_RATE),
     token: TrackingToken = None,
 ) -> Response:
     """Up to ten files of 15 MB (multipart field `file`), by staff or by the reporter; answers type, url and sha256 of each."""
-    row = await visible_request(caller, request_id, token)
+    row = await visible_request(caller, number, token)
     if not (caller.is_staff or is_reporter(caller, row, token)):
         raise Forbidden(
             "Only staff and the person who reported this request may add evidence.", code="not_the_reporter"
         )
     if len(files) > MOST_FILES:
         raise Invalid(f"At most {MOST_FILES} files at once.", field="file")
-    change = await open_change(caller.tx, caller.actor, request_id)
+    change = await open_change(caller.tx, caller.actor, number)
     items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
     uploader = UPLOADERS[caller.actor.type]
     await queries.add_evidence(caller.tx, row["id"], items, uploaded_by=uploader, at=change.at)
@@ -117,7 +117,7 @@ async def get_file(
     found = await caller.tx.row(FIND, {"tenant_id": caller.tx.tenant_id, "id": evidence_id})
     if found is None:
         raise NotFound("There is no such file here.")
-    await visible_request(caller, found["request_id"], token)
+    await visible_request(caller, found["number"], token)
     try:
         pieces = await request.app.state.storage.get(storage_key(caller.tx, evidence_id))
     except FileNotFoundError:

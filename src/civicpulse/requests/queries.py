@@ -13,7 +13,7 @@ from civicpulse.base.events import Actor
 
 # What a decision or a document needs of a row; the search vector stays in the database.
 COLUMNS = """
-r.id, r.request_id, r.version, r.event_seq, r.pack_version, r.source, r.external_id, r.citizen_id, r.anonymous, r.created_by,
+r.id, r.number, r.version, r.event_seq, r.pack_version, r.source, r.external_id, r.citizen_id, r.anonymous, r.created_by,
 r.contact_channel, r.is_public, r.category, r.sub_category, r.description, r.tags, r.status, r.state_category, r.priority,
 r.priority_score, r.lon, r.lat, r.cell, r.address_hint, r.address_key, r.asset_id, r.zone_id, r.master_id,
 r.assigned_agent_id, r.candidate_agents, r.assignment_policy, r.sla, r.sla_state, r.sla_due_at, r.sla_met, r.sla_pauses,
@@ -23,8 +23,8 @@ r.created_at, r.triaged_at, r.assigned_at, r.in_progress_at, r.resolved_at, r.cl
 
 # Index look-ups per row shown, so a page costs what its rows cost.
 RELATED = """
-(SELECT m.request_id FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id) AS master_request_id,
-(SELECT coalesce(json_agg(d.request_id ORDER BY d.created_at, d.id), '[]') FROM requests d
+(SELECT m.number FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id) AS master_request_id,
+(SELECT coalesce(json_agg(d.number ORDER BY d.created_at, d.id), '[]') FROM requests d
  WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id) AS linked_duplicates,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
                                             'uploaded_at', e.uploaded_at) ORDER BY e.uploaded_at, e.id), '[]')
@@ -37,19 +37,19 @@ FEEDBACK = """
  FROM feedback f WHERE f.tenant_id = r.tenant_id AND f.request_id = r.id) AS feedback
 """
 
-GET_REQUEST = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(number)s"
+GET_REQUEST = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s"
 
 LOCK_REQUEST = f"""
 SELECT {COLUMNS}, EXISTS (SELECT 1 FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS has_evidence,
     EXISTS (SELECT 1 FROM requests d WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed) AS has_disputed_duplicate
-FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(number)s FOR UPDATE OF r
+FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s FOR UPDATE OF r
 """
 
 LOCK_BY_IDS = f"""
 SELECT {COLUMNS} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY(%(ids)s) ORDER BY r.created_at, r.id FOR UPDATE OF r
 """
 
-FIND_ID = "SELECT id FROM requests WHERE tenant_id = %(tenant_id)s AND request_id = %(number)s"
+FIND_ID = "SELECT id FROM requests WHERE tenant_id = %(tenant_id)s AND number = %(number)s"
 
 LOCK_DUE = f"""
 SELECT {COLUMNS} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.next_sla_at <= %(now)s
@@ -125,11 +125,11 @@ WITH moved AS (
     FROM requests m
     WHERE m.tenant_id = %(tenant_id)s AND m.id = ANY(%(master_ids)s)
       AND d.tenant_id = m.tenant_id AND d.master_id = m.id AND d.status <> m.status
-    RETURNING d.tenant_id, d.id, d.event_seq, d.status, m.request_id
+    RETURNING d.tenant_id, d.id, d.event_seq, d.status, m.number
 ), told AS (
     INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
     SELECT tenant_id, id, event_seq, 'followed', %(actor_type)s, %(actor_id)s, %(at)s,
-           jsonb_build_object('to', status, 'master_request_id', request_id)
+           jsonb_build_object('to', status, 'master_request_id', number)
     FROM moved
     RETURNING tenant_id, subject_id, seq, type
 )
@@ -285,7 +285,7 @@ INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_
 
 async def move_along(tx: Tx, actor: Actor, below: list[Row], *, master: Row, along_with: Row, at: Any) -> None:
     """Gives requests that were merged into `along_with` the new master that it got, each with an event of its own."""
-    about = {"master_request_id": master["request_id"], "master_id": str(master["id"]), "origin": "along"}
+    about = {"master_request_id": master["number"], "master_id": str(master["id"]), "origin": "along"}
     values = {
         "tenant_id": tx.tenant_id,
         "ids": [row["id"] for row in below],
@@ -293,6 +293,6 @@ async def move_along(tx: Tx, actor: Actor, below: list[Row], *, master: Row, alo
         "actor_type": actor.type,
         "actor_id": actor.id,
         "at": at,
-        "meta": Jsonb({**about, "along_with": along_with["request_id"]}),
+        "meta": Jsonb({**about, "along_with": along_with["number"]}),
     }
     await tx.run(MOVE_ALONG, values)

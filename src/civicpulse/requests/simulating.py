@@ -120,7 +120,7 @@ def _chosen(agent_id: UUID | None, agent: str | None, office: str | None, reason
 def _item(row: Row, before: Chosen, after: Chosen) -> dict[str, Any]:
     assigned = {"agent_id": row["assigned_agent_id"], "agent": row["agent_name"], "office": row["office_name"]}
     return {
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "changed": (before["agent_id"], before["office"]) != (after["agent_id"], after["office"]),
         "assigned": assigned,
         "before": before,

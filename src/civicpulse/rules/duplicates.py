@@ -83,7 +83,7 @@ class Candidate:
     """A master request of the same or a declared compatible category; the caller has filtered by category."""
 
     id: UUID
-    request_id: str
+    number: str
     lon: float | None
     lat: float | None
     created_at: datetime
@@ -291,8 +291,8 @@ def _why(report: Report, candidate: Candidate, score: Score) -> str:
         facts.append(f"words {score.text / TEXT_WEIGHT:.0%} alike")
     if not candidate.is_open:
         facts.append("already closed")
-    return f"{candidate.request_id}: {', '.join(facts)}"
+    return f"{candidate.number}: {', '.join(facts)}"
 
 
 def _age_order(match: Match) -> tuple[datetime, str, UUID]:
-    return match.candidate.created_at, match.candidate.request_id, match.candidate.id
+    return match.candidate.created_at, match.candidate.number, match.candidate.id

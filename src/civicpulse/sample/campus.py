@@ -111,7 +111,7 @@ async def _reported(campus: _Campus, notice: Notice) -> Step:
 
 async def _worked(campus: _Campus, row: Row) -> Step:
     """Triage, assignment, work and the end; each as soon as somebody is there."""
-    number, desk = row["request_id"], campus.staff["DESK-01"]
+    number, desk = row["number"], campus.staff["DESK-01"]
     await _act(campus, actions.transition, desk, number, to="triaged", fields={})
     yield _after(campus, 8)
     for _ in range(4):

@@ -34,7 +34,7 @@ ANSWER_HOURS = {"P1": 2.0, "P2": 7.0, "P3": 15.0, "P4": 30.0}
 STAFF = (("CC-01", "Салтанат Ибраева", "admin"), ("CC-02", "Олег Ткач", "dispatcher"))
 
 ASSIGNED = """
-SELECT r.request_id, r.category, r.priority, r.assigned_agent_id FROM requests r
+SELECT r.number, r.category, r.priority, r.assigned_agent_id FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND r.status = 'assigned' ORDER BY r.external_id
 """
 
@@ -117,7 +117,7 @@ async def _answer(
 async def _settle(
     services: Services, tenant: Tenant, rng: Random, row: Row, span: tuple[datetime, datetime], desk: Actor
 ) -> None:
-    number, (night, done) = row["request_id"], span
+    number, (night, done) = row["number"], span
     async with services.db.transaction(tenant) as tx:
         worker = await actor_as(tx, "agent", row["assigned_agent_id"])
         if row["category"] == "spam" and rng.random() < SPAM_IS_CLOSED:

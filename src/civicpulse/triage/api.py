@@ -20,10 +20,10 @@ from civicpulse.triage.analyst import analyse_batch
 router = APIRouter(route_class=TransactionRoute, tags=["analysis"])
 
 
-@router.post("/requests/{request_id}/analyse", summary="Analyse a request's text again")
-async def analyse(request_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_ANALYSE)) -> Response:
+@router.post("/requests/{number}/analyse", summary="Analyse a request's text again")
+async def analyse(number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ANALYSE)) -> Response:
     """The new analysis; the ones before it stay in the database. The request itself is not changed."""
-    row = await visible_request(caller, request_id)
+    row = await visible_request(caller, number)
     pack, services = await current_pack(caller.tx), services_of(request)
     # A model may take seconds: no connection is held meanwhile, and never two at once.
     await end_transaction(request)
@@ -31,14 +31,14 @@ async def analyse(request_id: str, request: Request, caller: Caller = needs(Perm
     (found,) = await analyse_batch(services, caller.tenant, pack, [text])
     async with services.db.transaction(caller.tenant) as tx:
         await keep(tx, caller.actor, row, found)
-        return Json(await _document(tx, row["id"], request_id))
+        return Json(await _document(tx, row["id"], number))
 
 
-@router.get("/requests/{request_id}/analysis", summary="The current analysis of a request")
-async def analysis(request_id: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
+@router.get("/requests/{number}/analysis", summary="The current analysis of a request")
+async def analysis(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """What was understood of the text, how surely, by which engine; 404 when it has not been analysed."""
-    row = await visible_request(caller, request_id)
-    return Json(await _document(caller.tx, row["id"], request_id))
+    row = await visible_request(caller, number)
+    return Json(await _document(caller.tx, row["id"], number))
 
 
 async def _document(tx: Tx, key: UUID, number: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ async def _document(tx: Tx, row: Row, pack: Pack, storage: Storage, sees_contact
     key, url = await _attachment(tx, row, storage)
     return {
         "id": row["id"],
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "client_guid": row["client_guid"] or row["external_id"],
         "source": row["source"],
         "gender": row["gender"] if sees_contacts else None,

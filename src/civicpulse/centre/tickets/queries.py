@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
 """
 
 TICKETS = f"""
-SELECT r.id, r.request_id, r.external_id, r.source, r.description, r.segment, r.lon, r.lat, r.geo_quality, r.country_code,
+SELECT r.id, r.number, r.external_id, r.source, r.description, r.segment, r.lon, r.lat, r.geo_quality, r.country_code,
        r.address_hint, r.status, r.priority, r.priority_score, r.category AS filed_under, r.needs_person AS waits_for_person,
        r.created_at, r.assigned_at, r.assigned_agent_id, r.office_id,
        d.client_guid, d.gender, d.birth_date, d.country, d.region, d.town, d.street, d.house, d.attachment,
@@ -48,7 +48,7 @@ WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
 """
 
 FIND_TICKET = """
-SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.request_id = %(given)s
+SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(given)s
 UNION ALL
 SELECT d.request_id FROM ticket_details d WHERE d.tenant_id = %(tenant_id)s AND d.client_guid = %(given)s
 UNION ALL

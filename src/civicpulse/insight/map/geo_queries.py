@@ -23,14 +23,14 @@ WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AN
 # round and reading everything that is open.
 _OPEN_IN_SPANS = sql.SQL("""unnest(%(lows)s::bigint[], %(highs)s::bigint[]) AS span (low, high)
 CROSS JOIN LATERAL (
-    SELECT r.cell, r.request_id, r.zone_id, r.category, r.priority, r.status, r.sla_state, r.created_at, r.lon, r.lat
+    SELECT r.cell, r.number, r.zone_id, r.category, r.priority, r.status, r.sla_state, r.created_at, r.lon, r.lat
     FROM {open} AND r.cell >= span.low AND r.cell <= span.high OFFSET 0
 ) AS r WHERE true""")
 
 _COUNT = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {open} AND r.cell IS NOT NULL LIMIT %(most)s) AS few")
 
 _POINTS = sql.SQL("""
-SELECT r.request_id, r.category, r.priority, r.status, r.zone_id, r.lon, r.lat, {weight} AS weight,
+SELECT r.number, r.category, r.priority, r.status, r.zone_id, r.lon, r.lat, {weight} AS weight,
        greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600 AS age_hours
 FROM {open} AND r.cell IS NOT NULL ORDER BY weight DESC LIMIT %(most)s
 """)
@@ -49,7 +49,7 @@ FROM fine f, fit GROUP BY 1, 2
 _CHOICE = sql.SQL("WHEN (SELECT count(DISTINCT {parent}) FROM fine f) <= %(most)s THEN {resolution}")
 
 _SINGLES = sql.SQL("""
-SELECT r.cell, r.request_id, r.category, r.priority, r.status, r.lon, r.lat
+SELECT r.cell, r.number, r.category, r.priority, r.status, r.lon, r.lat
 FROM {open} AND r.cell = ANY(%(cells)s)
 """)
 

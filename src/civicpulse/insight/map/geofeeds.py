@@ -54,7 +54,7 @@ def _point(lon: float, lat: float, properties: dict[str, Any]) -> dict[str, Any]
 
 def _request_point(row: Row) -> dict[str, Any]:
     properties = {
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "category": row["category"],
         "priority": row["priority"],
         "weight": round(row["weight"], 4),
@@ -108,10 +108,9 @@ async def clusters(
 
 
 def _single(row: Row, weight: float) -> dict[str, Any]:
-    names = ("request_id", "category", "priority", "status")
-    return _point(
-        row["lon"], row["lat"], {"cluster": False, "count": 1, "weight": weight, **{name: row[name] for name in names}}
-    )
+    names = ("category", "priority", "status")
+    told = {"request_id": row["number"], **{name: row[name] for name in names}}
+    return _point(row["lon"], row["lat"], {"cluster": False, "count": 1, "weight": weight, **told})
 
 
 def _clustered(rows: list[Row], singles: Mapping[int, Row], zoom: int) -> Iterator[dict[str, Any]]:

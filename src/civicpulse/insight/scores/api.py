@@ -30,7 +30,7 @@ async def get_sla_metrics(
     ] = None,
     zone: Many = None,
     met: Annotated[bool | None, Query(description="Only those that met their SLA, or only those that did not")] = None,
-    request_id: Annotated[Word | None, Query(description="Only those of this request")] = None,
+    number: Annotated[Word | None, Query(alias="request_id", description="Only those of this request")] = None,
     superseded: Annotated[bool, Query(description="Also those of resolutions that no longer stand")] = False,
     since: Since = None,
     until: Until = None,
@@ -44,7 +44,7 @@ async def get_sla_metrics(
         "priority": _priorities(severity) or None,
         "zone_id": list(words("zone", zone)) or None,
         "met_sla": met,
-        "request": request_id,
+        "number": number,
         "since": during.since,
         "until": during.until,
     }

@@ -100,7 +100,7 @@ def _document(row: Row) -> dict[str, Any]:
     hours = row["threshold_hours"]
     return {
         "id": row["id"],
-        "request_id": row["request_id"],
+        "request_id": row["number"],
         "category": row["category"],
         "priority": row["priority"],
         "severity": SEVERITY_OF_PRIORITY[row["priority"]],

@@ -47,7 +47,7 @@ SET category = excluded.category, priority = excluded.priority, zone_id = exclud
 FORGET = "DELETE FROM sla_unmeasured WHERE tenant_id = %(tenant_id)s AND request_id = ANY(%(ids)s)"
 
 LIST = sql.SQL("""
-SELECT m.id, r.request_id, m.category, m.priority, m.zone_id, m.resolved_at, m.due_at, m.resolution_time_hours, m.threshold_hours,
+SELECT m.id, r.number, m.category, m.priority, m.zone_id, m.resolved_at, m.due_at, m.resolution_time_hours, m.threshold_hours,
        m.met_sla, m.judged_by, m.calculated_at, m.superseded_at
 FROM sla_metrics m JOIN requests r ON r.tenant_id = m.tenant_id AND r.id = m.request_id
 WHERE m.tenant_id = %(tenant_id)s{narrowed}
@@ -61,8 +61,8 @@ _CONDITIONS = {
     "met_sla": sql.SQL(" AND m.met_sla = %(met_sla)s"),
     "since": sql.SQL(" AND m.resolved_at >= %(since)s"),
     "until": sql.SQL(" AND m.resolved_at < %(until)s"),
-    "request": sql.SQL(
-        " AND m.request_id = (SELECT q.id FROM requests q WHERE q.tenant_id = %(tenant_id)s AND q.request_id = %(request)s)"
+    "number": sql.SQL(
+        " AND m.request_id = (SELECT q.id FROM requests q WHERE q.tenant_id = %(tenant_id)s AND q.number = %(number)s)"
     ),
     "current": sql.SQL(" AND m.superseded_at IS NULL"),
     "after": sql.SQL(" AND (m.resolved_at, m.id) < (%(after_at)s, %(after_id)s)"),
