@@ -25,6 +25,10 @@ VALUES (%(tenant_id)s, %(token_id)s, %(token_hash)s, %(role)s, %(actor_id)s, %(l
 
 REVOKE_TOKEN = "UPDATE tokens SET revoked_at = %(at)s WHERE tenant_id = %(tenant_id)s AND token_id = %(token_id)s AND revoked_at IS NULL"
 
+REVOKE_TOKENS_OF = """
+UPDATE tokens SET revoked_at = %(at)s WHERE tenant_id = %(tenant_id)s AND actor_id = %(actor_id)s AND revoked_at IS NULL
+"""
+
 FIND_TOKEN = "SELECT tenant_id, token_id, role, actor_id, label, expires_at FROM gate_token(%s)"
 
 
@@ -74,6 +78,11 @@ async def create_token(
 async def revoke_token(tx: Tx, token_id: UUID) -> bool:
     """Ends a token; False when there is none such or it had ended."""
     return await tx.run(REVOKE_TOKEN, {"tenant_id": tx.tenant_id, "token_id": token_id, "at": clock.now()}) == 1
+
+
+async def revoke_tokens_of(tx: Tx, actor_id: UUID) -> int:
+    """Ends every token of a person, whatever its role; how many."""
+    return await tx.run(REVOKE_TOKENS_OF, {"tenant_id": tx.tenant_id, "actor_id": actor_id, "at": clock.now()})
 
 
 class TokenBook:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from civicpulse.accounts.callers import Caller
 from civicpulse.accounts.roles import roles_of
-from civicpulse.accounts.tokens import create_token
+from civicpulse.accounts.tokens import create_token, revoke_tokens_of
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message
 from civicpulse.base.db import Row, Tx
@@ -243,6 +243,7 @@ async def erase(caller: Caller, citizen_id: UUID) -> None:
     if row["erased_at"] is None:
         now = clock.now()
         await queries.erase_citizen(caller.tx, citizen_id, at=now)
+        await revoke_tokens_of(caller.tx, citizen_id)
         await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen_erased", at=now, meta={})
 
 

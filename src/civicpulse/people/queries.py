@@ -83,10 +83,6 @@ WHERE k.tenant_id = %(tenant_id)s AND k.scope LIKE 'citizens:%%' AND EXISTS (
     UNION ALL SELECT 1 WHERE strpos(k.answer, %(id)s::text) > 0)
 """
 FORGET_CHALLENGES = "DELETE FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(id)s"
-REVOKE_TOKENS = """
-UPDATE tokens SET revoked_at = %(at)s
-WHERE tenant_id = %(tenant_id)s AND role = 'citizen' AND actor_id = %(id)s AND revoked_at IS NULL
-"""
 
 ADD_CHALLENGE = """
 INSERT INTO otp_challenges (tenant_id, id, citizen_id, channel, code_hash, tries_left, created_at, expires_at)
@@ -238,9 +234,9 @@ async def set_verified(tx: Tx, citizen_id: UUID, *, at: datetime) -> bool:
 
 
 async def erase_citizen(tx: Tx, citizen_id: UUID, *, at: datetime) -> None:
-    """Blanks a citizen, ends their tokens and forgets their codes and kept answers; the row stays."""
+    """Blanks a citizen and forgets their codes and kept answers; the row stays."""
     values = {"tenant_id": tx.tenant_id, "id": citizen_id, "at": at}
-    for statement in (FORGET_ANSWERS, FORGET_CHALLENGES, REVOKE_TOKENS, ERASE_CITIZEN):
+    for statement in (FORGET_ANSWERS, FORGET_CHALLENGES, ERASE_CITIZEN):
         await tx.run(statement, values)
 
 

@@ -67,7 +67,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """All roles of a tenant by name, and which one is given to whom.
+    """All roles of a tenant by name, those that may least first, and which one is given to whom.
 
     `anonymous` is a caller without a token, `citizen` a citizen with an account; `agent` names the role of an agent who
     is given no other, `escalations` the one that hears of an escalation which names none.
@@ -138,8 +138,8 @@ def roles_of_section(section: Mapping[str, Any]) -> Roles:
     def held(patterns: Iterable[str]) -> frozenset[Permission]:
         return frozenset().union(*map(granted, patterns))
 
-    named = {
-        name: Role(
+    found = [
+        Role(
             name,
             entry["kind"],
             held(pattern for one in ancestry(name, parents) for pattern in entries[one].get("permissions", ())),
@@ -147,7 +147,9 @@ def roles_of_section(section: Mapping[str, Any]) -> Roles:
             entry.get("bound", True),
         )
         for name, entry in entries.items()
-    }
+    ]
+    found.sort(key=lambda role: (len(role.permissions), role.name))
+    named = {role.name: role for role in found}
     callers = section["callers"]
     return Roles(
         MappingProxyType(named),
