@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := src/civicpulse/portal/static/dist/manifest.json
 ASSETS := $(shell find src/civicpulse/portal/assets src/civicpulse/portal/templates -type f 2>/dev/null) scripts/bundle.mjs package-lock.json
 
-.PHONY: help setup run test test-quick bench check format lock clean
+.PHONY: help setup run test test-rules test-quick coverage bench check format lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -36,12 +36,19 @@ run: setup ## Start everything on http://127.0.0.1:8000
 
 test: setup ## All tests, browser included
 	@scripts/need-chromium
-	@$(BIN)/python -m pytest tests/rules -q -n 2
+	@$(BIN)/python -m pytest tests/rules -q -n 2 --cov=civicpulse.rules --cov-report=
+	@$(BIN)/coverage report --fail-under=100 --skip-covered --show-missing
 	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/rules --ignore tests/e2e
 	@$(BIN)/python -m pytest tests/e2e -q
 
+test-rules: setup ## The rules alone
+	@$(BIN)/python -m pytest tests/rules -q -n 2
+
 test-quick: setup ## All but the browser
 	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/e2e
+
+coverage: setup ## All but the browser, with the lines and branches that no test took (twice as slow)
+	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/e2e --cov=civicpulse --cov-report=term:skip-covered
 
 bench: setup ## The performance table, on a database of its own
 	@$(BIN)/python -m bench

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
 RUN_DIR = "CIVICPULSE_TEST_DIR"
 TEMPLATE = "civicpulse_template"
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+NOT_RUN = "real-data tests not run: no ../shared/data"
 _numbers = itertools.count(1)
 
 # Properties are tried on the same few examples each time, in CI (`--hypothesis-profile thorough`) on the same many:
@@ -54,6 +56,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """The folder goes with the run."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ[RUN_DIR], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test that reads the real data, so that `-m realdata` and `-m "not realdata"` choose them."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("realdata")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says in one line, and counts on their own, the tests that had nothing to read beside the project."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    missed = [report for report in skipped if NOT_RUN in str(report.longrepr)]
+    if missed:
+        terminalreporter.stats["not run"] = missed
+        terminalreporter.stats["skipped"] = [report for report in skipped if report not in missed]
+        terminalreporter.write_line(f"{NOT_RUN} ({len(missed)} tests)")
 
 
 @pytest.fixture(scope="session")
@@ -180,11 +199,9 @@ async def other_city(app: FastAPI, database_url: str) -> City:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The real data beside the project; its absence is a failure under CI and a skip that says so elsewhere."""
-    path = Path(__file__).resolve().parents[2] / "shared" / "data"
-    if not path.is_dir():
-        message = f"real data not found at {path}: this test was not run"
+    """Real data of cities, kept beside the project and never in it."""
+    if not SHARED_DATA.is_dir():
         if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+            pytest.fail(f"{NOT_RUN} ({SHARED_DATA}), and under CI=true they must be")
+        pytest.skip(NOT_RUN)
+    return SHARED_DATA

@@ -45,6 +45,8 @@ from civicpulse.rules.addresses import NAMED, address_key, place_key
         ("мкр Самал 2, 58", "58 мкр самал 2"),
         ("شارع الملك ١٥", "15 شارع الملك"),
         ("Calle Mayor 15, Madrid", "15 calle mayor"),
+        ("улица Абая 15 #3", "15 ул абая unit 3"),
+        ("saint and шоссе saint 5", "intersection 5 st & шоссе st"),  # the first reading is read once more
     ],
 )
 def test_an_address_has_one_key_however_it_is_written(text: str, key: str) -> None:
@@ -74,6 +76,12 @@ def test_an_address_has_one_key_however_it_is_written(text: str, key: str) -> No
 )
 def test_a_text_without_house_number_or_second_street_is_no_address(text: str | None) -> None:
     assert address_key(text) is None
+
+
+def test_a_text_whose_reading_does_not_settle_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("civicpulse.rules.addresses._PASSES", 1)
+    assert address_key.__wrapped__("15 Main St") == "15 main st"
+    assert address_key.__wrapped__("saint and шоссе saint 5") is None
 
 
 SCRAPS = """

@@ -129,6 +129,13 @@ def test_the_turn_of_the_split_survives_the_call() -> None:
     assert offices == ["Астана", "Алматы", "Астана", "Алматы"]
 
 
+def test_the_state_begins_empty_and_steps_are_kept_as_they_were() -> None:
+    assert DistributionState.from_json(None) == DistributionState.from_json({}) == DistributionState()
+    (decision,) = run(ticket("1", None))
+    first = decision.steps[0]
+    assert first.to_json() == {"step": first.step, "outcome": first.outcome, "detail": dict(first.detail)}
+
+
 def test_shares_other_than_halves_are_kept() -> None:
     policy = replace(POLICY, split={"Астана": 3, "Алматы": 1})
     offices = Counter(

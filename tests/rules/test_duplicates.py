@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import os
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -370,19 +369,12 @@ def test_the_order_of_candidates_does_not_matter(made: list[tuple[float, float, 
     assert judgement.master is None or judgement.master.candidate.is_open
 
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-def test_real_street_light_and_tree_reports_reach_the_floor() -> None:
+def test_real_street_light_and_tree_reports_reach_the_floor(shared_data: Path) -> None:
     """Boston, July-September 2011: staff's own flags, a lower bound for precision."""
-    if not DATA.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"the real data is missing: {DATA}")
-        pytest.skip(f"the real data is missing: {DATA}")
-    with (DATA / "boston_dup_labels_2011-07_09.csv").open() as file:
+    with (shared_data / "boston_dup_labels_2011-07_09.csv").open() as file:
         flagged = {row["case_enquiry_id"] for row in csv.DictReader(file)}
     attached = hits = known = 0
-    for rows in boston_rows("Street Light Outages", "Tree Emergencies"):
+    for rows in boston_rows(shared_data, "Street Light Outages", "Tree Emergencies"):
         recent: deque[Candidate] = deque()
         for row in rows:
             report, case = boston_report(row), row["case_enquiry_id"]
@@ -397,9 +389,9 @@ def test_real_street_light_and_tree_reports_reach_the_floor() -> None:
     assert hits / known > 0.55
 
 
-def boston_rows(*kinds: str) -> list[list[dict[str, str]]]:
+def boston_rows(data: Path, *kinds: str) -> list[list[dict[str, str]]]:
     """The placed rows of each kind, oldest first."""
-    with gzip.open(DATA / "boston_311_2011-07_09.csv.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(data / "boston_311_2011-07_09.csv.gz", "rt", encoding="utf-8") as file:
         reader = csv.reader(file)
         names = next(reader)
         column = names.index("type")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicpulse.rules.shifts import DAYS, Schedule, Shift, is_available, is_on_shift, next_shift_start
+from civicpulse.rules.shifts import DAYS, Schedule, Shift, is_available, is_on_shift, next_shift_start, shift_of
 
 BOSTON = "America/New_York"
 
@@ -110,3 +110,10 @@ def test_a_shift_repeats_every_week_by_the_wall_clock(schedule: Schedule, now: d
     )
     if is_real:
         assert is_on_shift(schedule, local) == is_on_shift(schedule, week_later)
+
+
+def test_the_same_words_are_the_same_shift_checked_once() -> None:
+    assert shift_of("Mon", "22:00", "06:00") == Shift("Mon", "22:00", "06:00")
+    assert shift_of("Mon", "22:00", "06:00") is shift_of("Mon", "22:00", "06:00")
+    with pytest.raises(ValueError, match="25:00"):
+        shift_of("Mon", "25:00", "06:00")
