@@ -92,6 +92,14 @@ async def test_mail_reaches_the_recipient_with_title_and_body(mailbox: tuple[Mai
     assert "It was resolved." in body_of(mail)
 
 
+async def test_a_message_that_comes_again_can_be_told_by_its_key(mailbox: tuple[Mailbox, str]) -> None:
+    kept, url = mailbox
+    again = Message("email", "jane@example.org", "Your request", "It was resolved.", id="0190-1")
+    for _ in range(2):
+        await AppriseSender([url]).send(again)
+    assert [mail["Idempotency-Key"] for _, mail in kept.mails] == ["0190-1", "0190-1"]
+
+
 async def test_a_line_break_in_a_title_cannot_add_a_header(mailbox: tuple[Mailbox, str]) -> None:
     kept, url = mailbox
     await AppriseSender([url]).send(Message("email", "jane@example.org", "Hello\r\nBcc: spy@example.org", "text"))

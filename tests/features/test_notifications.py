@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,8 @@ from civicpulse.base.db import Row
 from civicpulse.base.events import SYSTEM, record
 from civicpulse.base.ids import new_id
 from civicpulse.base.outbox import drain
-from civicpulse.notify.deliver import PAUSES, deliver_all, deliver_pending
+from civicpulse.notify.deliver import deliver_all, deliver_pending
+from civicpulse.notify.queries import PAUSES, QUEUE
 from civicpulse.notify.reactions import on_citizen_erased, on_event
 from civicpulse.people import queries as people
 from civicpulse.reactions import REACTIONS
@@ -65,7 +67,7 @@ async def reported(city: City, citizen_id: UUID, **changes: Any) -> dict[str, An
 
 async def react(city: City) -> None:
     """What the worker does with the events."""
-    await drain(city.services.db, city.services.tenants, REACTIONS)
+    await drain(city.services.db, city.services.tenants, REACTIONS, [QUEUE.source])
 
 
 async def notifications(city: City) -> list[Row]:
@@ -249,9 +251,10 @@ async def test_delivery_sends_once_with_an_absolute_link(city: City) -> None:
     await react(city)
     post = Post()
 
+    services = replace(city.services, settings=replace(city.services.settings, public_url="https://city.test/"))
+
     async def deliver() -> int:
-        async with city.transaction() as tx:
-            return await deliver_pending(tx, post, public_url="https://city.test/")
+        return await deliver_pending(services, city.tenant, post)
 
     assert sum(await asyncio.gather(*(deliver() for _ in range(4)))) == 1
     (message,) = post.messages
@@ -269,14 +272,40 @@ async def test_a_failing_message_is_tried_again_with_growing_pauses_and_then_giv
     post.failing[f"{citizen_id}@example.org"] = SendFailed("the service is down")
     for pause in (*PAUSES, None):
         with clock.at(now):
-            async with city.transaction() as tx:
-                assert await deliver_pending(tx, post) == 1
-                assert await deliver_pending(tx, post) == 0
+            assert await deliver_pending(city.services, city.tenant, post) == 1
+            assert await deliver_pending(city.services, city.tenant, post) == 0
         (note,) = await notifications(city)
         assert note["error"] == "the service is down"
         assert note["next_try_at"] == (now + pause if pause else None)
         now += pause or timedelta()
     assert note["attempts"] == len(PAUSES) + 1
+
+
+async def test_a_worker_killed_in_the_middle_of_a_batch_sends_no_mail_twice(city: City) -> None:
+    for n in range(6):
+        await reported(city, await add_citizen(city), lon=-73.9 + n / 10)
+    await react(city)
+    post, stuck = Post(), asyncio.Event()
+
+    class Slow(Post):
+        async def send(self, message: Message) -> None:
+            if len(post.messages) == 3:
+                stuck.set()
+                await asyncio.sleep(60)
+            await post.send(message)
+
+    worker = asyncio.create_task(deliver_pending(city.services, city.tenant, Slow()))
+    await asyncio.wait_for(stuck.wait(), 5)
+    await asyncio.sleep(0.3)
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert len(post.messages) == 3
+    assert await deliver_pending(city.services, city.tenant, post) == 0, "held until the lease ends"
+    with clock.at(datetime.now(UTC) + timedelta(minutes=10)):
+        assert await deliver_pending(city.services, city.tenant, post) == 3
+    assert len({message.recipient for message in post.messages}) == len(post.messages) == 6
+    assert all(message.id for message in post.messages)
 
 
 async def test_one_broken_message_does_not_hold_up_the_others(city: City) -> None:
@@ -286,8 +315,7 @@ async def test_one_broken_message_does_not_hold_up_the_others(city: City) -> Non
     await react(city)
     post = Post()
     post.failing[f"{broken}@example.org"] = RuntimeError("a bug in a library")
-    async with city.transaction() as tx:
-        assert await deliver_pending(tx, post) == 2
+    assert await deliver_pending(city.services, city.tenant, post) == 2
     assert [message.recipient for message in post.messages] == [f"{fine}@example.org"]
     errors = {note["recipient"]: note["error"] for note in await notifications(city)}
     assert errors == {str(broken): "RuntimeError: a bug in a library", str(fine): None}
@@ -311,10 +339,10 @@ async def test_an_erased_citizen_is_sent_nothing_and_their_texts_are_gone(city: 
     await react(city)
     assert (await admin.delete(f"/citizens/{citizen_id}")).status_code == 204
     post = Post()
+    assert await deliver_pending(city.services, city.tenant, post) == 1
     async with city.transaction() as tx:
-        assert await deliver_pending(tx, post) == 1
         await on_citizen_erased(tx, {"subject_id": citizen_id})
-        assert await deliver_pending(tx, post) == 0
+    assert await deliver_pending(city.services, city.tenant, post) == 0
     (note,) = await notifications(city)
     assert post.messages == []
     assert (note["title"], note["body"], note["next_try_at"]) == ("", "", None)

@@ -14,7 +14,8 @@ from civicpulse.base.clients import llm as llm_module
 from civicpulse.base.clients.llm import close_llm_clients, llm_client
 from civicpulse.base.outbox import drain
 from civicpulse.base.services import Services
-from civicpulse.duplicates.jobs import MOST_TRIES, give_opinions, opine_batch
+from civicpulse.duplicates.jobs import give_opinions, opine_batch
+from civicpulse.duplicates.opinion_queries import QUEUE
 from civicpulse.reactions import reactions_for
 from conftest import City, make_city
 
@@ -259,15 +260,15 @@ async def test_a_fault_is_tried_again_and_then_left_to_people(city, server, faul
     (opinion,) = await opinions(city)
     assert (opinion["state"], opinion["attempts"], opinion["last_error"]) == ("waiting", 1, reason)
     assert await opine(city, services) == 0, "not before its time"
-    for _ in range(MOST_TRIES - 1):
+    for _ in range(QUEUE.tries - 1):
         await make_due(city)
         assert await opine(city, services) == 1
     (opinion,) = await opinions(city)
-    assert (opinion["state"], opinion["attempts"], opinion["last_error"]) == ("failed", MOST_TRIES, reason)
+    assert (opinion["state"], opinion["attempts"], opinion["last_error"]) == ("failed", QUEUE.tries, reason)
     assert await opine(city, services) == 0
     async with city.transaction() as tx:
         calls = await tx.rows("SELECT outcome FROM llm_calls WHERE tenant_id = %s", [tx.tenant_id])
-    assert len(calls) == len(server.bodies) >= MOST_TRIES, "every call is written down"
+    assert len(calls) == len(server.bodies) >= QUEUE.tries, "every call is written down"
 
 
 async def test_after_a_fault_the_next_answer_counts(city, server) -> None:
@@ -304,7 +305,7 @@ async def test_what_a_dead_worker_held_comes_back_and_is_given_up_in_the_end(cit
     services = with_llm(city, server)
     await drain(services.db, services.tenants, reactions_for(services.settings))
     async with city.transaction() as tx:
-        await tx.run("UPDATE duplicate_opinions SET attempts = %s WHERE tenant_id = %s", [MOST_TRIES, tx.tenant_id])
+        await tx.run("UPDATE duplicate_opinions SET attempts = %s WHERE tenant_id = %s", [QUEUE.tries, tx.tenant_id])
     await opine(city, services)
     (opinion,) = await opinions(city)
     assert (opinion["state"], server.bodies) == ("failed", [])

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,8 +16,9 @@ from pipeline_support import broken_rules, events, loads, managers_of, real_file
 from tests_support import problem
 
 from civicpulse.base.db import Tx
+from civicpulse.base.turns import open_turns
 from civicpulse.centre import analyse, assign, attachments, geocode, ingest, run, run_queries, runner, start
-from civicpulse.centre.jobs import open_shift, work_off_runs
+from civicpulse.centre.jobs import runs_line, work_off_runs
 from civicpulse.centre.run import Run
 from civicpulse.centre.watching import watch
 from conftest import City, make_city
@@ -122,13 +124,15 @@ async def test_a_worker_begins_with_each_tenant_and_ends_with_its_batches(
     other = await make_city(app, database_url, pack="contact_centre")
     theirs = await other.client("dispatcher")
     runs = [(client, await begin(client, small())), (theirs, await begin(theirs, small()))]
-    async with open_shift(centre.services, centre.app.state.storage, stopping=lambda: False) as shift:
-        assert await shift.step() >= 2
-        assert await shift.step() == 0
+    services, storage = centre.services, centre.app.state.storage
+    async with open_turns(services.db, services.tenants, [runs_line(services, storage)]) as turns:
+        assert await turns.step() >= 2
+        assert await turns.step() == 0
     assert [(await run_of(who, run))["state"] for who, run in runs] == ["done", "done"]
     late = await begin(client, small())
-    async with open_shift(centre.services, centre.app.state.storage, stopping=lambda: True) as shift:
-        await shift.step()
+    stopped = runs_line(services, storage, stopping=lambda: True)
+    async with open_turns(services.db, services.tenants, [stopped]) as turns:
+        await turns.step()
     assert (await run_of(client, late))["state"] == "waiting"
     await work(centre)
 
@@ -293,7 +297,7 @@ async def test_a_run_that_is_killed_at_every_batch_ends_as_one_that_is_not(
             raise Killed
 
     monkeypatch.setattr(Run, "batch", deadly)
-    monkeypatch.setattr(runner, "MOST_TRIES", 1_000)
+    monkeypatch.setattr(run_queries, "QUEUE", replace(run_queries.QUEUE, tries=1_000))
     deaths = 0
     while (await run_of(client, accepted))["state"] != "done":
         try:
@@ -361,7 +365,7 @@ async def test_a_run_that_kills_its_worker_again_and_again_is_given_up_and_visib
 
     accepted = await begin(client, small())
     monkeypatch.setattr(geocode, "place_offices", deadly)
-    for _ in range(runner.MOST_TRIES):
+    for _ in range(run_queries.QUEUE.tries):
         with pytest.raises(Killed):
             await work(centre)
         await hurry(centre)
@@ -438,7 +442,7 @@ async def test_a_caller_waits_only_so_long_for_another_run(
     monkeypatch.setattr(start, "PATIENCE_SECONDS", 0.3)
     other = await begin(client, small())
     async with centre.transaction() as tx:  # somebody is at work on it
-        await run_queries.take(tx, run_id=None, lease_seconds=60, at=start.clock.now())
+        await run_queries.take(tx, run_id=None, seconds=60)
     answer = await client.post("/upload", files=small(ticket("g-2")))
     assert answer.status_code == 202
     await hurry(centre)

@@ -15,7 +15,7 @@ from builders import PHOTO, create, move, walk_to
 from test_lists import statements
 from tests_support import problem
 
-from civicpulse.base import clock
+from civicpulse.base import clock, leases
 from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Tx
 from civicpulse.base.outbox import drain
@@ -589,7 +589,7 @@ async def test_taking_and_listing_use_indexes_whatever_is_processed(city, databa
 
     async with city.transaction() as tx:
         explaining = Explaining(tx.conn, tx.tenant)
-        await queries.take(explaining, most=200, lease_seconds=60)
+        await leases.take(explaining, queries.QUEUE, limit=200, seconds=60)
         for wanted in (
             Filters(),
             Filters(outcome="attached"),

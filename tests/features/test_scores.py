@@ -12,11 +12,11 @@ from insight_support import DAY, HOUR, add_row
 from tests_support import problem
 from typer.testing import CliRunner
 
-from civicpulse.base import clock
+from civicpulse.base import clock, due
 from civicpulse.base.db import Tx
 from civicpulse.cli.main import app as cli
 from civicpulse.insight.actions import fold_kpis
-from civicpulse.insight.jobs import score_tenants
+from civicpulse.insight.jobs import scores_timer
 from civicpulse.insight.scores import scores as scoring
 from civicpulse.rules.scoring import Figures, Weights, score, speed_of
 from conftest import City, make_city
@@ -251,18 +251,14 @@ async def test_one_row_an_hour_and_the_later_computation_stays(city: City) -> No
     assert rows[0]["calculated_at"] == NOW + timedelta(minutes=20)
 
 
-async def test_the_hourly_job_takes_each_tenant_once_an_hour(city: City, other_city: City) -> None:
-    now = datetime(2031, 1, 1, 5, 7, tzinfo=UTC)
-    with clock.at(now):
-        assert await score_tenants(city.services) >= 2
-        assert await score_tenants(city.services) == 0
-    with clock.at(now + timedelta(minutes=50)):
-        assert await score_tenants(city.services) == 0
-    with clock.at(now + timedelta(minutes=60)):
-        assert await score_tenants(city.services) >= 2
-    for home in (city, other_city):
-        async with home.transaction() as tx:
-            assert await tx.value("SELECT count(*) FROM performance_scores") == 4
+async def test_the_hourly_job_computes_a_tenants_scores(city: City) -> None:
+    async with city.transaction() as tx:
+        await due.mark(tx, "scores", at=clock.wall())
+    line = scores_timer(city.services)
+    for _ in range(2):
+        await line.work(city.tenant)
+    async with city.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM performance_scores") == 2
 
 
 async def test_a_trend_compares_with_a_day_and_a_month_before(city: City) -> None:

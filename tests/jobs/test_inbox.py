@@ -17,12 +17,14 @@ from test_reports import HOLE, POINT, process, seen, send
 from tests_support import problem
 from typer.testing import CliRunner
 
+from civicpulse.base import clock, due, leases
 from civicpulse.base.clients.llm import close_llm_clients
 from civicpulse.base.services import Services
+from civicpulse.base.turns import Turns, open_turns
 from civicpulse.cli.reports import reports_app
 from civicpulse.packs.store import current_pack
 from civicpulse.reports import actions, jobs, queries
-from civicpulse.reports.jobs import Desk, open_desk, process_batch, process_reports
+from civicpulse.reports.jobs import process_batch, process_reports, reports_line
 from conftest import City
 
 BAD = "This one cannot be filed"
@@ -99,7 +101,7 @@ async def test_what_a_dead_worker_held_comes_back_when_its_lease_ends(city) -> N
     anybody, staff = await city.client(), await city.client("dispatcher")
     receipt = await send(anybody)
     async with city.transaction() as tx:
-        (taken,) = await queries.take(tx, most=10, lease_seconds=60)
+        (taken,) = await leases.take(tx, queries.QUEUE, limit=10, seconds=60)
     assert await process(city) == 0, "nobody else takes it meanwhile"
     (row,) = await rows(city)
     assert 55 < row["seconds"] <= 60
@@ -150,21 +152,24 @@ async def test_a_bad_report_holds_up_nobody_is_tried_again_later_and_then_parked
     await process(city)
     assert [(await seen(staff, receipt))["state"] for receipt in good] == ["processed"] * 3
     pauses = []
-    for attempt in range(1, jobs.MOST_TRIES + 1):
+    for attempt in range(1, queries.QUEUE.tries + 1):
         report = await seen(staff, bad)
-        assert (report["attempts"], report["state"]) == (attempt, "waiting" if attempt < jobs.MOST_TRIES else "parked")
+        assert (report["attempts"], report["state"]) == (
+            attempt,
+            "waiting" if attempt < queries.QUEUE.tries else "parked",
+        )
         assert "DivisionByZero" in report["last_error"]
         (row,) = [row for row in await rows(city) if row["id"] == bad["id"]]
         pauses.append(row["seconds"])
         assert await process(city) == 0, "not before its time"
         await hurry(city)
-        assert await process(city) == (attempt < jobs.MOST_TRIES), "a parked report is left alone"
+        assert await process(city) == (attempt < queries.QUEUE.tries), "a parked report is left alone"
     assert pauses.pop() is None
     for pause, most in zip(pauses, (5, 10, 20, 40, 80, 160, 320), strict=True):
         assert most - 4 <= pause <= most
     assert len(await requests_of(staff)) == 3, "what the failing one had written is undone"
     (parked,) = (await staff.get("/reports?state=parked")).json()["items"]
-    assert (parked["id"], parked["attempts"]) == (bad["id"], jobs.MOST_TRIES)
+    assert (parked["id"], parked["attempts"]) == (bad["id"], queries.QUEUE.tries)
     public = await seen(anybody, bad, token=True)
     assert (public["state"], "last_error" in public) == ("parked", False)
 
@@ -214,12 +219,12 @@ def test_the_command_puts_back_one_or_all(city, database_url, monkeypatch) -> No
 async def test_a_report_that_kills_its_worker_each_time_is_given_up(city) -> None:
     anybody, staff = await city.client(), await city.client("dispatcher")
     receipt = await send(anybody)
-    for _ in range(jobs.MOST_TRIES):
+    for _ in range(queries.QUEUE.tries):
         async with city.transaction() as tx:
-            assert len(await queries.take(tx, most=10, lease_seconds=0)) == 1
+            assert len(await leases.take(tx, queries.QUEUE, limit=10)) == 1
     await process(city)
     report = await seen(staff, receipt)
-    assert (report["state"], report["last_error"]) == ("parked", jobs.CUT_OFF)
+    assert (report["state"], report["last_error"]) == ("parked", leases.CUT_OFF)
 
 
 async def test_a_batch_that_cannot_be_read_is_read_one_by_one(city, monkeypatch) -> None:
@@ -240,11 +245,10 @@ async def test_a_batch_that_cannot_be_read_is_read_one_by_one(city, monkeypatch)
     assert (await seen(staff, sent[1]))["last_error"] == "ValueError: unreadable"
 
 
-async def test_work_for_every_tenant_is_found_through_the_gate(city, other_city) -> None:
+async def test_work_for_every_tenant_is_found_in_the_directory(city, other_city) -> None:
     receipts = [(await each.client("dispatcher"), await send(await each.client())) for each in (city, other_city)]
-    async with city.services.db.gate() as conn:
-        waiting = {row[0] for row in await (await conn.execute(queries.WAITING_TENANTS)).fetchall()}
-    assert {city.tenant.tenant_id, other_city.tenant.tenant_id} <= waiting
+    waiting = await due.waiting(city.services.db, now=clock.wall())
+    assert {("reports", each.tenant.tenant_id) for each in (city, other_city)} <= set(waiting)
     assert await process_reports(city.services) >= 2
     for staff, receipt in receipts:
         assert (await seen(staff, receipt))["request_id"] == "CST-2026-000001"
@@ -298,9 +302,10 @@ async def until(check: Any, *, seconds: float) -> bool:
 
 @pytest.fixture
 async def empty_inboxes(database_url: str) -> None:
-    """No reports that other tests left to their tenants: a desk has so many places only."""
+    """No reports that other tests left to their tenants: a line has so many places only."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute("DELETE FROM reports WHERE state = 'waiting'")
+        await owner.execute("DELETE FROM due WHERE queue = 'reports'")
 
 
 @pytest.mark.usefixtures("empty_inboxes")
@@ -312,22 +317,22 @@ async def test_a_tenant_whose_model_hangs_stops_neither_others_nor_later_reports
         await process(each)
     services = with_llm(city, server, timeout=4)
     slow = await send(await city.client())
-    async with open_desk(services) as desk:
-        await desk.step()
+    async with open_turns(services.db, services.tenants, [reports_line(services)]) as turns:
+        await turns.step()
         assert await until(lambda: _asked(server), seconds=3)
         # The second tenant's has no letters: nothing is asked about it.
         quick = await send(await other_city.client(), "12345 !!!", location=POINT)
-        assert await desk.step() >= 1
+        assert await turns.step() >= 1
         assert await until(lambda: _is_processed(other_staff, quick), seconds=3)
         assert not await _is_processed(staff, slow), "the model still hangs"
         assert await until(lambda: _is_processed(staff, slow), seconds=10)
         later = await send(await city.client(), "Graffiti on the wall, sprayed paint")
-        assert await until(lambda: _stepped(desk, staff, later), seconds=10)
+        assert await until(lambda: _stepped(turns, staff, later), seconds=10)
     assert (await seen(staff, slow))["decision"]["fell_back_because"] == "timeout"
 
 
-async def _stepped(desk: Desk, client: httpx.AsyncClient, receipt: dict[str, Any]) -> bool:
-    await desk.step()
+async def _stepped(turns: Turns, client: httpx.AsyncClient, receipt: dict[str, Any]) -> bool:
+    await turns.step()
     return await _is_processed(client, receipt)
 
 
@@ -340,11 +345,11 @@ async def _is_processed(client: httpx.AsyncClient, receipt: dict[str, Any]) -> b
 
 
 @pytest.mark.usefixtures("empty_inboxes")
-async def test_a_desk_begins_once_with_each_tenant_and_finishes_what_it_holds(city) -> None:
+async def test_a_line_begins_once_with_each_tenant_and_finishes_what_it_holds(city) -> None:
     staff, receipt = await city.client("dispatcher"), await send(await city.client())
-    async with open_desk(city.services) as desk:
-        assert await desk.step() >= 1
-        assert await desk.step() == 0
+    async with open_turns(city.services.db, city.services.tenants, [reports_line(city.services)]) as turns:
+        assert await turns.step() >= 1
+        assert await turns.step() == 0
     assert await _is_processed(staff, receipt)
 
 

@@ -1,14 +1,24 @@
 """The outbox (design.md section 2): at least once, in nobody's way, never lost."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from builders import create, move
 
 from civicpulse.base import outbox
-from civicpulse.base.outbox import drain
+from civicpulse.base.outbox import drain_batch
 from conftest import City
+
+
+async def drain(city: City, reactions: Mapping[str, Any]) -> None:
+    """Works the city's outbox off."""
+    taken = 1
+    while taken:
+        async with city.transaction() as tx:
+            taken = await drain_batch(tx, reactions)
 
 
 class Ear:
@@ -30,9 +40,8 @@ class Ear:
 
     async def drain(self, times: int = 1) -> None:
         """Drains with this ear for every type of event."""
-        services = self.city.services
         reactions = dict.fromkeys(("created", "triaged", "classified", "closed", "comment"), (self,))
-        await asyncio.gather(*(drain(services.db, services.tenants, reactions) for _ in range(times)))
+        await asyncio.gather(*(drain(self.city, reactions) for _ in range(times)))
 
 
 async def waiting(city: City) -> list[dict[str, Any]]:
@@ -85,7 +94,7 @@ async def test_what_was_not_committed_is_never_heard_of(city) -> None:
 
 
 async def test_a_failing_reaction_is_undone_tried_again_later_and_then_parked(city, monkeypatch) -> None:
-    monkeypatch.setattr(outbox, "MOST_ATTEMPTS", most := 4)
+    monkeypatch.setattr(outbox, "QUEUE", replace(outbox.QUEUE, tries=(most := 4)))
     anybody, ear = await city.client(), Ear(city)
     bad, good = await create(anybody), await create(anybody, category="graffiti")
     ear.failing = {bad["_id"]}
@@ -96,14 +105,15 @@ async def test_a_failing_reaction_is_undone_tried_again_later_and_then_parked(ci
         (row,) = await waiting(city)
         assert (row["subject"], row["attempts"], row["parked"]) == (bad["_id"], attempt, attempt == most)
         assert "DivisionByZero" in row["last_error"]
-        pauses.append(round(row["seconds"]))
+        if attempt < most:
+            pauses.append(round(row["seconds"]))
         heard = len(ear.heard)
         await ear.drain()
         assert len(ear.heard) == heard, "not before its time"
         await hurry(city)
         await ear.drain()
         assert len(ear.heard) == heard + (attempt < most), "parked rows are left alone"
-    assert all(most - 4 <= pause <= most for pause, most in zip(pauses, (5, 10, 20, 40), strict=True)), pauses
+    assert all(most - 4 <= pause <= most for pause, most in zip(pauses, (5, 10, 20), strict=True)), pauses
     document = (await anybody.get(f"/requests/{bad['request_id']}")).json()
     assert document["computed_kpis"]["breach_reason"] is None, "what the failing reaction had written is undone"
 
@@ -129,8 +139,7 @@ async def test_a_worker_cut_off_in_the_middle_leaves_its_batch_to_the_next(city)
             started.set()
             await asyncio.sleep(60)
 
-    services = city.services
-    worker = asyncio.create_task(drain(services.db, services.tenants, {"created": (stuck,)}))
+    worker = asyncio.create_task(drain(city, {"created": (stuck,)}))
     await started.wait()
     await ear.drain()
     assert ear.heard == [], "held by the first worker"

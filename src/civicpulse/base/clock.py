@@ -13,6 +13,11 @@ def now() -> datetime:
     return _frozen.get() or datetime.now(UTC)
 
 
+def wall() -> datetime:
+    """The machine's own instant, for leases: whoever lives through a year in seconds must not hold rows for one."""
+    return datetime.now(UTC)
+
+
 @contextmanager
 def at(instant: datetime) -> Iterator[None]:
     """Within the block `now()` answers `instant` (aware) in this task."""

@@ -124,9 +124,3 @@ class Database:
         """A connection bound to no tenant: sees no tenant's rows, may only call the gate functions."""
         async with self._pool.connection() as conn:
             yield conn
-
-    async def tenants_with_work(self, statement: LiteralString, params: Sequence[Any] | None = None) -> list[UUID]:
-        """The tenant ids that a gate function names: where there is something to do."""
-        async with self.gate() as conn:
-            cursor = await conn.execute(statement, params)
-            return [row[0] for row in await cursor.fetchall()]

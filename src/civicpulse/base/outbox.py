@@ -1,70 +1,77 @@
 """The outbox drained: each committed event's reactions, at least once, in batches that no two workers share."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from civicpulse.base import clock, due, leases
 from civicpulse.base.db import Database, Row, Tx
+from civicpulse.base.due import Source
+from civicpulse.base.leases import Queue
 from civicpulse.base.log import get_logger
-from civicpulse.base.tenancy import TenantDirectory
+from civicpulse.base.tenancy import Tenant, TenantDirectory
+from civicpulse.base.turns import Line, work_off
 
 log = get_logger(__name__)
 
 Reaction: TypeAlias = Callable[[Tx, Row], Awaitable[None]]
 Reactions: TypeAlias = Mapping[str, Sequence[Reaction]]
 
-BATCH = 200
-MOST_ATTEMPTS = 8
+BATCH: Final = 200
 
-WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_outbox()"
+# Locked, not leased: a batch of reactions is some milliseconds of one transaction.
+QUEUE: Final = Queue(
+    name="outbox",
+    table="outbox",
+    key=("subject_id", "seq"),
+    due="available_at",
+    waits="parked_at IS NULL",
+    parked="parked_at = %(at)s",
+    locks=True,
+    read="""
+SELECT t.subject_id, t.seq, e.type, t.attempts, e.subject_type, e.actor_type, e.actor_id, e.at, e.meta
+FROM taken t JOIN events e ON e.tenant_id = %(tenant_id)s AND e.subject_id = t.subject_id AND e.seq = t.seq
+ORDER BY t.available_at, t.subject_id, t.seq
+""",
+)
 
-TAKE = """
-SELECT o.subject_id, o.seq, o.type, o.attempts, e.subject_type, e.actor_type, e.actor_id, e.at, e.meta
-FROM outbox o JOIN events e ON e.tenant_id = o.tenant_id AND e.subject_id = o.subject_id AND e.seq = o.seq
-WHERE o.tenant_id = %(tenant_id)s AND o.available_at <= now() AND o.parked_at IS NULL
-ORDER BY o.available_at LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
-"""
-
-DONE = """
+DONE: Final = """
 DELETE FROM outbox o USING unnest(%(subjects)s::uuid[], %(seqs)s::int[]) AS done (subject_id, seq)
 WHERE o.tenant_id = %(tenant_id)s AND o.subject_id = done.subject_id AND o.seq = done.seq
 """
 
-# Back-off doubles from five seconds; after the last try the row is parked with its error, visible, never lost.
-PUT_BACK = """
-UPDATE outbox SET attempts = attempts + 1, last_error = %(error)s, available_at = now() + make_interval(secs => 5 * 2 ^ attempts),
-    parked_at = CASE WHEN attempts + 1 >= %(most)s THEN now() END
-WHERE tenant_id = %(tenant_id)s AND subject_id = %(subject_id)s AND seq = %(seq)s
-"""
+
+def outbox_line(db: Database, reactions: Reactions, feeds: Sequence[Source] = ()) -> Line:
+    """The worker's line of events; `feeds` are the queues that reactions and changes of requests add to."""
+
+    async def work(tenant: Tenant) -> int:
+        async with db.transaction(tenant) as tx:
+            return await drain_batch(tx, reactions, feeds)
+
+    return Line(QUEUE.name, work)
 
 
-async def drain(db: Database, tenants: TenantDirectory, reactions: Reactions) -> int:
-    """Runs the reactions of all waiting events; how many events it took. Safe to run in many workers at once."""
-    waiting = await db.tenants_with_work(WAITING_TENANTS)
-    taken = 0
-    for tenant_id in waiting:
-        tenant = await tenants.by_id(tenant_id)
-        while tenant is not None:
-            async with db.transaction(tenant) as tx:
-                count = await _drain_batch(tx, reactions)
-            taken += count
-            if count < BATCH:
-                break
-    return taken
+async def drain(db: Database, tenants: TenantDirectory, reactions: Reactions, feeds: Sequence[Source] = ()) -> int:
+    """Runs the reactions of all waiting events; how many it took. For commands and tests. Safe beside itself."""
+    return await work_off(db, tenants, outbox_line(db, reactions, feeds))
 
 
-async def _drain_batch(tx: Tx, reactions: Reactions) -> int:
-    events = await tx.rows(TAKE, {"tenant_id": tx.tenant_id, "most": BATCH})
+async def drain_batch(tx: Tx, reactions: Reactions, feeds: Sequence[Source] = ()) -> int:
+    """Runs the reactions of up to BATCH waiting events of one tenant in this transaction; how many it took."""
+    events = await leases.take(tx, QUEUE, limit=BATCH)
     done: list[Row] = []
     for event in events:
         error = await _react(tx, event, reactions.get(event["type"], ()))
         if error is None:
             done.append(event)
         else:
-            about = {"tenant_id": tx.tenant_id, "subject_id": event["subject_id"], "seq": event["seq"]}
-            await tx.run(PUT_BACK, about | {"error": error, "most": MOST_ATTEMPTS})
+            await leases.retry_later(tx, QUEUE, event, error)
     if done:
         finished = {"subjects": [event["subject_id"] for event in done], "seqs": [event["seq"] for event in done]}
         await tx.run(DONE, finished | {"tenant_id": tx.tenant_id})
+    if events:
+        await due.feed(tx, feeds, now=clock.wall())
+    if len(events) < BATCH:
+        await due.renew(tx, QUEUE.source, now=clock.wall())
     return len(events)
 
 
@@ -80,5 +87,5 @@ async def _react(tx: Tx, event: Row, reactions: Sequence[Reaction]) -> str | Non
         log.warning(
             "reaction_failed", type=event["type"], subject=str(event["subject_id"]), seq=event["seq"], exc_info=error
         )
-        return f"{type(error).__name__}: {error}"[:2000]
+        return f"{type(error).__name__}: {error}"
     return None

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg import OperationalError
 
-from civicpulse.base import clock
+from civicpulse.base import clock, leases
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import platform
@@ -129,8 +129,7 @@ class Run:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             with suppress(OperationalError):  # the next beat may reach the database again
                 async with self.services.db.transaction(self.tenant) as tx:
-                    attempt = self.row["attempts"]
-                    held = await run_queries.keep_alive(tx, self.id, attempt, lease_seconds=LEASE_SECONDS)
+                    held = await leases.heartbeat(tx, run_queries.QUEUE, self.row, seconds=LEASE_SECONDS)
 
     def _clock(self) -> None:
         """The seconds that the step has taken so far, whoever worked on it."""
@@ -146,8 +145,6 @@ class Run:
             self.count(f"{fault.severity}s", 1)
         self.faults = []
         state = {name: self.row[name] for name in ("step", "progress", "counts", "ticket_ids")} | {"errors": told}
-        held = await run_queries.save(
-            tx, self.id, self.row["attempts"], state, lease_seconds=LEASE_SECONDS, at=clock.now()
-        )
+        held = await run_queries.save(tx, self.id, self.row["attempts"], state, seconds=LEASE_SECONDS, at=clock.now())
         if not held:
             raise LostLease

@@ -1,14 +1,17 @@
 """Every statement on runs: begun, taken under a lease, moved on batch by batch, ended, listed."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from civicpulse.base import clock, leases
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.due import MARK
 from civicpulse.base.ids import lock_number
+from civicpulse.base.leases import Queue
 from civicpulse.base.paging import decode_cursor, encode_cursor
 
 COLUMNS = """p.id, p.kind, p.state, p.step, p.files, p.options, p.progress, p.counts, p.errors, p.ticket_ids, p.last_error,
@@ -16,52 +19,47 @@ p.requested_by, p.attempts, p.created_at, p.started_at, p.updated_at, p.finished
 
 BRIEF = COLUMNS.replace("p.errors", "'[]'::jsonb AS errors").replace("p.ticket_ids", "'{}'::uuid[] AS ticket_ids")
 
-ADD = """
+ADD = f"""
+WITH woken AS ({MARK})
 INSERT INTO pipeline_runs (tenant_id, id, kind, step, files, options, counts, errors, requested_by, created_at, updated_at, due_at)
-VALUES (%(tenant_id)s, %(id)s, %(kind)s, 'ingest', %(files)s, %(options)s, %(counts)s, %(errors)s, %(by)s, %(at)s, %(at)s,
-        now() + make_interval(secs => %(due_in)s))
+VALUES (%(tenant_id)s, %(id)s, %(kind)s, 'ingest', %(files)s, %(options)s, %(counts)s, %(errors)s, %(by)s, %(created_at)s,
+        %(created_at)s, %(at)s)
 """
-
-WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_pipeline()"
 
 # One run of a tenant at a time, oldest first; one whose worker died is due again when its lease ends. Who asks for one that
 # waits gets it before its time.
-TAKE = f"""
-UPDATE pipeline_runs p SET state = 'running', attempts = p.attempts + 1, due_at = now() + make_interval(secs => %(lease)s),
-    started_at = coalesce(p.started_at, %(at)s), updated_at = %(at)s
-WHERE p.tenant_id = %(tenant_id)s AND p.id = (
-    SELECT d.id FROM pipeline_runs d
-    WHERE d.tenant_id = %(tenant_id)s AND (%(id)s::uuid IS NULL OR d.id = %(id)s)
-      AND (d.due_at <= now() OR (d.id = %(id)s AND d.state = 'waiting'))
-      AND NOT EXISTS (SELECT 1 FROM pipeline_runs o WHERE o.tenant_id = %(tenant_id)s AND o.state = 'running' AND o.due_at > now())
-    ORDER BY d.created_at, d.id LIMIT 1)
-RETURNING {COLUMNS}
-"""
+QUEUE = Queue(
+    name="runs",
+    table="pipeline_runs",
+    ready="""
+(%(id)s::uuid IS NULL OR id = %(id)s) AND (due_at <= %(now)s OR (id = %(id)s AND state = 'waiting'))
+AND NOT EXISTS (SELECT 1 FROM pipeline_runs o WHERE o.tenant_id = %(tenant_id)s AND o.state = 'running' AND o.due_at > %(now)s)
+""",
+    order="created_at, id",
+    taken="state = 'running', started_at = coalesce(q.started_at, %(now)s), updated_at = %(now)s",
+    returned="state = 'waiting'",
+    parked="state = 'failed', due_at = NULL, finished_at = %(at)s, updated_at = %(at)s",
+    tries=5,
+    read=f"""
+SELECT {COLUMNS.replace("p.attempts", "t.attempts")}
+FROM taken t JOIN pipeline_runs p ON p.tenant_id = %(tenant_id)s AND p.id = t.id
+""",
+)
 
 SAVE = """
 UPDATE pipeline_runs SET step = %(step)s, progress = %(progress)s, counts = %(counts)s, ticket_ids = %(ticket_ids)s,
-    errors = errors || %(errors)s, due_at = now() + make_interval(secs => %(lease)s), updated_at = %(at)s
+    errors = errors || %(errors)s, due_at = %(until)s, updated_at = %(at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
 """
 
-# While a batch takes long, such as one that a language model reads.
-KEEP_ALIVE = """
-UPDATE pipeline_runs SET due_at = now() + make_interval(secs => %(lease)s)
+DONE = """
+UPDATE pipeline_runs SET state = 'done', due_at = NULL, last_error = NULL, finished_at = %(at)s, updated_at = %(at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
 """
 
-END = """
-UPDATE pipeline_runs SET state = %(state)s, due_at = NULL, last_error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
-WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
-"""
-
-GIVE_BACK = """
-UPDATE pipeline_runs SET state = 'waiting', due_at = now(), attempts = attempts - 1
-WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'running' AND attempts = %(attempt)s
-"""
-
-RETRY = """
-UPDATE pipeline_runs SET state = 'waiting', due_at = now(), attempts = 0, last_error = NULL, finished_at = NULL, updated_at = %(at)s
+RETRY = f"""
+WITH woken AS ({MARK})
+UPDATE pipeline_runs SET state = 'waiting', due_at = %(at)s, attempts = 0, last_error = NULL, finished_at = NULL, updated_at = %(at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'failed'
 """
 
@@ -92,47 +90,36 @@ async def add_run(
 ) -> None:
     """A run that waits for whoever takes it, in `due_in` seconds; `errors` are what was seen wrong with its files before it began."""
     counts = {"errors": 0, "warnings": len(errors)}
-    values = {"tenant_id": tx.tenant_id, "id": run_id, "kind": kind, "by": by, "at": at, "due_in": due_in}
+    due_at = clock.wall() + timedelta(seconds=due_in)
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "kind": kind, "by": by, "created_at": at}
+    values |= {"queue": QUEUE.name, "at": due_at}
     stored = {"files": files, "options": options, "counts": counts, "errors": errors}
     await tx.run(ADD, values | {name: Jsonb(value) for name, value in stored.items()})
 
 
-async def take(tx: Tx, *, run_id: UUID | None, lease_seconds: float, at: datetime) -> Row | None:
+async def take(tx: Tx, *, run_id: UUID | None, seconds: float) -> Row | None:
     """The oldest due run, or that one, under a lease; None when there is none or another one of the tenant is at work."""
     await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "pipeline")])
-    values = {"tenant_id": tx.tenant_id, "id": run_id, "lease": lease_seconds, "at": at}
-    return await tx.row(TAKE, values)
+    rows = await leases.take(tx, QUEUE, limit=1, seconds=seconds, id=run_id)
+    return rows[0] if rows else None
 
 
-async def save(
-    tx: Tx, run_id: UUID, attempt: int, state: dict[str, Any], *, lease_seconds: float, at: datetime
-) -> bool:
+async def save(tx: Tx, run_id: UUID, attempt: int, state: dict[str, Any], *, seconds: float, at: datetime) -> bool:
     """Writes where the run stands and prolongs its lease; False when the lease is somebody else's now."""
-    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "lease": lease_seconds, "at": at}
+    until = clock.wall() + timedelta(seconds=seconds)
+    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "until": until, "at": at}
     stored = {name: Jsonb(value) for name, value in state.items() if isinstance(value, dict | list)}
     return await tx.run(SAVE, values | state | stored | {"ticket_ids": state["ticket_ids"]}) == 1
 
 
-async def keep_alive(tx: Tx, run_id: UUID, attempt: int, *, lease_seconds: float) -> bool:
-    """Prolongs the lease between two batches; False when it is somebody else's now."""
-    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "lease": lease_seconds}
-    return await tx.run(KEEP_ALIVE, values) == 1
-
-
-async def end(tx: Tx, run_id: UUID, attempt: int, *, state: str, error: str | None, at: datetime) -> bool:
-    """The run is done, or has failed with that error; False when the lease is somebody else's now."""
-    values = {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "state": state, "error": error, "at": at}
-    return await tx.run(END, values) == 1
-
-
-async def give_back(tx: Tx, run_id: UUID, attempt: int) -> None:
-    """The run is due for the next worker at once."""
-    await tx.run(GIVE_BACK, {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt})
+async def done(tx: Tx, run_id: UUID, attempt: int, *, at: datetime) -> bool:
+    """The run is done; False when the lease is somebody else's now."""
+    return await tx.run(DONE, {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "at": at}) == 1
 
 
 async def retry(tx: Tx, run_id: UUID, *, at: datetime) -> bool:
     """A failed run waits again, to go on where it failed; False when it has not failed."""
-    return await tx.run(RETRY, {"tenant_id": tx.tenant_id, "id": run_id, "at": at}) == 1
+    return await tx.run(RETRY, {"tenant_id": tx.tenant_id, "queue": QUEUE.name, "id": run_id, "at": at}) == 1
 
 
 async def find_run(tx: Tx, run_id: UUID) -> Row | None:

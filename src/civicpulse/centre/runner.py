@@ -6,7 +6,7 @@ from uuid import UUID
 
 from psycopg import OperationalError
 
-from civicpulse.base import clock
+from civicpulse.base import clock, leases
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.errors import Problem
 from civicpulse.base.log import get_logger
@@ -31,8 +31,6 @@ STEPS: Final[Mapping[str, Callable[[Run], Awaitable[None]]]] = {
     "analyse": analyse,
     "assign": assign,
 }
-MOST_TRIES: Final = 5
-CUT_OFF: Final = "Given up: the process that worked on it ended in the middle of each try."
 
 
 async def run_next(
@@ -49,28 +47,28 @@ async def run_next(
     the last batch that was committed. A fault of the run itself is kept with it, and it can be retried.
     """
     async with services.db.transaction(tenant) as tx:
-        row = await run_queries.take(tx, run_id=run_id, lease_seconds=LEASE_SECONDS, at=clock.now())
+        row = await run_queries.take(tx, run_id=run_id, seconds=LEASE_SECONDS)
         pack = await current_pack(tx)
     if row is None:
         return None
     run = Run(services, storage, tenant, pack, row, stopping)
     try:
-        if row["attempts"] > MOST_TRIES:
-            raise RunFailed(CUT_OFF)
+        if row["attempts"] > run_queries.QUEUE.tries:
+            raise RunFailed(leases.CUT_OFF)
         async with run.alive():
             await _work(run)
     except LostLease:
         log.warning("pipeline_lease_lost", tenant=tenant.slug, run=str(run.id))
     except Stopped:
         async with services.db.transaction(tenant) as tx:
-            await run_queries.give_back(tx, run.id, row["attempts"])
+            await leases.give_back(tx, run_queries.QUEUE, row)
     except OperationalError:
         raise  # the database, not the run: it is due again when its lease ends
     except (RunFailed, Problem) as error:
         await _fail(run, str(error))
     except Exception as error:
         log.error("pipeline_failed", tenant=tenant.slug, run=str(run.id), step=run.step, exc_info=error)
-        await _fail(run, f"{type(error).__name__}: {error}"[:2000])
+        await _fail(run, f"{type(error).__name__}: {error}")
     return run.id
 
 
@@ -81,7 +79,7 @@ async def _work(run: Run) -> None:
         if run.step == step:
             break
     async with run.services.db.transaction(run.tenant) as tx:
-        held = await run_queries.end(tx, run.id, run.row["attempts"], state="done", error=None, at=clock.now())
+        held = await run_queries.done(tx, run.id, run.row["attempts"], at=clock.now())
         if not held:
             raise LostLease
         await staging.clear(tx, run.id)
@@ -91,6 +89,4 @@ async def _work(run: Run) -> None:
 
 async def _fail(run: Run, error: str) -> None:
     async with run.services.db.transaction(run.tenant) as tx:
-        # PostgreSQL's text holds no NUL, whatever an error says.
-        words = error.replace("\x00", "")
-        await run_queries.end(tx, run.id, run.row["attempts"], state="failed", error=words, at=clock.now())
+        await leases.park(tx, run_queries.QUEUE, run.row, error, now=clock.now())

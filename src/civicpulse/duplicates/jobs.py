@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from civicpulse.base import clock as time
+from civicpulse.base import leases
 from civicpulse.base.clients.llm import CHARACTERS_PER_TOKEN, LlmCall, LlmClient, LlmFault, llm_client
 from civicpulse.base.db import Row, Tx, is_outage
 from civicpulse.base.errors import Problem
@@ -13,8 +14,10 @@ from civicpulse.base.events import SYSTEM
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
+from civicpulse.base.turns import Line, work_off
 from civicpulse.duplicates import opinion_queries as queries
 from civicpulse.duplicates.merging import merge
+from civicpulse.duplicates.opinion_queries import QUEUE
 from civicpulse.duplicates.opinions import MOST_REASON, PURPOSE, VERSION, Opinion, Side, question
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
@@ -27,16 +30,14 @@ log = get_logger(__name__)
 
 BATCH: Final = 10
 AT_ONCE: Final = 2  # of the five places that the client has: reports wait for theirs
-MOST_TRIES: Final = 5
 LEASE_SECONDS: Final = 120.0
 PAUSED_SECONDS: Final = 60.0
 
-CUT_OFF = "Given up: the worker ended in the middle of each try."
 DECIDED = "Not asked: staff has decided meanwhile."
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _Batch:
     """What one batch of a tenant works with."""
 
     services: Services
@@ -47,18 +48,22 @@ class _Desk:
     places: asyncio.Semaphore
 
 
-async def give_opinions(services: Services) -> int:
-    """Asks about the due pairs of every tenant once; how many it took. Without a model nothing is looked at."""
+def opinions_line(services: Services) -> Line | None:
+    """The worker's line of opinions; None without a model: nothing is looked at then."""
     client = llm_client(services.settings)
     if client is None:
-        return 0
-    waiting = await services.db.tenants_with_work(queries.WAITING_TENANTS)
-    taken = 0
-    for tenant_id in waiting:
-        tenant = await services.tenants.by_id(tenant_id)
-        if tenant is not None:
-            taken += await opine_batch(services, tenant, client)
-    return taken
+        return None
+
+    async def work(tenant: Tenant) -> int:
+        return await opine_batch(services, tenant, client)
+
+    return Line(QUEUE.name, work)
+
+
+async def give_opinions(services: Services) -> int:
+    """Asks about the due pairs of every tenant; how many it took. For commands and tests."""
+    line = opinions_line(services)
+    return 0 if line is None else await work_off(services.db, services.tenants, line)
 
 
 async def opine_batch(services: Services, tenant: Tenant, client: LlmClient) -> int:
@@ -70,61 +75,62 @@ async def opine_batch(services: Services, tenant: Tenant, client: LlmClient) -> 
     lease = LEASE_SECONDS + 2 * BATCH / AT_ONCE * services.settings.llm_timeout_seconds
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
-        taken = await queries.take(tx, most=BATCH, lease_seconds=lease)
+        taken = await leases.take(tx, QUEUE, limit=BATCH, seconds=lease)
     budget = await budget_of(services, tenant)
-    desk = _Desk(services, tenant, pack, client, budget, asyncio.Semaphore(AT_ONCE))
+    batch = _Batch(services, tenant, pack, client, budget, asyncio.Semaphore(AT_ONCE))
     async with asyncio.TaskGroup() as group:
         for pair in taken:
-            group.create_task(_settle(desk, pair))
+            group.create_task(_settle(batch, pair))
     return len(taken)
 
 
-async def _settle(desk: _Desk, pair: Row) -> None:
+async def _settle(batch: _Batch, pair: Row) -> None:
     try:
-        async with desk.places:
-            await _ask(desk, pair)
+        async with batch.places:
+            await _ask(batch, pair)
     except Exception as error:
         if is_outage(error):
             raise  # not this pair's fault: it comes back when its lease ends
-        log.warning("opinion_failed", tenant=desk.tenant.slug, pair=_name(pair), exc_info=error)
-        await _put_back(desk, pair, f"{type(error).__name__}: {error}"[:2000])
+        log.warning("opinion_failed", tenant=batch.tenant.slug, pair=_name(pair), exc_info=error)
+        await _put_back(batch, pair, f"{type(error).__name__}: {error}")
 
 
-async def _ask(desk: _Desk, pair: Row) -> None:
-    if pair["is_decided"] or pair["attempts"] > MOST_TRIES:
-        await _put_back(desk, pair, DECIDED if pair["is_decided"] else CUT_OFF, most=0)
+async def _ask(batch: _Batch, pair: Row) -> None:
+    if pair["is_decided"] or pair["attempts"] > QUEUE.tries:
+        async with batch.services.db.transaction(batch.tenant) as tx:
+            await leases.park(tx, QUEUE, pair, DECIDED if pair["is_decided"] else leases.CUT_OFF)
         return
-    asked = question(desk.pack, _side(pair), _side(pair, "other_"), score=pair["score"])
+    asked = question(batch.pack, _side(pair), _side(pair, "other_"), score=pair["score"])
     reserved = (len(asked.system) + len(asked.user)) // CHARACTERS_PER_TOKEN
-    if not desk.budget.reserve(reserved):
+    if not batch.budget.reserve(reserved):
         midnight = time.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        await _postpone(desk, pair, "daily_token_budget", until=midnight + timedelta(days=1))
+        await _postpone(batch, pair, "daily_token_budget", until=midnight + timedelta(days=1))
         return
     calls: list[tuple[datetime, LlmCall]] = []
     try:
-        opinion = await desk.client.ask(asked, record=lambda call: calls.append((time.now(), call)))
+        opinion = await batch.client.ask(asked, record=lambda call: calls.append((time.now(), call)))
     except LlmFault as fault:
         if fault.reason == "paused_after_faults":
-            await _postpone(desk, pair, fault.reason, until=time.now() + timedelta(seconds=PAUSED_SECONDS))
+            await _postpone(batch, pair, fault.reason, until=time.now() + timedelta(seconds=PAUSED_SECONDS))
         else:
-            await _put_back(desk, pair, fault.reason)
+            await _put_back(batch, pair, fault.reason)
         return
     finally:
-        desk.budget.settle(reserved=reserved, used=sum(call.tokens_in + call.tokens_out for _, call in calls))
+        batch.budget.settle(reserved=reserved, used=sum(call.tokens_in + call.tokens_out for _, call in calls))
         if calls:
-            async with desk.services.db.transaction(desk.tenant) as tx:
+            async with batch.services.db.transaction(batch.tenant) as tx:
                 await add_calls(tx, calls, purpose=PURPOSE, version=VERSION)
-    async with desk.services.db.transaction(desk.tenant) as tx:
-        await _keep(tx, desk, pair, opinion)
+    async with batch.services.db.transaction(batch.tenant) as tx:
+        await _keep(tx, batch, pair, opinion)
 
 
-async def _keep(tx: Tx, desk: _Desk, pair: Row, opinion: Opinion) -> None:
+async def _keep(tx: Tx, batch: _Batch, pair: Row, opinion: Opinion) -> None:
     """Keeps the answer and, where the pack lets a sure model attach, merges the two, which can be undone."""
     reason = opinion.reason.strip().replace("\x00", "")[:MOST_REASON]
     said = {"verdict": opinion.verdict, "confidence": opinion.confidence, "reason": reason}
-    kept = await queries.answer(tx, pair, said | {"model": desk.client.model, "version": VERSION}, at=time.now())
+    kept = await queries.answer(tx, pair, said | {"model": batch.client.model, "version": VERSION}, at=time.now())
     total = float(pair["score"]["total"])
-    policy = desk.pack.duplicate_policy(pair["category"])
+    policy = batch.pack.duplicate_policy(pair["category"])
     agrees = attaches_by_opinion(policy, verdict=opinion.verdict, confidence=opinion.confidence, total=total)
     if not kept or not agrees:
         return
@@ -139,16 +145,16 @@ async def _keep(tx: Tx, desk: _Desk, pair: Row, opinion: Opinion) -> None:
         await queries.note(tx, pair, f"Not merged: {problem.code}")
 
 
-async def _put_back(desk: _Desk, pair: Row, error: str, *, most: int = MOST_TRIES) -> None:
-    async with desk.services.db.transaction(desk.tenant) as tx:
-        state = await queries.put_back(tx, pair, error=error.replace("\x00", ""), most=most)
-    if state == "failed" and error != DECIDED:
-        log.warning("opinion_given_up", tenant=desk.tenant.slug, pair=_name(pair), error=error)
+async def _put_back(batch: _Batch, pair: Row, error: str) -> None:
+    async with batch.services.db.transaction(batch.tenant) as tx:
+        is_given_up = await leases.retry_later(tx, QUEUE, pair, error)
+    if is_given_up:
+        log.warning("opinion_given_up", tenant=batch.tenant.slug, pair=_name(pair), error=error)
 
 
-async def _postpone(desk: _Desk, pair: Row, error: str, *, until: datetime) -> None:
-    async with desk.services.db.transaction(desk.tenant) as tx:
-        await queries.postpone(tx, pair, error=error, until=until)
+async def _postpone(batch: _Batch, pair: Row, error: str, *, until: datetime) -> None:
+    async with batch.services.db.transaction(batch.tenant) as tx:
+        await leases.postpone(tx, QUEUE, pair, error=error, until=until)
 
 
 def _side(pair: Row, prefix: str = "") -> Side:

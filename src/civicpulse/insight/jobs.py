@@ -1,54 +1,72 @@
 """What the worker does for this room."""
 
-from civicpulse.base import clock
+from datetime import timedelta
+from typing import Final
+
+from civicpulse.base import clock, due
+from civicpulse.base.due import Source
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
+from civicpulse.base.turns import Line, timer
 from civicpulse.insight.actions import FOLD_AT_ONCE, fold_kpis
 from civicpulse.insight.scores.measuring import MEASURE_AT_ONCE, measure_resolutions
-from civicpulse.insight.scores.scores import compute_scores, hour_of
+from civicpulse.insight.scores.scores import compute_scores
 
 log = get_logger(__name__)
 
-UNFOLDED_TENANTS = "SELECT tenant_id FROM gate_tenants_kpis()"
-UNMEASURED_TENANTS = "SELECT tenant_id FROM gate_tenants_unmeasured()"
-UNSCORED_TENANTS = "SELECT tenant_id FROM gate_tenants_unscored(%s)"
+# What comes in between is folded and measured together.
+KPIS: Final = Source(
+    "kpis",
+    "SELECT %(now)s::timestamptz + interval '5 seconds' WHERE EXISTS (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s)",
+)
+METRICS: Final = Source(
+    "metrics",
+    "SELECT %(now)s::timestamptz + interval '15 minutes' WHERE EXISTS (SELECT 1 FROM sla_unmeasured WHERE tenant_id = %(tenant_id)s)",
+)
 
 
-async def fold_all(services: Services) -> int:
-    """Folds each tenant's deltas into the cells, up to FOLD_AT_ONCE of them; how many tenants have more waiting.
+def kpis_line(services: Services) -> Line:
+    """The worker's line of KPI deltas."""
+
+    async def work(tenant: Tenant) -> int:
+        return int(await fold_tenant(services, tenant))
+
+    return Line(KPIS.name, work)
+
+
+async def fold_tenant(services: Services, tenant: Tenant) -> bool:
+    """Folds a tenant's deltas into the cells, up to FOLD_AT_ONCE of them; whether more are waiting.
 
     Figures are right before and after: folding only makes them cheap. What came meanwhile waits for the next round, as a
     fold of many costs little more than a fold of few.
     """
-    waiting = await services.db.tenants_with_work(UNFOLDED_TENANTS)
-    unfinished = 0
-    for tenant_id in waiting:
-        tenant = await services.tenants.by_id(tenant_id)
-        if tenant is not None:
-            async with services.db.transaction(tenant) as tx:
-                unfinished += await fold_kpis(tx) == FOLD_AT_ONCE
-    return unfinished
+    async with services.db.transaction(tenant) as tx:
+        has_more = await fold_kpis(tx) == FOLD_AT_ONCE
+        if not has_more:
+            await due.renew(tx, KPIS, now=clock.wall())
+    return has_more
 
 
-async def measure_sla(services: Services) -> int:
-    """Takes the SLA metrics of what was resolved since the last look, every quarter of an hour; how many requests.
+def metrics_line(services: Services) -> Line:
+    """The worker's line of resolutions to be measured."""
 
-    Cost follows what was resolved or corrected meanwhile, never the size of the table. Each batch is one transaction.
-    """
-    waiting = await services.db.tenants_with_work(UNMEASURED_TENANTS)
-    measured = 0
-    for tenant_id in waiting:
-        tenant = await services.tenants.by_id(tenant_id)
-        if tenant is not None:
-            measured += await measure_tenant(services, tenant)
-    if measured:
-        log.info("sla_measured", requests=measured)
-    return measured
+    async def work(tenant: Tenant) -> int:
+        measured = await measure_tenant(services, tenant)
+        async with services.db.transaction(tenant) as tx:
+            await due.renew(tx, METRICS, now=clock.wall())
+        if measured:
+            log.info("sla_measured", tenant=tenant.slug, requests=measured)
+        return 0
+
+    return Line(METRICS.name, work, places=1)
 
 
 async def measure_tenant(services: Services, tenant: Tenant) -> int:
-    """The same for one tenant."""
+    """Takes the SLA metrics of what was resolved since the last look; how many requests.
+
+    Cost follows what was resolved or corrected meanwhile, never the size of the table. Each batch is one transaction.
+    """
     measured, taken = 0, MEASURE_AT_ONCE
     while taken == MEASURE_AT_ONCE:
         async with services.db.transaction(tenant) as tx:
@@ -57,23 +75,11 @@ async def measure_tenant(services: Services, tenant: Tenant) -> int:
     return measured
 
 
-async def score_tenants(services: Services) -> int:
-    """Computes the scores of every tenant that has none of this hour yet; how many tenants.
+def scores_timer(services: Services) -> Line:
+    """Computes a tenant's scores, hourly."""
 
-    A tenant whose scores fail does not hold up the others; its error is raised at the end.
-    """
-    waiting = await services.db.tenants_with_work(UNSCORED_TENANTS, [hour_of(clock.now())])
-    scored, errors = 0, []
-    for tenant_id in waiting:
-        tenant = await services.tenants.by_id(tenant_id)
-        if tenant is None:
-            continue
-        try:
-            async with services.db.transaction(tenant) as tx:
-                await compute_scores(tx)
-            scored += 1
-        except Exception as error:  # noqa: BLE001 - raised below, when the other tenants have been served
-            errors.append(error)
-    if errors:
-        raise ExceptionGroup(f"scores failed for {len(errors)} of {len(waiting)} tenants", errors)
-    return scored
+    async def compute(tenant: Tenant) -> None:
+        async with services.db.transaction(tenant) as tx:
+            await compute_scores(tx)
+
+    return timer(services.db, "scores", compute, every=timedelta(hours=1), after=timedelta(minutes=7))

@@ -1,79 +1,86 @@
-"""Brings waiting e-mails and SMS out: in batches that no two workers share, at least once, with growing pauses."""
+"""Brings waiting e-mails and SMS out: under a lease, each settled as it leaves, with growing pauses after a failure."""
 
 import asyncio
-from datetime import timedelta
+from typing import Final
 
-from civicpulse.base import clock
+from civicpulse.base import clock, leases
 from civicpulse.base.clients.senders import Message, Sender, SendFailed
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Row
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
+from civicpulse.base.tenancy import Tenant
+from civicpulse.base.turns import Line, work_off
 from civicpulse.notify import queries
+from civicpulse.notify.queries import QUEUE
 from civicpulse.notify.reactions import track_path
 
 log = get_logger(__name__)
 
-BATCH = 50
-# The pause after each failed try; after the last one the notification is given up, with its error.
-PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=4))
-NO_CONTACT = "the recipient has no such contact any more"
+BATCH: Final = 50
+AT_ONCE: Final = 10
+LEASE_SECONDS: Final = 300.0  # no batch outlasts it: a sender that hangs is given up after 20 s
+NO_CONTACT: Final = "the recipient has no such contact any more"
+
+
+def delivery_line(services: Services, sender: Sender) -> Line:
+    """The worker's line of notifications."""
+
+    async def work(tenant: Tenant) -> int:
+        return await deliver_pending(services, tenant, sender)
+
+    return Line(QUEUE.name, work)
 
 
 async def deliver_all(services: Services, sender: Sender) -> int:
-    """Sends what is due of every tenant; how many it tried. Safe to run in many workers at once."""
-    waiting = await services.db.tenants_with_work(queries.WAITING_TENANTS)
-    tried = 0
-    for tenant_id in waiting:
-        tenant = await services.tenants.by_id(tenant_id)
-        while tenant is not None:
-            async with services.db.transaction(tenant) as tx:
-                count = await deliver_pending(tx, sender, public_url=services.settings.public_url)
-            tried += count
-            if count < BATCH:
-                break
-    return tried
+    """Sends what is due of every tenant; how many it tried. For commands and tests."""
+    return await work_off(services.db, services.tenants, delivery_line(services, sender))
 
 
-async def deliver_pending(tx: Tx, sender: Sender, *, public_url: str = "") -> int:
-    """Sends up to BATCH due messages of one tenant and writes down how each went; how many it tried.
+async def deliver_pending(services: Services, tenant: Tenant, sender: Sender) -> int:
+    """Sends up to BATCH due messages of one tenant; how many it tried.
 
-    `public_url` goes before the links in the texts. A crash between sending and commit sends again: at least once.
+    Each is settled as soon as the service has taken it: a worker that is killed in the middle sends again only what was under
+    way, and with the id that it had the first time, by which a service can tell.
     """
-    due = await queries.take_due(tx, now=clock.now(), most=BATCH)
-    if due:
-        errors = await asyncio.gather(*(_send(tx, sender, row, public_url) for row in due))
-        await queries.settle(tx, [_outcome(row, error) for row, error in zip(due, errors, strict=True)])
+    async with services.db.transaction(tenant) as tx:
+        due = await leases.take(tx, QUEUE, limit=BATCH, seconds=LEASE_SECONDS, now=clock.now())
+        for row in due:
+            row["path"] = track_path(tx, row["number"], token_of=None) if row["number"] else ""
+    places = asyncio.Semaphore(AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        for row in due:
+            group.create_task(_deliver(services, tenant, sender, row, places))
     return len(due)
 
 
-async def _send(tx: Tx, sender: Sender, row: Row, public_url: str) -> str | None:
-    """None when the message left, else why not."""
+async def _deliver(services: Services, tenant: Tenant, sender: Sender, row: Row, places: asyncio.Semaphore) -> None:
+    async with places:
+        error = leases.CUT_OFF if row["attempts"] > QUEUE.tries else await _send(services, sender, row)
+        now = clock.now()
+        async with services.db.transaction(tenant) as tx:
+            if error is None:
+                await queries.sent(tx, row["id"], at=now)
+                return
+            if error == NO_CONTACT:
+                await leases.park(tx, QUEUE, row, error, now=now)
+                is_last = True
+            else:
+                is_last = await leases.retry_later(tx, QUEUE, row, error, now=now)
+    log.warning("notification_not_sent", notification=str(row["id"]), channel=row["channel"], error=error, last=is_last)
+
+
+async def _send(services: Services, sender: Sender, row: Row) -> str | None:
+    """None when the message left, else why not. The server's public address goes before the links in the text."""
     if row["contact"] is None:
         return NO_CONTACT
-    body = row["body"]
-    if public_url and row["number"]:
-        path = track_path(tx, row["number"], token_of=None)
-        body = body.replace(path, public_url.rstrip("/") + path)
+    body, public_url = row["body"], services.settings.public_url
+    if public_url and row["path"]:
+        body = body.replace(row["path"], public_url.rstrip("/") + row["path"])
     try:
-        await sender.send(Message(row["channel"], row["contact"], row["title"], body))
+        await sender.send(Message(row["channel"], row["contact"], row["title"], body, id=str(row["id"])))
     except SendFailed as error:
         return str(error)
     except Exception as error:  # one broken message must not undo what was sent beside it
         log.error("sender_broke", notification=str(row["id"]), exc_info=error)
-        return f"{type(error).__name__}: {error}"[:500]
+        return f"{type(error).__name__}: {error}"
     return None
-
-
-def _outcome(row: Row, error: str | None) -> Row:
-    now = clock.now()
-    is_last = error == NO_CONTACT or row["attempts"] >= len(PAUSES)
-    if error is not None:
-        log.warning(
-            "notification_not_sent", notification=str(row["id"]), channel=row["channel"], error=error, last=is_last
-        )
-    return {
-        "id": row["id"],
-        "sent_at": now if error is None else None,
-        "error": error,
-        "next_try_at": None if error is None or is_last else now + PAUSES[row["attempts"]],
-    }

@@ -1,11 +1,15 @@
 """Every SQL statement about notifications."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.leases import Queue
+
+# The pause after each failed try; after the last one the notification is given up, with its error.
+PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=4))
 
 # A contact is written to only after a code that was sent to it came back.
 FIND_FACTS = """
@@ -31,24 +35,27 @@ UPDATE notifications SET title = '', body = '', next_try_at = NULL
 WHERE tenant_id = %(tenant_id)s AND recipient_type = 'citizen' AND recipient = %(citizen_id)s
 """
 
-WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_notifications()"
-
 # The contact is read when the message leaves, so that no notification holds one and an erased one is never used.
-TAKE_DUE = """
-SELECT n.id, n.subject_id, n.channel, n.title, n.body, n.attempts, r.number,
+QUEUE = Queue(
+    name="notifications",
+    table="notifications",
+    due="next_try_at",
+    error="error",
+    parked="next_try_at = NULL",
+    tries=len(PAUSES) + 1,
+    pause=lambda tries: PAUSES[tries - 1],
+    read="""
+SELECT n.id, n.channel, n.title, n.body, t.attempts, r.number,
        CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END AS contact
-FROM notifications n
+FROM taken t JOIN notifications n ON n.tenant_id = %(tenant_id)s AND n.id = t.id
 LEFT JOIN citizens c ON c.tenant_id = n.tenant_id AND n.recipient_type = 'citizen' AND c.id::text = n.recipient
 LEFT JOIN requests r ON r.tenant_id = n.tenant_id AND r.id = n.subject_id
-WHERE n.tenant_id = %(tenant_id)s AND n.next_try_at <= %(now)s
-ORDER BY n.next_try_at, n.id LIMIT %(most)s FOR UPDATE OF n SKIP LOCKED
-"""
+ORDER BY n.id
+""",
+)
 
-SETTLE = """
-UPDATE notifications n SET attempts = n.attempts + 1, sent_at = s.sent_at, error = s.error, next_try_at = s.next_try_at
-FROM unnest(%(ids)s::uuid[], %(sent)s::timestamptz[], %(errors)s::text[], %(next)s::timestamptz[])
-    AS s (id, sent_at, error, next_try_at)
-WHERE n.tenant_id = %(tenant_id)s AND n.id = s.id
+SENT = """
+UPDATE notifications SET sent_at = %(at)s, error = NULL, next_try_at = NULL WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 """
 
 AGENT_ROLES = "SELECT roles FROM agents WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND active"
@@ -87,21 +94,9 @@ async def forget_texts(tx: Tx, citizen_id: UUID) -> int:
     return await tx.run(FORGET_TEXTS, {"tenant_id": tx.tenant_id, "citizen_id": str(citizen_id)})
 
 
-async def take_due(tx: Tx, *, now: datetime, most: int) -> list[Row]:
-    """Messages to send, locked; those that another worker holds are left to it."""
-    return await tx.rows(TAKE_DUE, {"tenant_id": tx.tenant_id, "now": now, "most": most})
-
-
-async def settle(tx: Tx, outcomes: Sequence[Row]) -> None:
-    """Writes down how the tries went: {id, sent_at, error, next_try_at}."""
-    values = {
-        "tenant_id": tx.tenant_id,
-        "ids": [outcome["id"] for outcome in outcomes],
-        "sent": [outcome["sent_at"] for outcome in outcomes],
-        "errors": [outcome["error"] for outcome in outcomes],
-        "next": [outcome["next_try_at"] for outcome in outcomes],
-    }
-    await tx.run(SETTLE, values)
+async def sent(tx: Tx, notification_id: UUID, *, at: datetime) -> None:
+    """Writes down that the message has left."""
+    await tx.run(SENT, {"tenant_id": tx.tenant_id, "id": notification_id, "at": at})
 
 
 async def agent_roles(tx: Tx, agent_id: UUID) -> list[str]:

@@ -8,7 +8,9 @@ from uuid import UUID
 import orjson
 from psycopg.types.json import Jsonb
 
+from civicpulse.base import clock, due
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.leases import Queue
 
 # One statement for reports and, of those with a key, their answers; usually one report, many when many come at once. Whoever
 # comes second with a key waits for the first to commit and then writes nothing. Keys in one order for everybody: so that two
@@ -27,6 +29,8 @@ WITH sent AS (
     ORDER BY s.scope, s.key
     ON CONFLICT (tenant_id, scope, key) DO NOTHING
     RETURNING scope, key
+), woken AS (
+    INSERT INTO due (tenant_id, queue, due_at) VALUES (%(tenant_id)s, 'reports', now())
 )
 INSERT INTO reports (tenant_id, id, role, actor_id, citizen_id, contact_channel, description, location, tags, evidence, asset_id,
                      external_id, is_public, submitted_at)
@@ -37,21 +41,17 @@ WHERE s.key IS NULL OR EXISTS (SELECT 1 FROM kept k WHERE k.scope = s.scope AND 
 RETURNING id
 """
 
-WAITING_TENANTS = "SELECT tenant_id FROM gate_tenants_reports()"
-
-# The lease: a worker that dies gives its reports back by letting their time come. A try counts when it begins, so that a
-# report which kills its worker is not taken for ever.
-TAKE = """
-UPDATE reports r SET due_at = now() + make_interval(secs => %(lease)s), attempts = r.attempts + 1
-FROM (
-    SELECT d.id FROM reports d WHERE d.tenant_id = %(tenant_id)s AND d.due_at <= now()
-    ORDER BY d.due_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
-) AS due
-WHERE r.tenant_id = %(tenant_id)s AND r.id = due.id
-RETURNING r.id, r.role, r.actor_id, r.contact_channel, r.description, r.location, r.tags, r.evidence, r.asset_id, r.external_id,
-    r.is_public, r.submitted_at, r.attempts,
+QUEUE = Queue(
+    name="reports",
+    table="reports",
+    read="""
+SELECT r.id, r.role, r.actor_id, r.contact_channel, r.description, r.location, r.tags, r.evidence, r.asset_id, r.external_id,
+    r.is_public, r.submitted_at, t.attempts,
     (SELECT c.id FROM citizens c WHERE c.tenant_id = r.tenant_id AND c.id = r.citizen_id AND c.erased_at IS NULL) AS citizen_id
-"""
+FROM taken t JOIN reports r ON r.tenant_id = %(tenant_id)s AND r.id = t.id
+ORDER BY r.submitted_at, r.id
+""",
+)
 
 LOCK = "SELECT state FROM reports WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE"
 
@@ -61,22 +61,16 @@ UPDATE reports SET state = 'processed', due_at = NULL, last_error = NULL, outcom
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 """
 
-# Back-off doubles from five seconds; after the last try the report is parked with its error: visible, and put back by hand.
-PUT_BACK = """
-UPDATE reports SET last_error = %(error)s, state = CASE WHEN attempts >= %(most)s THEN 'parked' ELSE 'waiting' END,
-    due_at = CASE WHEN attempts < %(most)s THEN now() + make_interval(secs => 5 * 2 ^ (attempts - 1)) END
-WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND state = 'waiting'
-RETURNING state
-"""
-
 # By hand: a parked report begins anew, one that waits for its next try is due now.
-RETRY = """
-UPDATE reports SET state = 'waiting', due_at = now(), attempts = 0
+RETRY = f"""
+WITH woken AS ({due.MARK})
+UPDATE reports SET state = 'waiting', due_at = %(at)s, attempts = 0
 WHERE tenant_id = %(tenant_id)s AND state <> 'processed' AND id = %(id)s
 """
 
-RETRY_PARKED = """
-UPDATE reports SET state = 'waiting', due_at = now(), attempts = 0 WHERE tenant_id = %(tenant_id)s AND state = 'parked'
+RETRY_PARKED = f"""
+WITH woken AS ({due.MARK})
+UPDATE reports SET state = 'waiting', due_at = %(at)s, attempts = 0 WHERE tenant_id = %(tenant_id)s AND state = 'parked'
 """
 
 COLUMNS = """
@@ -110,12 +104,6 @@ async def add_reports(tx: Tx, sent: Sequence[Row]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
-async def take(tx: Tx, *, most: int, lease_seconds: float) -> list[Row]:
-    """Up to `most` due reports, oldest first, given to nobody else until the lease ends. Commit before working on them."""
-    rows = await tx.rows(TAKE, {"tenant_id": tx.tenant_id, "most": most, "lease": lease_seconds})
-    return sorted(rows, key=lambda row: (row["submitted_at"], row["id"]))
-
-
 async def lock_waiting(tx: Tx, report_id: UUID) -> bool:
     """Locks a report; whether it still waits to be processed."""
     return bool(await tx.value(LOCK, {"tenant_id": tx.tenant_id, "id": report_id}) == "waiting")
@@ -127,21 +115,14 @@ async def finish(tx: Tx, report_id: UUID, *, outcome: str, decision: dict[str, A
     await tx.run(FINISH, values)
 
 
-async def put_back(tx: Tx, report_id: UUID, *, error: str, most: int) -> str | None:
-    """The report waits for its next try, or is parked after the last one; its state, None when it is processed already."""
-    values = {"tenant_id": tx.tenant_id, "id": report_id, "error": error, "most": most}
-    state: str | None = await tx.value(PUT_BACK, values)
-    return state
-
-
 async def retry(tx: Tx, report_id: UUID) -> bool:
     """Makes one report due now; False when it is processed already or not there."""
-    return await tx.run(RETRY, {"tenant_id": tx.tenant_id, "id": report_id}) == 1
+    return await tx.run(RETRY, _now_due(tx) | {"id": report_id}) == 1
 
 
 async def retry_parked(tx: Tx) -> int:
     """Makes every parked report due now; how many."""
-    return await tx.run(RETRY_PARKED, {"tenant_id": tx.tenant_id})
+    return await tx.run(RETRY_PARKED, _now_due(tx))
 
 
 async def find_report(tx: Tx, report_id: UUID) -> Row | None:
@@ -152,3 +133,7 @@ async def find_report(tx: Tx, report_id: UUID) -> Row | None:
 async def report_exists(tx: Tx, report_id: UUID) -> bool:
     """Whether the tenant has such a report."""
     return await tx.value(FIND_ID, {"tenant_id": tx.tenant_id, "id": report_id}) is not None
+
+
+def _now_due(tx: Tx) -> dict[str, Any]:
+    return {"tenant_id": tx.tenant_id, "queue": QUEUE.name, "at": clock.wall()}

@@ -1,28 +1,60 @@
-"""Periodic jobs of requests."""
+"""The worker's share of this room: clocks that have something to say, and answers that nobody asks for any more."""
 
+from datetime import datetime, timedelta
+from typing import Final
+
+from civicpulse.base import clock, due
+from civicpulse.base.due import Source
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
-from civicpulse.requests.sweep import SweepReport, sweep
+from civicpulse.base.tenancy import Tenant
+from civicpulse.base.turns import Line, timer
+from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
 
 log = get_logger(__name__)
 
-KEEP_ANSWERS_DAYS = 7
+KEEP_ANSWERS: Final = timedelta(days=7)
 
-FORGET_ANSWERS = "DELETE FROM idempotency_keys WHERE tenant_id = %(tenant_id)s AND created_at < now() - make_interval(days => %(days)s)"
+# By the minute: what comes due within one is swept together.
+CLOCKS: Final = Source(
+    "clocks",
+    "SELECT date_trunc('minute', min(next_sla_at)) + interval '1 minute' FROM requests WHERE tenant_id = %(tenant_id)s",
+)
 
-
-async def sweep_clocks(services: Services) -> SweepReport:
-    """The SLA sweep, every minute."""
-    report = await sweep(services.db, services.tenants)
-    if report.requests:
-        log.info("swept", requests=report.requests, escalations=report.escalations, changes=report.changes)
-    return report
+FORGET_ANSWERS = "DELETE FROM idempotency_keys WHERE tenant_id = %(tenant_id)s AND created_at < %(before)s"
 
 
-async def forget_old_answers(services: Services) -> int:
-    """Drops stored answers of idempotency keys older than KEEP_ANSWERS_DAYS; how many."""
-    dropped = 0
-    for tenant in await services.tenants.all():
-        async with services.db.transaction(tenant) as tx:
-            dropped += await tx.run(FORGET_ANSWERS, {"tenant_id": tenant.tenant_id, "days": KEEP_ANSWERS_DAYS})
-    return dropped
+def clocks_line(services: Services) -> Line:
+    """The worker's line of SLA clocks."""
+
+    async def work(tenant: Tenant) -> int:
+        return await sweep_tenant(services, tenant, now=clock.now())
+
+    return Line(CLOCKS.name, work)
+
+
+async def sweep_tenant(services: Services, tenant: Tenant, *, now: datetime) -> int:
+    """Applies a batch of one tenant's due clocks; how many it took."""
+    report = SweepReport()
+    async with services.db.transaction(tenant) as tx:
+        taken = await sweep_batch(tx, now=now, report=report)
+        if taken < BATCH:
+            await due.renew(tx, CLOCKS, now=now)
+    if taken:
+        log.info("swept", tenant=tenant.slug, requests=taken, escalations=report.escalations, changes=report.changes)
+    return taken
+
+
+def answers_timer(services: Services) -> Line:
+    """Forgets the stored answers of old idempotency keys, hourly."""
+
+    async def forget(tenant: Tenant) -> None:
+        await forget_old_answers(services, tenant)
+
+    return timer(services.db, "answers", forget, every=timedelta(hours=1), after=timedelta(minutes=7))
+
+
+async def forget_old_answers(services: Services, tenant: Tenant) -> int:
+    """Drops the tenant's stored answers of idempotency keys older than KEEP_ANSWERS; how many."""
+    async with services.db.transaction(tenant) as tx:
+        return await tx.run(FORGET_ANSWERS, {"tenant_id": tenant.tenant_id, "before": clock.now() - KEEP_ANSWERS})

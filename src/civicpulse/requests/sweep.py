@@ -16,7 +16,6 @@ from civicpulse.requests import clock, queries
 from civicpulse.rules.sla import Reading
 
 BATCH = 500
-DUE_TENANTS = "SELECT tenant_id FROM gate_tenants_due(%s)"
 
 # A request that got back a policy it had before starts its ladder anew: steps of that policy that were told stay told.
 TOLD = """
@@ -62,16 +61,15 @@ class SweepReport:
 
 
 async def sweep(db: Database, tenants: TenantDirectory, *, now: datetime | None = None) -> SweepReport:
-    """Sweeps every tenant that has something due, batch by batch, each batch one transaction. Safe to run many at once.
+    """Sweeps every tenant, batch by batch, each batch one transaction: for commands. Safe to run many at once.
 
     A tenant whose sweep fails does not hold up the others; its error is raised at the end.
     """
     report, now, errors = SweepReport(), now or time.now(), []
-    due = await db.tenants_with_work(DUE_TENANTS, [now])
-    for tenant_id in due:
-        tenant = await tenants.by_id(tenant_id)
+    everyone = await tenants.all()
+    for tenant in everyone:
         try:
-            while tenant is not None:
+            while True:
                 async with db.transaction(tenant) as tx:
                     taken = await sweep_batch(tx, now=now, report=report)
                 if taken < BATCH:
@@ -79,7 +77,7 @@ async def sweep(db: Database, tenants: TenantDirectory, *, now: datetime | None 
         except Exception as error:  # noqa: BLE001 - raised below, when the other tenants have been served
             errors.append(error)
     if errors:
-        raise ExceptionGroup(f"the sweep failed for {len(errors)} of {len(due)} tenants", errors)
+        raise ExceptionGroup(f"the sweep failed for {len(errors)} of {len(everyone)} tenants", errors)
     return report
 
 

@@ -20,12 +20,17 @@ _EXAMPLES = {"email": "someone@example.org", "sms": "+12025550123"}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One text to one person. `channel` is "email" or "sms", `recipient` an address or a number in E.164."""
+    """One text to one person. `channel` is "email" or "sms", `recipient` an address or a number in E.164.
+
+    `id` is the same each time that the message is tried. E-mails and calls of web services carry it as the header
+    Idempotency-Key: a service can drop what comes again because the worker was cut off before it could note the first.
+    """
 
     channel: str
     recipient: str = field(repr=False)
     title: str
     body: str = field(repr=False)
+    id: str = ""
 
 
 class SendFailed(Exception):
@@ -108,5 +113,7 @@ def _notify(url: str, message: Message) -> bool:
     service = _service(url, message.recipient)
     if service is None:
         return False
+    if message.id and isinstance(getattr(service, "headers", None), dict):
+        service.headers["Idempotency-Key"] = message.id
     title = " ".join(message.title.split())  # a line break would end the subject header
     return bool(service.notify(title=title, body=message.body, body_format=apprise.NotifyFormat.TEXT))
