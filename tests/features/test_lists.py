@@ -13,9 +13,13 @@ from tests_support import problem
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
+from civicpulse.base.events import Actor
+from civicpulse.base.ids import new_id
 from civicpulse.requests.listing import Filters, list_requests
+from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Ground, Sight, reported_by
 from conftest import City
 
+NARROWED: list[dict[str, Any]] = [{}, {"status": ["new"]}, {"category": ["pothole"]}, {"merged": False}]
 ORIGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -314,7 +318,9 @@ async def test_pages_come_from_an_index_in_their_order(city, database_url) -> No
             plans.append("\n".join(row["QUERY PLAN"] for row in found))
             return []
 
-    wanted = [Filters(), Filters(status=["new"]), Filters(category=["pothole"]), Filters(only_public=True)]
+    own = PUBLIC | reported_by(Actor("citizen", "citizen", str(new_id())))
+    of_zone = own | Sight((Ground("zone_id", ("UNZONED", "Z1")),))
+    wanted = [Filters(sight=sight, **narrowed) for sight in (EVERYTHING, PUBLIC, own, of_zone) for narrowed in NARROWED]
     async with city.transaction() as tx:
         for filters in wanted:
             for sort in ("created_at", "-created_at"):

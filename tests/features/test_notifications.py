@@ -22,7 +22,7 @@ from civicpulse.notify.queries import PAUSES, QUEUE
 from civicpulse.notify.reactions import on_citizen_erased, on_event
 from civicpulse.people import queries as people
 from civicpulse.reactions import REACTIONS
-from civicpulse.requests.documents import is_tracking_token
+from civicpulse.requests.visibility import is_tracking_token
 from conftest import City
 
 NOTIFICATIONS = "SELECT * FROM notifications WHERE tenant_id = %s ORDER BY subject_id, seq, recipient_type, recipient"

@@ -692,12 +692,19 @@ async def test_the_public_sees_public_issues_and_staff_who_reported(city) -> Non
     problem(await staff.get("/issues/CST-2026-999999"), 404, "request_not_found")
 
 
-async def test_a_private_master_is_not_shown_by_its_public_duplicate(city) -> None:
+async def test_a_private_twin_shows_in_no_answer_about_a_public_report(city) -> None:
     anybody, staff = await city.client(), await city.client("dispatcher")
     hidden = (await create(staff, is_public=False))["request_id"]
-    twin = await create(anybody)
-    assert twin["duplicates"]["master_request_id"] == hidden
-    problem(await anybody.get(f"/issues/{twin['request_id']}"), 404)
+    receipt = await send(anybody)
+    await process(city)
+    report = await seen(staff, receipt)
+    assert report["outcome"] == "proposed"
+    assert [one["request_id"] for one in report["decision"]["duplicates"]["candidates"]] == [hidden]
+    for own in (await seen(anybody, receipt), await seen(anybody, receipt, token=True)):
+        assert own["outcome"] == "new"
+        assert own["issue"]["request_id"] == report["request_id"]
+        assert hidden not in str(own)
+    assert (await anybody.get(f"/issues/{report['request_id']}")).json()["report_count"] == 1
 
 
 # ------------------------------------------------------------------------------------------------------- between tenants

@@ -3,6 +3,7 @@
 A route has a caller by construction: `caller: Caller = needs(Permission.X)` is the only way to a transaction.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,10 @@ from civicpulse.base.web import services_of
 from civicpulse.rules.access import Permission, Role, Roles, Scope
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# What stands before every route that has a path parameter of the name, once its caller is known. It is given the
+# parameter's value and raises what the caller is to be answered.
+PATH_GUARDS: dict[str, Callable[[Request, str], Awaitable[None]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,10 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
     visitor = await recognise(request, permission, reads=reads)
     request.state.tx = await services_of(request).db.begin(visitor.tenant)
     caller = Caller(request.state.tx, visitor.actor, visitor.actor_id, visitor.idempotency_key, visitor.if_match)
-    request.state.caller = caller
+    request.state.caller, request.state.permission = caller, permission
+    for name, value in request.path_params.items():
+        if guard := PATH_GUARDS.get(name):
+            await guard(request, value)
     return caller
 
 

@@ -10,9 +10,10 @@ from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
 from civicpulse.base.wire import ShortText, Wire, Word
 from civicpulse.duplicates import merging, rejecting
 from civicpulse.duplicates.pairs import duplicates_of
-from civicpulse.requests.api import answer, visible_request
+from civicpulse.requests.api import answer
 from civicpulse.requests.changes import not_found
 from civicpulse.requests.queries import find_id
+from civicpulse.requests.visibility import check_reach, reader_of, visible_request
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
@@ -50,8 +51,8 @@ ID_GUARDS["other"] = _guard
 async def get_duplicates(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """What is merged into it, which requests may be the same (best first, each with its score in parts and why), and which
     staff said are not. `opinion` is a language model's, where one was asked."""
-    row = await visible_request(caller, number)
-    return Json(await duplicates_of(caller.tx, row))
+    row, reader = await visible_request(caller, number), await reader_of(caller)
+    return Json(await duplicates_of(caller.tx, row, reader.sight))
 
 
 @router.post("/requests/{number}/duplicates/{other}/reject", summary="Say that two requests differ")
@@ -73,7 +74,8 @@ async def take_back(number: str, other: str, caller: Caller = needs(Permission.R
 
 @router.post("/requests/{number}/merge", summary="Merge with its twin")
 async def merge(number: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
-    """The older of the two masters stays master; the answer is this request."""
+    """The older of the two masters stays master, unless it is private and the other public; the answer is this request."""
+    await check_reach(caller, body.other)
     await merging.merge(caller.tx, caller.actor, number, other=body.other, force=body.force)
     return await answer(caller, number)
 

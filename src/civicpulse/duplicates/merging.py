@@ -14,6 +14,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import queries
 from civicpulse.requests.changes import Change, not_found
+from civicpulse.requests.visibility import PUBLIC, readers_of
 
 ENDED = ("resolved", "closed")
 STATE_COLUMNS = ("status", "state_category", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at")
@@ -29,7 +30,7 @@ async def merge(
     origin: str = "staff",
     score: dict[str, Any] | None = None,
 ) -> Row:
-    """Makes `number` and `other` one: the older of their masters stays master. Returns the row of the one merged away.
+    """Makes `number` and `other` one: `precedence` says which of their masters stays. Returns the row of the one merged away.
 
     Both may already have duplicates. Raises Conflict when they are one already and, unless `force`, when staff had
     said before that the two differ, or when open work would be ended by an older request that has ended.
@@ -37,7 +38,12 @@ async def merge(
     one, two = await _masters(tx, number, other)
     if one["id"] == two["id"]:
         raise Conflict(f"{number} and {other} are merged already.", code="already_merged")
-    master, duplicate = sorted((one, two), key=lambda row: (row["created_at"], row["id"]))
+    master, duplicate = sorted((one, two), key=precedence)
+    if origin != "staff" and not readers_of(duplicate).sees(master):
+        raise Conflict(
+            f"Not everybody who sees {duplicate['number']} may see {master['number']}: only staff merges the two.",
+            code="not_for_all_readers",
+        )
     pair = {"tenant_id": tx.tenant_id, "one": master["id"], "other": duplicate["id"]}
     if not force and await tx.value(queries.IS_REJECTED, pair):
         raise Conflict(
@@ -51,6 +57,11 @@ async def merge(
             code="master_has_ended",
         )
     return await attach(tx, actor, duplicate=duplicate, master=master, origin=origin, score=score)
+
+
+def precedence(row: Row) -> tuple[bool, datetime, UUID]:
+    """The master of two is the public one, so that a private report takes no public one off the map; else the older."""
+    return not PUBLIC.sees(row), row["created_at"], row["id"]
 
 
 async def _masters(tx: Tx, number: str, other: str) -> tuple[Row, Row]:

@@ -2,33 +2,38 @@
 
 from dataclasses import asdict
 from typing import Any, Final
+from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.duplicates import queries
 from civicpulse.duplicates.search import candidates_of, report_of
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import Sight, readers_of, seen_candidates
 from civicpulse.rules.duplicates import rank
 
 MOST_LINKED: Final = 500
 MOST_CANDIDATES: Final = 20
 
 
-async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
-    """The document of a request's duplicates; `row` is from `find_request`.
+async def duplicates_of(tx: Tx, row: Row, sight: Sight) -> dict[str, Any]:
+    """The document of a request's duplicates, as far as the reader sees the others; `row` is from `find_seen`.
 
     Candidates are judged as at intake, by the pack of today, among the masters before and after it, best first. Those
     that staff turned down are left out and stand under `rejected`. A number of statements that does not depend on how
     many there are.
     """
     pack = await current_pack(tx)
-    rejected = await queries.list_rejected(tx, row["id"])
+    rejected = await queries.list_rejected(tx, row["id"], sight)
     opinions = {opinion["other_id"]: _without_ids(opinion) for opinion in await queries.list_opinions(tx, row["id"])}
     own = [row["id"]] if row["master_id"] is None else [row["id"], row["master_id"]]
     found = await queries.around_request(tx, pack, row, except_ids=own)
+    seen = await seen_candidates(tx, sight, found)
+    found = [one for one in found if UUID(one["id"]) in seen]
+    shared = await seen_candidates(tx, readers_of(row), found)
     statuses = {one["number"]: one["status"] for one in found}
     matches = rank(
         report_of(row, row["created_at"]),
-        candidates_of(found),
+        candidates_of(found, shared),
         pack.duplicate_policy(row["category"]),
         # What was said of a request holds for the master that it has got since.
         rejected=frozenset(pair[one] for pair in rejected for one in ("other_id", "other_root")),
@@ -37,7 +42,7 @@ async def duplicates_of(tx: Tx, row: Row) -> dict[str, Any]:
         "request_id": row["number"],
         "is_master": row["master_id"] is None,
         "master_request_id": row["master_request_id"],
-        "linked": await queries.list_linked(tx, row["id"], most=MOST_LINKED),
+        "linked": await queries.list_linked(tx, row["id"], sight, most=MOST_LINKED),
         "candidates": [
             {
                 "request_id": match.candidate.number,

@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import sql
+
 from civicpulse.base.db import Row, Tx
 from civicpulse.duplicates.search import NEAR, Surroundings, surroundings
 from civicpulse.packs.model import Pack
+from civicpulse.requests.visibility import Sight
 
 FIND_NEAR = f"SELECT json_agg(row_to_json(c)) FROM near_candidates({NEAR}, 'infinity', %(closed_since)s) AS c"
 
@@ -20,21 +23,21 @@ SELECT json_agg(c.found) FROM (
 ) AS c WHERE c.id <> ALL(%(except_ids)s)
 """
 
-LINKED = """
+LINKED = sql.SQL("""
 SELECT d.number AS request_id, l.origin, l.score, l.merged_at, l.merged_by
 FROM requests d JOIN duplicate_links l ON l.tenant_id = d.tenant_id AND l.duplicate_id = d.id AND l.undone_at IS NULL
-WHERE d.tenant_id = %(tenant_id)s AND d.master_id = %(id)s ORDER BY d.created_at, d.id LIMIT %(most)s
-"""
+WHERE d.tenant_id = %(tenant_id)s AND d.master_id = %(id)s AND {seen} ORDER BY d.created_at, d.id LIMIT %(most)s
+""")
 
-REJECTED = """
+REJECTED = sql.SQL("""
 SELECT p.other_id, coalesce(r.master_id, r.id) AS other_root, r.number AS request_id, p.rejected_at, p.rejected_by, p.reason FROM (
     SELECT high_id AS other_id, rejected_at, rejected_by, reason FROM duplicate_rejections
     WHERE tenant_id = %(tenant_id)s AND low_id = %(id)s
     UNION ALL
     SELECT low_id, rejected_at, rejected_by, reason FROM duplicate_rejections WHERE tenant_id = %(tenant_id)s AND high_id = %(id)s
-) AS p JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = p.other_id
+) AS p JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = p.other_id AND {seen}
 ORDER BY p.rejected_at DESC, r.number
-"""
+""")
 
 OPINIONS = """
 SELECT p.other_id, p.state, p.verdict, p.confidence, p.reason, p.engine, p.model, p.version, p.asked_at, p.answered_at, p.last_error FROM (
@@ -95,14 +98,16 @@ async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[U
     return found or []
 
 
-async def list_linked(tx: Tx, request_id: UUID, *, most: int) -> list[Row]:
-    """The duplicates of a master with how each came to be one, oldest first."""
-    return await tx.rows(LINKED, {"tenant_id": tx.tenant_id, "id": request_id, "most": most})
+async def list_linked(tx: Tx, request_id: UUID, sight: Sight, *, most: int) -> list[Row]:
+    """The duplicates of a master that are seen, with how each came to be one, oldest first."""
+    values = {"tenant_id": tx.tenant_id, "id": request_id, "most": most} | sight.parameters
+    return await tx.rows(LINKED.format(seen=sight.predicate("d")), values)
 
 
-async def list_rejected(tx: Tx, request_id: UUID) -> list[Row]:
-    """What staff said is not the same as this request, with its id and that of its master, latest first."""
-    return await tx.rows(REJECTED, {"tenant_id": tx.tenant_id, "id": request_id})
+async def list_rejected(tx: Tx, request_id: UUID, sight: Sight) -> list[Row]:
+    """What is seen of what staff said is not the same as this request, with its id and that of its master, latest first."""
+    values = {"tenant_id": tx.tenant_id, "id": request_id} | sight.parameters
+    return await tx.rows(REJECTED.format(seen=sight.predicate()), values)
 
 
 async def list_opinions(tx: Tx, request_id: UUID) -> list[Row]:

@@ -1,7 +1,7 @@
 """Where to look for the twins of a request, and what is found there as the rule takes it."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,15 +100,19 @@ def report_of(row: Row, at: datetime) -> Report:
     )
 
 
-def candidates_of(found: Iterable[Row]) -> list[Candidate]:
-    """What `near_candidates` gave, each once, as the rule takes it; a request may be found by place and by asset."""
-    return [_candidate(row) for row in {row["id"]: row for row in found}.values()]
+def candidates_of(found: Iterable[Row], shared: Collection[UUID]) -> list[Candidate]:
+    """What `near_candidates` gave, each once, as the rule takes it; a request may be found by place and by asset.
+
+    `shared`: the ids of those that everybody who sees the report sees.
+    """
+    return [_candidate(row, shared) for row in {row["id"]: row for row in found}.values()]
 
 
-def _candidate(found: Row) -> Candidate:
+def _candidate(found: Row, shared: Collection[UUID]) -> Candidate:
     lon, lat = _point(found)
     return Candidate(
         id=UUID(found["id"]),
+        is_shared=UUID(found["id"]) in shared,
         number=found["number"],
         lon=lon,
         lat=lat,

@@ -19,6 +19,7 @@ from civicpulse.insight.map import geofeeds
 from civicpulse.insight.map.feeds import Feed, Made, feed, filters_of
 from civicpulse.insight.schemas import Many, Scope, Since, Until, one_of, period, scope, words
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["insight"])
@@ -68,7 +69,7 @@ async def get_kpis(
     ] = None,
 ) -> Response:
     """Backlog, SLA, resolution, ratings: totals and breakdowns, always as of the last committed change."""
-    wanted = scope(public_only=not caller.is_staff, zone=zone, category=category, priority=priority)
+    wanted = scope(sight=(await reader_of(caller)).of_sums, zone=zone, category=category, priority=priority)
     groups = one_of("group", words("group", group), kpis.GROUPS) or kpis.GROUPS
     answer = await kpis.kpis(caller.tx, wanted, period(since, until), grain=grain, groups=groups)
     return _unless_seen(request, caller, answer)
@@ -84,7 +85,7 @@ async def get_cohorts(
     days: Annotated[int, Query(ge=1, le=366, description="How soon a report at the same place is a repeat")] = 30,
 ) -> Response:
     """Repeat-issue cohorts: how many first reports of a week were followed by another at the same place, and where most were."""
-    wanted = scope(public_only=not caller.is_staff, zone=zone, category=category)
+    wanted = scope(sight=(await reader_of(caller)).of_figures, zone=zone, category=category)
     return Json(await recurrence.cohorts(caller.tx, wanted, period(since, until), days=days), headers={"Vary": VARY})
 
 
@@ -120,7 +121,7 @@ async def _weights(caller: Caller) -> dict[str, float]:
     return dict((await current_pack(caller.tx)).priority_weights)
 
 
-def _map_scope(
+async def _map_scope(
     caller: Caller,
     zone: list[str] | None,
     category: list[str] | None,
@@ -128,9 +129,8 @@ def _map_scope(
     status: list[str] | None,
     bbox: str | None,
 ) -> Scope:
-    return scope(
-        public_only=not caller.is_staff, zone=zone, category=category, priority=priority, status=status, bbox=bbox
-    )
+    sight = (await reader_of(caller)).of_figures
+    return scope(sight=sight, zone=zone, category=category, priority=priority, status=status, bbox=bbox)
 
 
 @router.get("/analytics/geofeeds/heatmap", summary="Heatmap of open requests")
@@ -147,7 +147,7 @@ async def get_heatmap(
     fresh: Fresh = False,
 ) -> Response:
     """GeoJSON points weighted by priority and age; too many of them become H3 cells with their weights added up."""
-    wanted = _map_scope(caller, zone, category, priority, status, bbox)
+    wanted = await _map_scope(caller, zone, category, priority, status, bbox)
     make = partial(geofeeds.heatmap, caller.tx, wanted, weights=await _weights(caller), max_points=max_points)
     return await _geojson(
         request,
@@ -180,7 +180,7 @@ async def get_clusters(
     Zoom to H3 resolution: 0-3: 1, 4: 2, 5-6: 3, 7: 4, 8-9: 5, 10: 6, 11: 7, 12-13: 8, 14: 9, 15: 10; from 16 on single
     requests. Coarser when there would be more than `max_points` features.
     """
-    wanted = _map_scope(caller, zone, category, priority, status, bbox)
+    wanted = await _map_scope(caller, zone, category, priority, status, bbox)
     make = partial(
         geofeeds.clusters, caller.tx, wanted, weights=await _weights(caller), zoom=zoom, max_points=max_points
     )
@@ -207,7 +207,7 @@ async def get_zones(
     fresh: Fresh = False,
 ) -> Response:
     """Zone polygons to colour a map by: what is open, at risk, overdue and breached, and what was resolved lately."""
-    wanted = _map_scope(caller, zone, category, priority, status, bbox)
+    wanted = await _map_scope(caller, zone, category, priority, status, bbox)
     make = partial(geofeeds.zones, caller.tx, wanted, weights=await _weights(caller))
     return await _geojson(
         request, caller, "zone_summary", filters_of(wanted), lambda at: make(at=at), max_age=0 if fresh else max_age

@@ -9,6 +9,7 @@ from fastapi import Query
 from civicpulse.base.errors import Invalid
 from civicpulse.base.wire import DayOrInstant, storable
 from civicpulse.requests.listing import parse_bbox
+from civicpulse.requests.visibility import PUBLIC, Sight
 from civicpulse.rules.priority import PRIORITIES
 
 MOST_VALUES = 200
@@ -25,14 +26,19 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which requests are meant. Empty tuples mean any; `public_only` is set for everybody but staff."""
+    """Which requests are meant: of those that `sight` sees. Empty tuples mean any."""
 
-    public_only: bool
+    sight: Sight
     zone: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     priority: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     bbox: Box | None = None
+
+    @property
+    def public_only(self) -> bool:
+        """Whether only what everybody may see is meant."""
+        return self.sight == PUBLIC
 
     def values(self) -> dict[str, list[str]]:
         """The lists that narrow, by column name."""
@@ -75,7 +81,7 @@ def one_of(name: str, given: tuple[str, ...], allowed: tuple[str, ...]) -> tuple
 
 def scope(
     *,
-    public_only: bool,
+    sight: Sight,
     zone: list[str] | None = None,
     category: list[str] | None = None,
     priority: list[str] | None = None,
@@ -84,7 +90,7 @@ def scope(
 ) -> Scope:
     """The scope that the parameters describe; raises Invalid."""
     return Scope(
-        public_only=public_only,
+        sight=sight,
         zone=words("zone", zone),
         category=words("category", category),
         priority=one_of("priority", words("priority", priority), PRIORITIES),

@@ -24,8 +24,9 @@ from civicpulse.intake.spot import Understood, spot_of
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.requests import clock
-from civicpulse.requests.documents import to_document, to_public, tracking_token
+from civicpulse.requests.documents import to_document, to_public
 from civicpulse.requests.queries import add_evidence, lock_by_ids
+from civicpulse.requests.visibility import readers_of, seen_candidates, tracking_token
 from civicpulse.rules.access import Permission
 from civicpulse.rules.duplicates import Judgement, Match, judge
 from civicpulse.rules.priority import choose_priority, priority_of_score, score_of_priority
@@ -35,7 +36,7 @@ from civicpulse.rules.priority import choose_priority, priority_of_score, score_
 class Receipt:
     """What the reporter gets: the document as JSON bytes, and whether it was answered before.
 
-    Of a new one also its number and id, what became of it, and the twins that decided (`match_json` and `is_public`).
+    Of a new one also its number and id, what became of it, and the twins that decided, for staff (`match_json`).
     """
 
     body: bytes
@@ -75,8 +76,8 @@ async def create_request(
     if body.external_id is not None:
         await _check_external(tx, actor, body.external_id, source)
     row["number"] = f"{pack.document.request_id_prefix}-{at.year}-{opened.number:06d}"
-    verdict = _judge(pack, row, opened, at)
-    document = _answer(tx, actor, pack, row, _shown(actor, verdict, opened))
+    verdict = await _judge(tx, pack, row, opened, at)
+    document = _answer(tx, actor, pack, row, _shown(actor, verdict))
     answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
     await queries.write_request(
         tx,
@@ -98,7 +99,7 @@ async def create_request(
             kept = {"tenant_id": tx.tenant_id, "scope": scope, "key": key, "answer": answer.decode()}
             await tx.run(queries.KEEP_ANSWER, kept)
     outcome = "new" if verdict.master is not None and attached is None else verdict.outcome
-    matches = _matches(verdict, opened)
+    matches = _matches(verdict)
     return Receipt(answer, replayed=False, number=row["number"], id=row["id"], outcome=outcome, matches=matches)
 
 
@@ -229,11 +230,12 @@ async def _check_external(tx: Tx, actor: Actor, external_id: str, source: str) -
         )
 
 
-def _judge(pack: Pack, row: Row, opened: Opened, now: datetime) -> Judgement:
+async def _judge(tx: Tx, pack: Pack, row: Row, opened: Opened, now: datetime) -> Judgement:
     """No pair of a new request can have been turned down before."""
     if not opened.candidates:
         return Judgement("new", None, ())
-    return judge(report_of(row, now), candidates_of(opened.candidates), pack.duplicate_policy(row["category"]))
+    shared = await seen_candidates(tx, readers_of(row), opened.candidates)
+    return judge(report_of(row, now), candidates_of(opened.candidates, shared), pack.duplicate_policy(row["category"]))
 
 
 def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:
@@ -244,18 +246,16 @@ def _event_meta(row: Row, verdict: Judgement) -> dict[str, Any]:
     return meta
 
 
-def _shown(actor: Actor, verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
+def _shown(actor: Actor, verdict: Judgement) -> list[dict[str, Any]]:
     """The proposed twins that this reporter may know of: a stranger must not find out where private reports lie."""
-    public = {found["number"] for found in opened.candidates if found["is_public"]}
     sees_all = actor.may(Permission.REQUEST_READ_ALL)
-    return [match_json(match) for match in verdict.proposed if sees_all or match.candidate.number in public]
+    return [match_json(match) for match in (verdict.proposed if sees_all else verdict.shared)]
 
 
-def _matches(verdict: Judgement, opened: Opened) -> list[dict[str, Any]]:
-    """The twins that decided, each with whether anybody may know of it."""
-    public = {found["number"] for found in opened.candidates if found["is_public"]}
-    decisive = verdict.proposed if verdict.master is None else (verdict.master,)
-    return [match_json(match) | {"is_public": match.candidate.number in public} for match in decisive]
+def _matches(verdict: Judgement) -> list[dict[str, Any]]:
+    """The twins that decided, best first: those proposed to staff and those that the reporter may know of."""
+    decisive = (verdict.master,) if verdict.master else (*verdict.proposed, *verdict.shared)
+    return [match_json(match) for match in {match.candidate.id: match for match in decisive}.values()]
 
 
 def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
@@ -269,9 +269,11 @@ def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str,
 
 
 async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, document: dict[str, Any]) -> bytes | None:
-    """Makes the new request a duplicate of `master`; the answer shows it so. None when the master has just ended or moved."""
+    """Makes the new request a duplicate of `master`; the answer shows it so. None when the master has just ended, moved or been hidden."""
     locked = await lock_by_ids(tx, [master.candidate.id])
     if locked[0]["master_id"] is not None or locked[0]["state_category"] in ("resolved", "closed"):
+        return None
+    if not readers_of(row).sees(locked[0]):
         return None
     attached = await attach(tx, actor, duplicate=row, master=locked[0], origin="intake", score=asdict(master.score))
     shown = to_document(attached, pack)

@@ -1,11 +1,12 @@
 """What is known already of what somebody is about to report: looked up while they type, nothing is written."""
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from civicpulse.base import clock as time
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Tx
 from civicpulse.base.wire import Text, Wire, Word
 from civicpulse.duplicates.queries import near
 from civicpulse.duplicates.search import candidates_of, match_json, report_of, surroundings
@@ -13,6 +14,7 @@ from civicpulse.intake.categories import wanted_category
 from civicpulse.intake.placing import place_report
 from civicpulse.intake.schemas import LocationIn, Where
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import PUBLIC
 from civicpulse.rules.duplicates import Match, rank
 
 MOST: Final = 3
@@ -48,14 +50,15 @@ async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
     placed = await place_report(tx, pack, {"id": None, "location": place, "description": body.description}, {})
     about = {"category": body.category, "asset_id": body.asset_id, "description": body.description}
     row, now = placed.spot.columns | about, time.now()
-    found = [one for one in await near(tx, surroundings(tx.tenant_id, pack, row, now)) if _is_for_anybody(one)]
+    around = await near(tx, surroundings(tx.tenant_id, pack, row, now))
+    found = [one for one in around if one["is_open"] and PUBLIC.sees(one)]
     statuses = {one["number"]: one["status"] for one in found}
-    matches = rank(report_of(row, now), candidates_of(found), pack.duplicate_policy(body.category))
+    matches = rank(
+        report_of(row, now),
+        candidates_of(found, {UUID(one["id"]) for one in found}),
+        pack.duplicate_policy(body.category),
+    )
     return [_shown(match, statuses[match.candidate.number]) for match in matches[:MOST]]
-
-
-def _is_for_anybody(found: Row) -> bool:
-    return bool(found["is_public"] and found["is_open"])
 
 
 def _shown(match: Match, status: str) -> dict[str, Any]:

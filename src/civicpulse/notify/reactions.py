@@ -12,7 +12,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.notify import queries
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
-from civicpulse.requests.documents import tracking_token
+from civicpulse.requests.visibility import tracking_token
 
 # Event type → the pack's template for the reporter; every other transition is "status_changed".
 REPORTER_TEMPLATES = {"created": "created", "merged": "merged", "resolved": "resolved"}

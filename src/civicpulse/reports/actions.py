@@ -26,7 +26,7 @@ from civicpulse.intake.spot import Understood
 from civicpulse.reports import queries
 from civicpulse.reports.schemas import ReportIn
 from civicpulse.reports.writer import InboxWriter
-from civicpulse.requests.documents import tracking_token
+from civicpulse.requests.visibility import tracking_token
 from civicpulse.rules.access import Permission
 from civicpulse.triage.actions import keep
 from civicpulse.triage.analysis import Analysis

@@ -11,24 +11,33 @@ from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import Json, TransactionRoute, services_of
 from civicpulse.packs.store import pack_version
 from civicpulse.reports import actions, listing, queries
-from civicpulse.reports.documents import report_document
+from civicpulse.reports.documents import report_document, requests_named
 from civicpulse.reports.issues import find_issue
 from civicpulse.reports.schemas import ReportIn
 from civicpulse.requests.api import TrackingToken
-from civicpulse.requests.documents import is_tracking_token
-from civicpulse.requests.talking import is_reported_by
+from civicpulse.requests.visibility import Reader, check_reach, is_reporter, reader_of, seen_numbers
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["reports"])
 
 
-async def _document(caller: Caller, row: Row, token: str | None = None) -> dict[str, Any]:
-    """The report as this caller may see it."""
+async def _documents(caller: Caller, rows: list[Row], token: str | None = None) -> list[dict[str, Any]]:
+    """The reports as this caller may see them."""
+    reader = await reader_of(caller)
+    seen = await seen_numbers(caller.tx, reader.sight, set().union(*map(requests_named, rows)))
+    in_reach = await seen_numbers(caller.tx, reader.reach, {row["number"] for row in rows} - {None})
+    return [await _document(caller, reader, row, token, seen=seen, in_reach=in_reach) for row in rows]
+
+
+async def _document(
+    caller: Caller, reader: Reader, row: Row, token: str | None, *, seen: set[str], in_reach: set[str]
+) -> dict[str, Any]:
     pack = None if row["pack_version"] is None else await pack_version(caller.tx, row["pack_version"])
     sender = await actions.sender_of(caller.tx, row)
-    is_own = is_reported_by({"created_by": sender.key, "citizen_id": row["citizen_id"]}, caller.actor)
-    is_linked = bool(token and is_tracking_token(caller.tenant, row["id"], token))
-    return report_document(row, pack, is_staff=caller.is_staff, is_reporter=is_own or is_linked)
+    is_sender = is_reporter(caller, {"id": row["id"], "created_by": sender.key, "citizen_id": row["citizen_id"]}, token)
+    is_staff = reader.is_staff and (reader.reach.is_everything or row["number"] in in_reach)
+    own = {row["number"]} if is_sender else set()
+    return report_document(row, pack, seen=seen | own, is_staff=is_staff, is_reporter=is_sender)
 
 
 @router.post("/reports", status_code=202, summary="Report something in your own words")
@@ -64,10 +73,13 @@ async def list_reports(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Reports with what was decided of each; `state=parked` are those that could not be processed."""
-    master = (await find_issue(caller.tx, issue))["id"] if issue is not None else None
-    wanted = listing.Filters(state, outcome, master)
+    reader, master = await reader_of(caller), None
+    if issue is not None:
+        await check_reach(caller, issue)
+        master = (await find_issue(caller.tx, issue))["id"]
+    wanted = listing.Filters(state, outcome, master, reader.reach)
     rows, next_cursor = await listing.list_reports(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
-    return Json(page([await _document(caller, row) for row in rows], next_cursor))
+    return Json(page(await _documents(caller, rows), next_cursor))
 
 
 @router.get("/reports/{report_id}", summary="What became of a report")
@@ -78,13 +90,16 @@ async def get_report(
     row = await queries.find_report(caller.tx, report_id)
     if row is None:
         raise actions.report_not_found(report_id)
-    return Json(await _document(caller, row, token))
+    return Json((await _documents(caller, [row], token))[0])
 
 
 @router.post("/reports/{report_id}/retry", summary="Process a report again")
 async def retry_report(report_id: UUID, caller: Caller = needs(Permission.REPORT_RETRY)) -> Response:
     """Makes a parked or waiting report due now; 409 when it is processed already."""
+    reach, before = (await reader_of(caller)).reach, await queries.find_report(caller.tx, report_id)
+    if not reach.is_everything and (before is None or before["number"] is None):
+        raise actions.report_not_found(report_id)  # no request yet, so in nobody's scope
     await actions.retry(caller.tx, report_id)
     row = await queries.find_report(caller.tx, report_id)
     assert row is not None
-    return Json(await _document(caller, row))
+    return Json((await _documents(caller, [row]))[0])

@@ -10,10 +10,11 @@ from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant
 from civicpulse.packs.store import current_pack, pack_version
 from civicpulse.reports.issue_queries import issue_facts, issue_reports
-from civicpulse.reports.issues import find_issue, issue_document, priorities_of, reports_json
+from civicpulse.reports.issues import issue_document, priorities_of, reports_json
 from civicpulse.reports.statuses import states_of
-from civicpulse.requests.api import Many, TrackingToken, visible_request, words
+from civicpulse.requests.api import Many, TrackingToken, words
 from civicpulse.requests.listing import Filters, list_requests
+from civicpulse.requests.visibility import reader_of, visible_request
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["issues"])
@@ -40,6 +41,7 @@ async def list_issues(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
+    sight = (await reader_of(caller)).sight
     wanted = Filters(
         status=states_of(await current_pack(caller.tx), words(status)),
         category=words(category),
@@ -49,10 +51,10 @@ async def list_issues(
         created_from=created_from,
         created_to=created_to,
         merged=False,
-        only_public=not caller.is_staff,
+        sight=sight,
     )
     rows, next_cursor = await list_requests(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
-    facts = await issue_facts(caller.tx, [row["id"] for row in rows]) if rows else {}
+    facts = await issue_facts(caller.tx, [row["id"] for row in rows], sight) if rows else {}
     items = [
         issue_document(
             row, facts[row["id"]], await pack_version(caller.tx, row["pack_version"]), tenant=caller.tenant.slug
@@ -66,14 +68,15 @@ async def list_issues(
 async def get_issue(
     number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
-    """The issue; a duplicate's number answers its master. Staff sees the reports, the oldest 200 of them."""
-    asked = await visible_request(caller, number, token)
-    master = await find_issue(caller.tx, number)
-    is_asked = master["id"] == asked["id"]
-    row = asked if is_asked else await visible_request(caller, master["number"], token)
-    facts = await issue_facts(caller.tx, [row["id"]])
+    """The issue; a duplicate's number answers its master, where the caller may see that. Staff sees the reports, the oldest
+    200 of them."""
+    row, reader = await visible_request(caller, number, token), await reader_of(caller)
+    if row["master_request_id"] is not None:
+        row = await visible_request(caller, row["master_request_id"], token)
+    facts = await issue_facts(caller.tx, [row["id"]], reader.sight)
     pack = await pack_version(caller.tx, row["pack_version"])
     document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug)
-    if caller.is_staff:
-        document["reports"] = reports_json(await issue_reports(caller.tx, row["id"], most=MOST_REPORTS))
+    if reader.sees_as_staff(row):
+        found = await issue_reports(caller.tx, row["id"], reader.reach, most=MOST_REPORTS)
+        document["reports"] = reports_json(found)
     return Json(document)

@@ -1,5 +1,6 @@
 """A report as its document: what anybody may know, and what staff and the reporter see (spec 3)."""
 
+from collections.abc import Collection
 from typing import Any
 
 from civicpulse.base.db import Row
@@ -7,19 +8,29 @@ from civicpulse.packs.model import Pack
 from civicpulse.reports.statuses import word_of
 
 
-def report_document(row: Row, pack: Pack | None, *, is_staff: bool, is_reporter: bool) -> dict[str, Any]:
-    """`row` as queries.COLUMNS reads it; `pack` is the issue's, None while there is none.
+def requests_named(row: Row) -> set[str]:
+    """The numbers of the requests that a report's row names: its own, its issue's, and those that it was compared with."""
+    compared = row["decision"]["duplicates"]["candidates"] if row["decision"] else ()
+    return {match["request_id"] for match in compared} | {row["number"], row["issue_number"]} - {None}
+
+
+def report_document(
+    row: Row, pack: Pack | None, *, seen: Collection[str], is_staff: bool, is_reporter: bool
+) -> dict[str, Any]:
+    """`row` as queries.COLUMNS reads it; `pack` is the issue's, None while there is none; `seen`: the numbers of requests
+    that the reader may see.
 
     A stranger who knows the id learns what became of the report, the reporter and staff also what was decided and why.
     """
+    decision = row["decision"] if is_staff or row["decision"] is None else _as_seen(row["decision"], seen)
     document: dict[str, Any] = {
         "id": row["id"],
         "processed": row["state"] == "processed",
         "state": row["state"],
-        "outcome": row["outcome"],
+        "outcome": row["outcome"] if decision is None else decision["duplicates"]["outcome"],
         "submitted_at": row["submitted_at"],
         "processed_at": row["processed_at"],
-        "issue": _issue(row, pack),
+        "issue": _issue(row, pack, seen),
     }
     if not (is_staff or is_reporter):
         return document
@@ -29,7 +40,7 @@ def report_document(row: Row, pack: Pack | None, *, is_staff: bool, is_reporter:
         "tags": row["tags"],
         "asset_id": row["asset_id"],
         "request_id": row["number"],
-        "decision": row["decision"] if is_staff or row["decision"] is None else _without_private(row["decision"]),
+        "decision": decision,
         "attempts": row["attempts"],
     }
     if is_staff:
@@ -38,17 +49,18 @@ def report_document(row: Row, pack: Pack | None, *, is_staff: bool, is_reporter:
     return document
 
 
-def _issue(row: Row, pack: Pack | None) -> dict[str, Any] | None:
-    if row["issue_number"] is None or pack is None:
+def _issue(row: Row, pack: Pack | None, seen: Collection[str]) -> dict[str, Any] | None:
+    """The issue, for a reader who does not see it the report's own request, which is in its state."""
+    number = next((one for one in (row["issue_number"], row["number"]) if one in seen), None)
+    if number is None or pack is None:
         return None
     status = row["issue_status"]
-    return {"request_id": row["issue_number"], "status": word_of(pack, status), "state": status}
+    return {"request_id": number, "status": word_of(pack, status), "state": status}
 
 
-def _without_private(decision: dict[str, Any]) -> dict[str, Any]:
-    """The decision without proposed twins that are not public: a reporter must not find out where private reports lie."""
+def _as_seen(decision: dict[str, Any], seen: Collection[str]) -> dict[str, Any]:
+    """The decision without requests that the reader may not see: where nothing is left of what was found, it was new."""
     duplicates = decision["duplicates"]
-    if duplicates["outcome"] == "attached":
-        return decision
-    shown = [match for match in duplicates["candidates"] if match["is_public"]]
-    return decision | {"duplicates": duplicates | {"candidates": shown}}
+    shown = [match for match in duplicates["candidates"] if match["request_id"] in seen]
+    outcome = duplicates["outcome"] if shown else "new"
+    return decision | {"duplicates": duplicates | {"outcome": outcome, "candidates": shown}}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from psycopg import sql
@@ -11,6 +11,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid
 from civicpulse.base.paging import decode_cursor, encode_cursor
 from civicpulse.reports.queries import COLUMNS, OF_ISSUE, RELATED
+from civicpulse.requests.visibility import EVERYTHING, Sight
 
 State: TypeAlias = Literal["waiting", "processed", "parked"]
 Outcome: TypeAlias = Literal["new", "attached", "proposed"]
@@ -26,11 +27,12 @@ STATES: Final[dict[State, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the list is narrowed to; `issue` is the id of a master."""
+    """What the list is narrowed to; `issue` is the id of a master, `reach` what is the reader's to work on."""
 
     state: State | None = None
     outcome: Outcome | None = None
     issue: UUID | None = None
+    reach: Sight = EVERYTHING
 
 
 async def list_reports(
@@ -40,14 +42,22 @@ async def list_reports(
     if sort not in SORTS:
         raise Invalid(f"sort is one of {', '.join(SORTS)}.", field="sort")
     descending = sort.startswith("-")
-    parts = [sql.SQL("r.tenant_id = %(tenant_id)s")]
+    parts: list[sql.Composable] = [sql.SQL("r.tenant_id = %(tenant_id)s")]
     if wanted.state is not None:
         parts.append(sql.SQL(STATES[wanted.state]))
     if wanted.outcome is not None:
         parts.append(sql.SQL("r.outcome = %(outcome)s"))
     if wanted.issue is not None:
         parts.append(sql.SQL(f"r.id IN ({OF_ISSUE})"))
-    values = {"tenant_id": tx.tenant_id, "outcome": wanted.outcome, "issue": wanted.issue, "limit": limit + 1}
+    if not wanted.reach.is_everything:
+        parts.append(wanted.reach.predicate("q"))
+    values: dict[str, Any] = {
+        "tenant_id": tx.tenant_id,
+        "outcome": wanted.outcome,
+        "issue": wanted.issue,
+        "limit": limit + 1,
+    }
+    values |= wanted.reach.parameters
     if cursor is not None:
         after_at, after_id = decode_cursor(cursor, sort, (datetime, UUID))
         parts.append(sql.SQL(f"(r.submitted_at, r.id) {'<' if descending else '>'} (%(after_at)s, %(after_id)s)"))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock as time
-from civicpulse.base.db import Row
+from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid, Unauthenticated
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
@@ -15,9 +15,18 @@ from civicpulse.base.wire import DayOrInstant
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import actions, assigning, listing, queries, talking
 from civicpulse.requests.changes import not_found
-from civicpulse.requests.documents import is_tracking_token, to_document, to_public
+from civicpulse.requests.documents import to_document, to_public
 from civicpulse.requests.explain import explain
 from civicpulse.requests.schemas import CommentIn, EscalateIn, MilestoneIn, RatingIn, TransitionIn, given
+from civicpulse.requests.visibility import (
+    Reader,
+    Sight,
+    find_seen,
+    is_tracking_token,
+    reader_of,
+    seen_numbers,
+    visible_request,
+)
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
@@ -36,32 +45,19 @@ def etag(version: int) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-async def visible_request(caller: Caller, number: str, token: str | None = None) -> Row:
-    """The request, if the caller may see it; else NotFound. Staff sees all, others what is public or their own."""
-    row = await queries.find_request(caller.tx, number)
-    if row is None or not (row["is_public"] or caller.is_staff or is_reporter(caller, row, token)):
-        raise not_found(number)
-    return row
-
-
-def is_reporter(caller: Caller, row: Row, token: str | None) -> bool:
-    """Whether the caller made the report, by account, by token or by the tracking link."""
-    return talking.is_reported_by(row, caller.actor) or bool(
-        token and is_tracking_token(caller.tenant, row["id"], token)
-    )
-
-
-async def document_for(caller: Caller, row: Row) -> dict[str, Any]:
+async def document_for(caller: Caller, row: Row, reader: Reader | None = None) -> dict[str, Any]:
     """The document as this caller may see it."""
+    reader = reader or await reader_of(caller)
     document = to_document(row, await pack_version(caller.tx, row["pack_version"]))
-    return document if caller.is_staff else to_public(document)
+    return document if reader.sees_as_staff(row) else to_public(document)
 
 
-async def answer(caller: Caller, number: str) -> Response:
-    """The request as it now is, after a write."""
-    row = await queries.find_request(caller.tx, number)
+async def answer(caller: Caller, number: str, **more: Any) -> Response:
+    """The request as it now is, after a write, with `more` beside it. Whoever wrote sees it, wherever that has brought it."""
+    reader = await reader_of(caller)
+    row = await find_seen(caller.tx, number, reader.sight)
     assert row is not None
-    return Json(await document_for(caller, row), headers=etag(row["version"]))
+    return Json({**await document_for(caller, row, reader), **more}, headers=etag(row["version"]))
 
 
 async def _guard(request: Request) -> None:
@@ -111,14 +107,14 @@ async def list_requests(
     if mine and caller.actor.id is None:
         # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
-    agent_id = await queries.agent_id(caller.tx, agent) if agent else None
+    reader = await reader_of(caller)
     wanted = listing.Filters(
         status=words(status),
         category=words(category),
         priority=words(priority),
         zone=words(zone),
         sla_state=words(sla_state),
-        agent_id=agent_id,
+        agent_id=await queries.agent_id(caller.tx, agent) if agent else None,
         created_from=created_from,
         created_to=created_to,
         text=q,
@@ -129,11 +125,11 @@ async def list_requests(
         external_id=external_id,
         citizen_id=citizen_id,
         reporter=caller.actor.key if mine else None,
-        only_public=not (caller.is_staff or mine or citizen_id),
+        sight=reader.sight,
     )
     rows, next_cursor = await listing.list_requests(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
     more = {"total": await listing.count_requests(caller.tx, wanted)} if total else {}
-    return Json(page([await document_for(caller, row) for row in rows], next_cursor, **more))
+    return Json(page([await document_for(caller, row, reader) for row in rows], next_cursor, **more))
 
 
 @router.get("/requests/{number}", summary="Read one request")
@@ -194,15 +190,12 @@ async def auto_assign(number: str, request: Request, caller: Caller = needs(Perm
         request.state.keep = True  # the decision is part of the record although the answer is a refusal
         problem = assigning.NobodyAvailable(decision.reason, extra={"decision": told, "reasons": told["failures"]})
         return ProblemJson(problem.document(request.url.path), status_code=problem.status)
-    row = await queries.find_request(caller.tx, number)
-    assert row is not None
-    return Json({**await document_for(caller, row), "decision": told}, headers=etag(row["version"]))
+    return await answer(caller, number, decision=told)
 
 
 @router.post("/requests/{number}/comment", status_code=201, summary="Comment")
 async def comment(number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)) -> Response:
     """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
-    await visible_request(caller, number)
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
         raise Invalid("Only staff may write internal notes.", field="internal")
     event = await talking.comment(
@@ -222,7 +215,7 @@ async def rating(
 ) -> Response:
     """Once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
     row = await visible_request(caller, number, token)
-    by_link = bool(token and is_tracking_token(caller.tenant, row["id"], token))
+    by_link = is_tracking_token(caller.tenant, row["id"], token)
     rated = await talking.rate(
         caller.tx,
         caller.actor,
@@ -246,19 +239,34 @@ async def events(
     token: TrackingToken = None,
 ) -> Response:
     """Events in order, each with its hash; the public sees what happened, not who did it nor internal notes."""
-    row = await visible_request(caller, number, token)
+    row, reader = await visible_request(caller, number, token), await reader_of(caller)
+    is_staff = reader.sees_as_staff(row)
     found = await queries.list_events(caller.tx, row["id"], after=after, most=limit + 1)
-    shown = [
-        event_json(event, is_staff=caller.is_staff)
-        for event in found[:limit]
-        if caller.is_staff or _is_public_event(event)
-    ]
+    shown = await _as_seen(caller.tx, reader.sight, found[:limit])
+    shown = [event_json(event, is_staff=is_staff) for event in shown if is_staff or _is_public_event(event)]
     next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None
     return Json(page(shown, next_after))
 
 
 def _is_public_event(event: Row) -> bool:
     return not event["is_internal"] and event["type"] not in INTERNAL_EVENTS
+
+
+async def _as_seen(tx: Tx, sight: Sight, events: list[Row]) -> list[Row]:
+    """Events without a word of requests that are not seen: what is only about one is left out, what else happened stays."""
+    named = {event["meta"][key] for event in events for key in OTHER_REQUESTS if event["meta"].get(key)}
+    hidden = named - await seen_numbers(tx, sight, named)
+    if not hidden:
+        return events
+    shown = []
+    for event in events:
+        about = [key for key in OTHER_REQUESTS if event["meta"].get(key) in hidden]
+        if about and event["type"] not in FOLLOWED:
+            continue
+        if about:
+            event["meta"] = {key: value for key, value in event["meta"].items() if key not in about}
+        shown.append(event)
+    return shown
 
 
 def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
@@ -276,6 +284,10 @@ def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
         "hash": event["hash"],
     }
 
+
+# Where an event names another request, and the events that say more than that there is one: the state that it brought.
+OTHER_REQUESTS = ("master_request_id", "duplicate_request_id", "other_request_id")
+FOLLOWED = frozenset({"followed", "request.transitioned"})
 
 INTERNAL_EVENTS = frozenset({"assignment_failed", "classified", "duplicate_rejected", "duplicate_rejection_undone"})
 PUBLIC_META = frozenset(

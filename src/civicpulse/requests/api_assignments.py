@@ -9,6 +9,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant, Wire, Word
 from civicpulse.requests.simulating import simulate
+from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["assignments"])
@@ -39,6 +40,7 @@ async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permis
     simulated = await simulate(
         caller.tx,
         body.policy.model_dump(),
+        (await reader_of(caller)).reach,
         since=body.since,
         until=body.until,
         numbers=body.numbers,

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.requests.visibility import Sight
 from civicpulse.rules.distribution import DistributionState
 
 # current_load = base_load + open masters assigned here; so it can always be counted again and never drifts.
@@ -43,7 +45,7 @@ INSERT INTO distribution_state (tenant_id, state, updated_at) VALUES (%(tenant_i
 ON CONFLICT (tenant_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at
 """
 
-PAST_TICKETS = f"""
+PAST_TICKETS = sql.SQL(f"""
 SELECT {TICKET_COLUMNS}, r.zone_id, r.sub_category, r.priority, r.assigned_agent_id, r.office_id, r.assigned_at,
        r.state_category IN ('open', 'waiting') AS is_open,
        a.name AS agent_name, a.agent_code, o.name AS office_name
@@ -53,9 +55,9 @@ LEFT JOIN offices o ON o.tenant_id = r.tenant_id AND o.id = r.office_id
 WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL
   AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s)
-  AND (%(numbers)s::text[] IS NULL OR r.number = ANY (%(numbers)s))
+  AND (%(numbers)s::text[] IS NULL OR r.number = ANY (%(numbers)s)) AND {{seen}}
 ORDER BY r.created_at DESC, r.id DESC LIMIT %(most)s
-"""
+""")
 
 
 async def list_managers(tx: Tx, *, without: Sequence[UUID] = ()) -> list[Row]:
@@ -79,9 +81,9 @@ async def put_state(tx: Tx, state: DistributionState, *, at: datetime) -> None:
 
 
 async def past_tickets(
-    tx: Tx, *, since: datetime | None, until: datetime | None, numbers: Sequence[str] | None, most: int
+    tx: Tx, sight: Sight, *, since: datetime | None, until: datetime | None, numbers: Sequence[str] | None, most: int
 ) -> list[Row]:
-    """The newest masters of a time or of a list, oldest first, with whom they are assigned to."""
+    """The newest masters of a time or of a list that are seen, oldest first, with whom they are assigned to."""
     values: dict[str, Any] = {
         "tenant_id": tx.tenant_id,
         "since": since,
@@ -89,4 +91,4 @@ async def past_tickets(
         "numbers": list(numbers) if numbers is not None else None,
         "most": most,
     }
-    return (await tx.rows(PAST_TICKETS, values))[::-1]
+    return (await tx.rows(PAST_TICKETS.format(seen=sight.predicate()), values | sight.parameters))[::-1]

@@ -1,13 +1,9 @@
 """A request as its document: CST's shape (spec 1, A and D) and, for the public, the same without what is not theirs."""
 
-import base64
-import hmac
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from civicpulse.base.db import Row
-from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.model import Pack
 
 STATE_TIMES = ("created_at", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at", "updated_at")
@@ -104,14 +100,3 @@ def resolution_minutes(created_at: datetime, resolved_at: datetime | None) -> fl
     if resolved_at is None:
         return None
     return round((resolved_at - created_at).total_seconds() / 60, 2)
-
-
-def tracking_token(tenant: Tenant, request_id: UUID) -> str:
-    """The word that proves who made a report without an account: in the reporter's link, in no list and no log."""
-    digest = hmac.digest(tenant.secret, b"tracking" + request_id.bytes, "sha256")
-    return base64.b32encode(digest[:15]).decode().lower()
-
-
-def is_tracking_token(tenant: Tenant, request_id: UUID, given: str) -> bool:
-    """Whether `given` is the request's tracking token, compared in constant time."""
-    return hmac.compare_digest(tracking_token(tenant, request_id).encode(), given.encode("utf-8", "replace"))

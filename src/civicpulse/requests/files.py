@@ -15,8 +15,9 @@ from civicpulse.base.ids import new_id
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.requests import queries
 from civicpulse.requests.actions import UPLOADERS
-from civicpulse.requests.api import TrackingToken, is_reporter, visible_request
+from civicpulse.requests.api import TrackingToken
 from civicpulse.requests.changes import open_change
+from civicpulse.requests.visibility import is_reporter, reader_of, visible_request
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
@@ -71,8 +72,8 @@ async def add_files(
     token: TrackingToken = None,
 ) -> Response:
     """Up to ten files of 15 MB (multipart field `file`), by staff or by the reporter; answers type, url and sha256 of each."""
-    row = await visible_request(caller, number, token)
-    if not (caller.is_staff or is_reporter(caller, row, token)):
+    row, reader = await visible_request(caller, number, token), await reader_of(caller)
+    if not (reader.sees_as_staff(row) or is_reporter(caller, row, token)):
         raise Forbidden(
             "Only staff and the person who reported this request may add evidence.", code="not_the_reporter"
         )

@@ -11,7 +11,8 @@ from psycopg import sql
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid
 from civicpulse.base.paging import decode_cursor, encode_cursor
-from civicpulse.requests.queries import COLUMNS, RELATED
+from civicpulse.requests.queries import COLUMNS
+from civicpulse.requests.visibility import PUBLIC, Sight, as_seen, related
 
 # Sort → (columns that order, their kinds). A leading minus turns all of them round; each has its index.
 SORTS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {
@@ -28,7 +29,7 @@ MOST_TEXT_MATCHES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; empty means everything the caller may see."""
+    """What a list is narrowed to; empty means everything that `sight`, the reader's, sees."""
 
     status: Sequence[str] = ()
     category: Sequence[str] = ()
@@ -46,7 +47,7 @@ class Filters:
     external_id: str | None = None
     citizen_id: UUID | None = None
     reporter: str | None = None
-    only_public: bool = False
+    sight: Sight = PUBLIC
 
 
 def parse_bbox(text: str | None) -> tuple[float, float, float, float] | None:
@@ -74,8 +75,8 @@ def _in(column: str, values: Sequence[str]) -> tuple[sql.SQL, dict[str, Any]]:
     return sql.SQL(f"r.{column} = ANY(%({column})s)"), {column: list(values)}
 
 
-def _conditions(wanted: Filters) -> tuple[list[sql.SQL], dict[str, Any]]:
-    parts: list[sql.SQL] = [sql.SQL("r.tenant_id = %(tenant_id)s")]
+def _conditions(wanted: Filters) -> tuple[list[sql.Composable], dict[str, Any]]:
+    parts: list[sql.Composable] = [sql.SQL("r.tenant_id = %(tenant_id)s")]
     values: dict[str, Any] = {}
     lists = {
         "status": wanted.status,
@@ -102,10 +103,11 @@ def _conditions(wanted: Filters) -> tuple[list[sql.SQL], dict[str, Any]]:
         if value is not None:
             parts.append(sql.SQL(f"r.{condition}"))
             values[name] = value
-    if wanted.only_public:
-        parts.append(sql.SQL("r.is_public"))
+    if not wanted.sight.is_everything:
+        parts.append(wanted.sight.predicate())
+        values |= wanted.sight.parameters
     if wanted.merged is not None:
-        parts.append(sql.SQL("r.master_id IS NOT NULL" if wanted.merged else "r.master_id IS NULL"))
+        parts.append(_is_duplicate(wanted.sight) if wanted.merged else _is_master(wanted.sight))
     if wanted.needs_person is not None:
         parts.append(sql.SQL("r.needs_person" if wanted.needs_person else "NOT r.needs_person"))
     if wanted.bbox:
@@ -115,6 +117,21 @@ def _conditions(wanted: Filters) -> tuple[list[sql.SQL], dict[str, Any]]:
         parts.append(sql.SQL("r.id IN (SELECT id FROM gate_search(%(text)s, %(most)s))"))
         values |= {"text": wanted.text, "most": MOST_TEXT_MATCHES}
     return parts, values
+
+
+def _is_master(sight: Sight) -> sql.Composable:
+    """Masters, and the duplicates of masters that the reader does not see: to them, each is a request of its own."""
+    if sight.is_everything:
+        return sql.SQL("r.master_id IS NULL")
+    return sql.SQL("(r.master_id IS NULL OR NOT {})").format(_is_duplicate(sight))
+
+
+def _is_duplicate(sight: Sight) -> sql.Composable:
+    if sight.is_everything:
+        return sql.SQL("r.master_id IS NOT NULL")
+    return sql.SQL(
+        "EXISTS (SELECT 1 FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id AND {seen})"
+    ).format(seen=sight.predicate("m"))
 
 
 async def list_requests(
@@ -140,8 +157,9 @@ async def list_requests(
     # The page is chosen first and dressed afterwards: relations are looked up for its rows only.
     statement = sql.SQL(
         "SELECT {columns}, {related} FROM requests r WHERE {where} ORDER BY {order} LIMIT %(limit)s"
-    ).format(columns=sql.SQL(COLUMNS), related=sql.SQL(RELATED), where=sql.SQL(" AND ").join(parts), order=order)
+    ).format(columns=sql.SQL(COLUMNS), related=related(wanted.sight), where=sql.SQL(" AND ").join(parts), order=order)
     rows = await tx.rows(statement, values | {"tenant_id": tx.tenant_id, "limit": limit + 1})
+    rows = [as_seen(row) for row in rows]
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]

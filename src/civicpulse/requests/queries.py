@@ -16,20 +16,22 @@ COLUMNS = """
 r.id, r.number, r.version, r.event_seq, r.pack_version, r.source, r.external_id, r.citizen_id, r.anonymous, r.created_by,
 r.contact_channel, r.is_public, r.category, r.sub_category, r.description, r.tags, r.status, r.state_category, r.priority,
 r.priority_score, r.lon, r.lat, r.cell, r.address_hint, r.address_key, r.asset_id, r.zone_id, r.master_id,
-r.assigned_agent_id, r.candidate_agents, r.assignment_policy, r.sla, r.sla_state, r.sla_due_at, r.sla_met, r.sla_pauses,
+r.assigned_agent_id, r.office_id, r.candidate_agents, r.assignment_policy, r.sla, r.sla_state, r.sla_due_at, r.sla_met, r.sla_pauses,
 r.sla_steps_fired, r.next_sla_at, r.escalation_count, r.breach_reason, r.milestones, r.rating, r.disputed, r.notes,
 r.created_at, r.triaged_at, r.assigned_at, r.in_progress_at, r.resolved_at, r.closed_at, r.updated_at, r.needs_person
 """
 
-# Index look-ups per row shown, so a page costs what its rows cost.
-RELATED = """
-(SELECT m.number FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id) AS master_request_id,
+# Index look-ups per row shown, so a page costs what its rows cost. Of master and duplicates what the reader may see.
+RELATED_SEEN = """
+(SELECT m.number FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id AND {master_seen}) AS master_request_id,
 (SELECT coalesce(json_agg(d.number ORDER BY d.created_at, d.id), '[]') FROM requests d
- WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id) AS linked_duplicates,
+ WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND {duplicate_seen}) AS linked_duplicates,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
                                             'uploaded_at', e.uploaded_at) ORDER BY e.uploaded_at, e.id), '[]')
  FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS evidence
 """
+
+RELATED = RELATED_SEEN.format(master_seen="true", duplicate_seen="true")
 
 FEEDBACK = """
 (SELECT json_build_object('rating', f.rating, 'reason_codes', f.reason_codes, 'comment', f.comment,

@@ -18,6 +18,7 @@ from civicpulse.places.offices import list_offices, office_facts
 from civicpulse.requests import distribution_queries as queries
 from civicpulse.requests.assigning import agent_facts, request_facts
 from civicpulse.requests.distributing import manager_facts, ticket_facts
+from civicpulse.requests.visibility import Sight
 from civicpulse.rules.assignment import assign
 from civicpulse.rules.distribution import distribute
 
@@ -28,20 +29,21 @@ Chosen = dict[str, Any]
 async def simulate(
     tx: Tx,
     changes: Mapping[str, Any],
+    sight: Sight,
     *,
     since: datetime | None,
     until: datetime | None,
     numbers: Sequence[str] | None,
     most: int,
 ) -> dict[str, Any]:
-    """Decides on the tickets twice from the same start, by the policy in force and by the changed one.
+    """Decides on the tickets, of those that are seen, twice from the same start, by the policy in force and by the changed one.
 
     The start is the load of this moment without the tickets in question, oldest turn first. `assigned` is what really
     became of each. `changes` are fields of the pack's sections `assignment` and `distribution`. Raises Invalid.
     """
     pack = await current_pack(tx)
     changed = _changed(pack, changes)
-    rows = await queries.past_tickets(tx, since=since, until=until, numbers=numbers, most=most)
+    rows = await queries.past_tickets(tx, sight, since=since, until=until, numbers=numbers, most=most)
     before = await _decide(tx, pack, rows)
     after = await _decide(tx, changed, rows)
     items = [_item(row, before[row["id"]], after[row["id"]]) for row in rows]

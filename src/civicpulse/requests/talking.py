@@ -11,6 +11,7 @@ from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
 from civicpulse.requests import queries
 from civicpulse.requests.changes import open_change
+from civicpulse.requests.visibility import reported_by
 
 
 async def comment(
@@ -72,7 +73,7 @@ async def rate(
     """
     change = await open_change(tx, actor, number)
     row = change.row
-    if not (is_reporter or is_reported_by(row, actor)):
+    if not (is_reporter or reported_by(actor).sees(row)):
         raise Forbidden("Only the person who reported this request may rate it.", code="not_the_reporter")
     if row["state_category"] not in ("resolved", "closed"):
         raise Conflict(f"{number} is {row['status']}: it can be rated once it is resolved.", code="not_resolved")
@@ -94,10 +95,3 @@ async def rate(
     change.set(rating=rating, disputed=dispute)
     change.tell("rating", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
     return await change.apply()
-
-
-def is_reported_by(row: Row, actor: Actor) -> bool:
-    """Whether `actor` made this report: with an account, or with the token that the report was sent with."""
-    if actor.id is None:
-        return False
-    return row["created_by"] == actor.key or (actor.type == "citizen" and str(row["citizen_id"]) == actor.id)

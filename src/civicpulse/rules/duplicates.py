@@ -94,6 +94,8 @@ class Candidate:
     is_open: bool
     closed_at: datetime | None
     area: str | None = None
+    is_shared: bool = True
+    """Whether everybody who sees the report sees this one too: only then may the report show it or be attached to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`attached`: `master` is set; `proposed`: `proposed` is not empty, best first; `new`: neither."""
+    """`attached`: `master` is set; `proposed`: `proposed` is not empty, best first; `new`: neither.
+
+    `proposed` is for staff. `shared` are the best of those that everybody who sees the report may know of.
+    """
 
     outcome: Literal["attached", "proposed", "new"]
     master: Match | None
     proposed: tuple[Match, ...]
+    shared: tuple[Match, ...] = ()
 
 
 def judge(
@@ -141,14 +147,24 @@ def judge(
     """Attach to the oldest certain master, else propose the best few, else say that the report is new.
 
     Candidates beyond radius and window, closed for longer than `reopen_hours`, or in `rejected` (pairs that staff
-    turned down) do not count. The order of `candidates` does not matter.
+    turned down) do not count. The order of `candidates` does not matter. A candidate that is not shared is proposed to
+    staff at most:
+
+    | report | candidate | attached | staff | the reporter and everybody else |
+    |---|---|---|---|---|
+    | public | public | when certain | proposed | proposed |
+    | public | private | never | proposed | nothing |
+    | private | public | when certain | proposed | proposed |
+    | private | private, same reporter | when certain | proposed | proposed |
+    | private | private, another reporter | never | proposed | nothing |
     """
     matches = rank(report, candidates, policy, rejected=rejected)
     certain = [match for match in matches if match.attachable]
     if certain:
         return Judgement("attached", min(certain, key=_age_order), ())
     best = tuple(matches[: policy.max_proposals])
-    return Judgement("proposed", None, best) if best else Judgement("new", None, ())
+    shared = tuple(match for match in matches if match.candidate.is_shared)[: policy.max_proposals]
+    return Judgement("proposed", None, best, shared) if best else Judgement("new", None, ())
 
 
 def rank(
@@ -202,7 +218,7 @@ def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Mat
     if not _is_about_the_same_place(report, candidate, metres, policy):
         return None
     score = _score(report, candidate, metres=metres, hours=hours)
-    may_attach = policy.attach or _same_asset(report, candidate)
+    may_attach = candidate.is_shared and (policy.attach or _same_asset(report, candidate))
     attachable = may_attach and candidate.is_open and _is_certain(report, candidate, score, policy)
     return Match(candidate, score, attachable, _why(report, candidate, score))
 

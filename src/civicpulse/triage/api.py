@@ -10,7 +10,7 @@ from civicpulse.base.db import Tx
 from civicpulse.base.errors import NotFound
 from civicpulse.base.web import Json, TransactionRoute, end_transaction, services_of
 from civicpulse.packs.store import current_pack
-from civicpulse.requests.api import visible_request
+from civicpulse.requests.visibility import visible_request
 from civicpulse.rules.access import Permission
 from civicpulse.triage import queries
 from civicpulse.triage.actions import keep

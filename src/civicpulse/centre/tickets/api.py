@@ -16,6 +16,7 @@ from civicpulse.centre.tickets import listing, queries
 from civicpulse.centre.tickets.documents import manager_document, office_document, ticket_documents
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.distribution_queries import list_managers
+from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["tickets"])
@@ -44,6 +45,7 @@ async def get_tickets(
 ) -> Response:
     """Newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
     pack = await current_pack(caller.tx)
+    reach = (await reader_of(caller)).reach
     wanted = listing.Wanted(
         segment=listing.segment_of(pack, segment),
         category=listing.category_of(pack, category),
@@ -57,8 +59,8 @@ async def get_tickets(
         since=since,
         until=until,
     )
-    ids, next_cursor = await listing.list_tickets(caller.tx, wanted, page=page, size=size, cursor=cursor)
-    total = await queries.count_tickets(caller.tx, asdict(wanted))
+    ids, next_cursor = await listing.list_tickets(caller.tx, wanted, reach, page=page, size=size, cursor=cursor)
+    total = await queries.count_tickets(caller.tx, asdict(wanted), reach)
     items = await _documents(request, caller, ids)
     exact = total < queries.MOST_COUNTED
     return Json(page_of(items, next_cursor, total=total, total_is_exact=exact, page=page, size=size))
@@ -77,7 +79,7 @@ async def get_ticket(ticket_id: str, request: Request, caller: Caller = needs(Pe
 
 
 async def _known(caller: Caller, ticket_id: str) -> UUID:
-    found = await queries.find_ticket(caller.tx, ticket_id)
+    found = await queries.find_ticket(caller.tx, ticket_id, (await reader_of(caller)).reach)
     if found is None:
         raise NotFound(f"There is no ticket {ticket_id!r} here.", code="ticket_not_found")
     return found
@@ -129,5 +131,5 @@ async def get_stats(
     until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
 ) -> Response:
     """Tickets in all and by category, sentiment, language, office, segment and town; their mean priority (1..10)."""
-    rows = await queries.get_stats(caller.tx, since=since, until=until)
+    rows = await queries.get_stats(caller.tx, (await reader_of(caller)).reach, since=since, until=until)
     return Json(listing.stats_document(rows, await current_pack(caller.tx)))

@@ -10,6 +10,7 @@ from civicpulse.base.errors import Invalid
 from civicpulse.base.paging import decode_cursor, encode_cursor
 from civicpulse.centre.tickets import queries
 from civicpulse.packs.model import Pack
+from civicpulse.requests.visibility import Sight
 
 SORT: Final = "-created_at"
 MOST_SKIPPED: Final = 50_000  # rows before a numbered page; farther on the cursor is the way
@@ -57,16 +58,16 @@ def segment_of(pack: Pack, given: str | None) -> str | None:
 
 
 async def list_tickets(
-    tx: Tx, wanted: Wanted, *, page: int, size: int, cursor: str | None
+    tx: Tx, wanted: Wanted, sight: Sight, *, page: int, size: int, cursor: str | None
 ) -> tuple[list[UUID], str | None]:
-    """The ids of one page, newest first, and the cursor of the next. Raises Invalid for a page too far on."""
+    """The ids of one page of what is seen, newest first, and the cursor of the next. Raises Invalid for a page too far on."""
     after, offset = None, (page - 1) * size
     if cursor is not None:
         at, key = decode_cursor(cursor, SORT, (datetime, UUID))
         after, offset = (at, key), 0
     if offset > MOST_SKIPPED:
         raise Invalid(f"Pages reach {MOST_SKIPPED} tickets deep: go on with next_cursor instead of page.", field="page")
-    rows: list[Row] = await queries.ticket_ids(tx, asdict(wanted), after=after, offset=offset, limit=size + 1)
+    rows: list[Row] = await queries.ticket_ids(tx, asdict(wanted), sight, after=after, offset=offset, limit=size + 1)
     more = len(rows) > size
     rows = rows[:size]
     next_cursor = encode_cursor(SORT, [rows[-1]["created_at"], rows[-1]["id"]]) if more else None

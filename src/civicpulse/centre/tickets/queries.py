@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.requests.visibility import Sight
 
 MOST_COUNTED: Final = 100_000
 
@@ -47,17 +48,20 @@ LEFT JOIN LATERAL (
 WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
 """
 
-FIND_TICKET = """
-SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(given)s
-UNION ALL
-SELECT d.request_id FROM ticket_details d WHERE d.tenant_id = %(tenant_id)s AND d.client_guid = %(given)s
-UNION ALL
-SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
-LIMIT 1
-"""
+FIND_TICKET = sql.SQL("""
+SELECT r.id FROM (
+    SELECT x.id FROM requests x WHERE x.tenant_id = %(tenant_id)s AND x.number = %(given)s
+    UNION ALL
+    SELECT d.request_id FROM ticket_details d WHERE d.tenant_id = %(tenant_id)s AND d.client_guid = %(given)s
+    UNION ALL
+    SELECT x.id FROM requests x WHERE x.tenant_id = %(tenant_id)s AND x.id = %(id)s
+    LIMIT 1
+) AS f JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = f.id
+WHERE {seen}
+""")
 
 # Each figure of the dashboard from one pass over the tickets.
-STATS = f"""
+STATS = sql.SQL(f"""
 SELECT grouping(t.category, t.sentiment, t.language, t.office, t.segment, t.town)::int AS left_out,
        t.category, t.sentiment, t.language, t.office, t.segment, t.town, count(*)::int AS tickets,
        count(*) FILTER (WHERE t.is_assigned)::int AS assigned, count(t.sentiment)::int AS analysed,
@@ -69,11 +73,11 @@ FROM (
     {_CURRENT}
     LEFT JOIN offices o ON o.tenant_id = r.tenant_id AND o.id = r.office_id AND r.assigned_agent_id IS NOT NULL
     WHERE r.tenant_id = %(tenant_id)s AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
-      AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s)
+      AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s) AND {{seen}}
 ) AS t
 GROUP BY GROUPING SETS ((), (t.category), (t.sentiment), (t.language), (t.office), (t.segment), (t.town))
 ORDER BY tickets DESC
-"""
+""")
 
 OFFICES = """
 SELECT o.id, o.name, o.address, o.lon, o.lat, o.geo_quality,
@@ -86,10 +90,10 @@ FIRST_ID: Final = UUID(int=0)
 MOST_OFFICES: Final = 10_000
 
 
-def conditions(wanted: dict[str, Any]) -> tuple[list[sql.SQL], dict[str, Any], bool]:
+def conditions(wanted: dict[str, Any], sight: Sight) -> tuple[list[sql.Composable], dict[str, Any], bool]:
     """WHERE parts, their values, and whether the current analysis must be joined; `wanted` as listing.Wanted has it."""
-    parts = [sql.SQL("r.tenant_id = %(tenant_id)s")]
-    values = {name: value for name, value in wanted.items() if value is not None}
+    parts: list[sql.Composable] = [sql.SQL("r.tenant_id = %(tenant_id)s"), sight.predicate()]
+    values = {name: value for name, value in wanted.items() if value is not None} | sight.parameters
     analysed = bool(values.keys() & {"sentiment", "language"})
     for name, part in {
         "segment": "r.segment = %(segment)s",
@@ -114,10 +118,10 @@ def _source(analysed: bool) -> sql.SQL:
 
 
 async def ticket_ids(
-    tx: Tx, wanted: dict[str, Any], *, after: tuple[datetime, UUID] | None, offset: int, limit: int
+    tx: Tx, wanted: dict[str, Any], sight: Sight, *, after: tuple[datetime, UUID] | None, offset: int, limit: int
 ) -> list[Row]:
     """Ids and created_at of one page, newest first."""
-    parts, values, analysed = conditions(wanted)
+    parts, values, analysed = conditions(wanted, sight)
     if after is not None:
         parts.append(sql.SQL("(r.created_at, r.id) < (%(after_at)s, %(after_id)s)"))
         values |= {"after_at": after[0], "after_id": after[1]}
@@ -127,9 +131,9 @@ async def ticket_ids(
     return await tx.rows(statement, values | {"tenant_id": tx.tenant_id, "limit": limit, "offset": offset})
 
 
-async def count_tickets(tx: Tx, wanted: dict[str, Any]) -> int:
+async def count_tickets(tx: Tx, wanted: dict[str, Any], sight: Sight) -> int:
     """How many tickets match; counting stops at MOST_COUNTED."""
-    parts, values, analysed = conditions(wanted)
+    parts, values, analysed = conditions(wanted, sight)
     statement = sql.SQL("SELECT count(*) FROM (SELECT 1 {source} WHERE {where} LIMIT %(most)s) AS counted").format(
         source=_source(analysed), where=sql.SQL(" AND ").join(parts)
     )
@@ -143,19 +147,21 @@ async def get_tickets(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row]:
     return {row["id"]: row for row in rows}
 
 
-async def find_ticket(tx: Tx, given: str) -> UUID | None:
-    """The id of a ticket by its number, its client's GUID or its own id."""
+async def find_ticket(tx: Tx, given: str, sight: Sight) -> UUID | None:
+    """The id of a ticket by its number, its client's GUID or its own id; None when it is absent or not seen."""
     try:
         key = UUID(given)
     except ValueError:
         key = FIRST_ID
-    found: UUID | None = await tx.value(FIND_TICKET, {"tenant_id": tx.tenant_id, "given": given, "id": key})
+    values = {"tenant_id": tx.tenant_id, "given": given, "id": key} | sight.parameters
+    found: UUID | None = await tx.value(FIND_TICKET.format(seen=sight.predicate()), values)
     return found
 
 
-async def get_stats(tx: Tx, *, since: datetime | None, until: datetime | None) -> list[Row]:
-    """Counts by each dimension, largest first; `left_out` says by which a row is not grouped (a bit each)."""
-    return await tx.rows(STATS, {"tenant_id": tx.tenant_id, "since": since, "until": until})
+async def get_stats(tx: Tx, sight: Sight, *, since: datetime | None, until: datetime | None) -> list[Row]:
+    """Counts of what is seen by each dimension, largest first; `left_out` says by which a row is not grouped (a bit each)."""
+    values = {"tenant_id": tx.tenant_id, "since": since, "until": until} | sight.parameters
+    return await tx.rows(STATS.format(seen=sight.predicate()), values)
 
 
 async def list_offices(tx: Tx, *, after: tuple[str, UUID], limit: int) -> list[Row]:

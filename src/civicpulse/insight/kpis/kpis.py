@@ -66,7 +66,7 @@ async def _median(
         zones=occurring["zone"],
         categories=occurring["category"],
         priorities=occurring["priority"],
-        public_only=scope.public_only,
+        sight=scope.sight,
     )
     return median, "exact"
 

@@ -14,6 +14,7 @@ from psycopg import sql
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.kpis.measures import BUCKETS, MEASURES
 from civicpulse.insight.schemas import Period, Scope
+from civicpulse.requests.visibility import PUBLIC, Sight
 
 DIMENSION_BITS = {"zone_id": 1, "category": 2, "priority": 4}
 OLDEST, NEWEST = date(1, 1, 1), date(9999, 12, 1)
@@ -179,7 +180,13 @@ def _days(first: date, last: date) -> tuple[date, ...]:
 
 def _narrowed(scope: Scope) -> sql.Composable:
     parts = [sql.SQL(" AND c.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
-    return sql.Composed([*parts, sql.SQL(" AND c.is_public") if scope.public_only else sql.SQL("")])
+    return sql.Composed([*parts, sql.SQL(" AND {}").format(_summed(scope.sight))])
+
+
+def _summed(sight: Sight) -> sql.Composed:
+    """What a sum is taken over. The ledger keeps apart what is public and what is not, and knows nobody's own requests."""
+    assert sight.is_everything or sight == PUBLIC, "sums are kept of all requests and of the public ones"
+    return sight.predicate("c")
 
 
 def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
@@ -254,15 +261,15 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', c.resolved
 FROM requests c
 WHERE c.tenant_id = %(tenant_id)s AND c.resolved_at IS NOT NULL AND c.master_id IS NULL
   AND c.state_category IN ('resolved', 'closed') AND c.zone_id = ANY(%(zones)s) AND c.category = ANY(%(categories)s)
-  AND c.priority = ANY(%(priorities)s) AND c.created_at >= %(since)s AND c.created_at < %(until)s{public}
+  AND c.priority = ANY(%(priorities)s) AND c.created_at >= %(since)s AND c.created_at < %(until)s AND {seen}
 """)
 
 
 async def exact_median(
-    tx: Tx, period: Period, *, zones: list[str], categories: list[str], priorities: list[str], public_only: bool
+    tx: Tx, period: Period, *, zones: list[str], categories: list[str], priorities: list[str], sight: Sight
 ) -> float | None:
     """The median resolution time in minutes over the requests themselves; cost grows with how many were resolved."""
-    statement = EXACT_MEDIAN.format(public=sql.SQL(" AND c.is_public" if public_only else ""))
+    statement = EXACT_MEDIAN.format(seen=_summed(sight))
     values = {
         "tenant_id": tx.tenant_id,
         "zones": zones,

@@ -85,12 +85,13 @@ async def recurrence(
     One statement; cost grows with the requests created in the period and one window on either side.
     """
     parts = [sql.SQL(" AND r.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
-    public = sql.SQL(" AND r.is_public") if scope.public_only else sql.SQL("")
+    seen = sql.SQL(" AND {}").format(scope.sight.predicate())
     statement = sql.Composed(
-        [_CHAINS.format(narrowed=sql.Composed([*parts, public])), _WEEKS, sql.SQL(" UNION ALL "), _PLACES]
+        [_CHAINS.format(narrowed=sql.Composed([*parts, seen])), _WEEKS, sql.SQL(" UNION ALL "), _PLACES]
     )
     values: dict[str, Any] = {
         **scope.values(),
+        **scope.sight.parameters,
         "tenant_id": tx.tenant_id,
         "since": since,
         "until": until,

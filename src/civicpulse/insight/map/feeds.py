@@ -28,6 +28,8 @@ class Feed:
 
 def filters_of(scope: Scope, **more: Any) -> dict[str, Any]:
     """The feed's filters as spec 1, E names them, with what else makes it another feed."""
+    # Whatever narrows a reader's sight makes it another feed, so that it is served to nobody who sees less.
+    own = {} if scope.public_only else {name: str(value) for name, value in scope.sight.parameters.items()}
     return {
         "status_in": list(scope.status),
         "zone_id": scope.zone[0] if len(scope.zone) == 1 else None,
@@ -36,6 +38,7 @@ def filters_of(scope: Scope, **more: Any) -> dict[str, Any]:
         "priority_in": list(scope.priority),
         "bbox": list(scope.bbox) if scope.bbox else None,
         "public_only": scope.public_only,
+        **own,
         **more,
     }
 

@@ -107,8 +107,8 @@ def _narrowed(
         for column in scope.values()
         if column in columns
     ]
-    if scope.public_only:
-        parts.append(sql.Composed([sql.SQL(" AND r.is_public")]))
+    if not scope.sight.is_everything:
+        parts.append(sql.SQL(" AND {}").format(scope.sight.predicate()))
     if scope.bbox is not None and "status" in columns:
         parts.append(
             sql.Composed(
@@ -136,7 +136,7 @@ def _values(tx: Tx, scope: Scope, **more: Any) -> dict[str, Any]:
     box = dict(zip(("west", "south", "east", "north"), scope.bbox, strict=True)) if scope.bbox else {}
     spans = _spans(scope) or []
     ends = {"lows": [low for low, _ in spans], "highs": [high for _, high in spans]}
-    return {"tenant_id": tx.tenant_id, **scope.values(), **box, **ends, **more}
+    return {"tenant_id": tx.tenant_id, **scope.values(), **scope.sight.parameters, **box, **ends, **more}
 
 
 def _weighing(weights: Mapping[str, float], at: datetime) -> dict[str, float]:

@@ -12,6 +12,7 @@ from civicpulse.base.wire import Word
 from civicpulse.insight.api import VARY
 from civicpulse.insight.schemas import Many, Since, Until, one_of, period, words
 from civicpulse.insight.scores import leaderboard, measuring, scores
+from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY
 
@@ -48,7 +49,10 @@ async def get_sla_metrics(
         "since": during.since,
         "until": during.until,
     }
-    return Json(await measuring.list_metrics(caller.tx, wanted, superseded=superseded, limit=limit, cursor=cursor))
+    sight = (await reader_of(caller)).of_figures
+    return Json(
+        await measuring.list_metrics(caller.tx, wanted, sight, superseded=superseded, limit=limit, cursor=cursor)
+    )
 
 
 def _priorities(severity: list[str] | None) -> list[str]:
@@ -78,7 +82,7 @@ async def get_scores(
     answer = await scores.list_scores(
         caller.tx,
         period(since, until),
-        public_only=not caller.is_staff,
+        public_only=not (await reader_of(caller)).of_sums.is_everything,
         zones=zones,
         level=level,
         limit=limit,
@@ -100,7 +104,9 @@ async def get_leaderboard(
     if scope == "tenants":
         ranked = await leaderboard.rank_tenants(caller.tx)
     else:
-        ranked = await leaderboard.rank_zones(caller.tx, public_only=not caller.is_staff)
+        ranked = await leaderboard.rank_zones(
+            caller.tx, public_only=not (await reader_of(caller)).of_sums.is_everything
+        )
     start = decode_cursor(cursor, scope, (int,))[0] if cursor else 0
     if start < 0:
         raise Invalid("This cursor does not fit: take next_cursor from an answer to the same list.", field="cursor")

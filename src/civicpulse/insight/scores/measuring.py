@@ -21,6 +21,7 @@ from civicpulse.base.paging import decode_cursor, encode_cursor, page
 from civicpulse.insight.scores import metric_queries as queries
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import Sight
 from civicpulse.rules.priority import SEVERITY_OF_PRIORITY
 from civicpulse.rules.scoring import measure
 
@@ -85,12 +86,14 @@ def _text(instant: datetime | None) -> str | None:
 
 
 async def list_metrics(
-    tx: Tx, wanted: dict[str, Any], *, superseded: bool, limit: int, cursor: str | None
+    tx: Tx, wanted: dict[str, Any], sight: Sight, *, superseded: bool, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    """One page of figures, latest resolution first; `superseded` shows also those of resolutions that no longer stand."""
+    """One page of figures of requests that are seen, latest resolution first; `superseded` shows also those of resolutions that no longer stand."""
     after = decode_cursor(cursor, SORT, (datetime, UUID)) if cursor else None
     narrowed = {**wanted, "current": None if superseded else True}
-    rows = await queries.list_metrics(tx, narrowed, after=(after[0], after[1]) if after else None, most=limit + 1)
+    rows = await queries.list_metrics(
+        tx, narrowed, sight, after=(after[0], after[1]) if after else None, most=limit + 1
+    )
     shown = rows[:limit]
     following = encode_cursor(SORT, [shown[-1]["resolved_at"], shown[-1]["id"]]) if len(rows) > limit else None
     return page([_document(row) for row in shown], following)

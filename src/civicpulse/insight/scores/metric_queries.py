@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.requests.visibility import Sight
 
 LOCK_MEASURING = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
 
@@ -50,7 +51,7 @@ LIST = sql.SQL("""
 SELECT m.id, r.number, m.category, m.priority, m.zone_id, m.resolved_at, m.due_at, m.resolution_time_hours, m.threshold_hours,
        m.met_sla, m.judged_by, m.calculated_at, m.superseded_at
 FROM sla_metrics m JOIN requests r ON r.tenant_id = m.tenant_id AND r.id = m.request_id
-WHERE m.tenant_id = %(tenant_id)s{narrowed}
+WHERE m.tenant_id = %(tenant_id)s AND {seen}{narrowed}
 ORDER BY m.resolved_at DESC, m.id DESC LIMIT %(most)s
 """)
 
@@ -96,12 +97,14 @@ async def forget_measured(tx: Tx, ids: Sequence[UUID]) -> None:
     await tx.run(FORGET, {"tenant_id": tx.tenant_id, "ids": list(ids)})
 
 
-async def list_metrics(tx: Tx, wanted: dict[str, Any], *, after: tuple[datetime, UUID] | None, most: int) -> list[Row]:
-    """Figures, latest resolution first. `wanted`: values by the names of _CONDITIONS; those that are None do not narrow."""
-    values = {name: value for name, value in wanted.items() if value is not None}
+async def list_metrics(
+    tx: Tx, wanted: dict[str, Any], sight: Sight, *, after: tuple[datetime, UUID] | None, most: int
+) -> list[Row]:
+    """Figures of requests that are seen, latest resolution first. `wanted`: values by the names of _CONDITIONS; those that are None do not narrow."""
+    values = {name: value for name, value in wanted.items() if value is not None} | sight.parameters
     conditions = [condition for name, condition in _CONDITIONS.items() if name in values]
     if after is not None:
         conditions.append(_CONDITIONS["after"])
         values |= {"after_at": after[0], "after_id": after[1]}
-    statement = LIST.format(narrowed=sql.Composed(conditions))
+    statement = LIST.format(seen=sight.predicate(), narrowed=sql.Composed(conditions))
     return await tx.rows(statement, {**values, "tenant_id": tx.tenant_id, "most": most})

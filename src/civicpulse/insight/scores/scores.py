@@ -18,6 +18,7 @@ from civicpulse.insight.kpis import ledger
 from civicpulse.insight.schemas import Period, Scope
 from civicpulse.insight.scores import score_queries as queries
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Sight
 from civicpulse.rules.scoring import Figures, Trend, Weights, score, trend
 
 WINDOW: Final = timedelta(days=30)
@@ -59,9 +60,9 @@ async def compute_scores(tx: Tx) -> int:
     resolved = await queries.resolved_by_zone(tx, since=now - WINDOW, until=now)
     zones = await queries.zone_codes(tx)
     scores: list[dict[str, Any]] = []
-    for public_only in (False, True):
-        sums = _sums(row for row in resolved if row["is_public"] or not public_only)
-        counts = await _counts(tx, public_only=public_only)
+    for public_only, audience in ((False, EVERYTHING), (True, PUBLIC)):
+        sums = _sums(row for row in resolved if audience.sees(row))
+        counts = await _counts(tx, audience)
         scores += _scores(sums, counts, zones, weights, public_only=public_only)
     as_stored = {"compliance": weights.compliance, "speed": weights.speed}
     written = await queries.put_scores(tx, scores, hour=hour_of(now), weights=as_stored, window=WINDOW, now=now)
@@ -80,10 +81,10 @@ def _sums(rows: Iterator[Row]) -> Sums:
     return sums
 
 
-async def _counts(tx: Tx, *, public_only: bool) -> Counts:
+async def _counts(tx: Tx, audience: Sight) -> Counts:
     """Open and finished masters by zone, as the KPIs have them at this moment."""
     counts: Counts = defaultdict(lambda: (0, 0))
-    for row in await ledger.read_ledger(tx, Scope(public_only=public_only), Period(), grain="month"):
+    for row in await ledger.read_ledger(tx, Scope(audience), Period(), grain="month"):
         if row["section"] == "zone":
             for zone in (row["key"], WHOLE_TENANT):
                 still_open, finished = counts[zone]
