@@ -14,7 +14,8 @@ from bench.table import Figure, Goal
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.rules.distribution import ManagerFacts, OfficeFacts, TicketFacts, distribute
-from civicpulse.sample.centre_files import OFFICES, staff_files, tickets_file
+from civicpulse.sample.centre_files import CentreDescription, staff_files, tickets_file
+from civicpulse.sample.loader import read_sample
 
 TICKETS = 20_000
 MANY_TICKETS = 100_000
@@ -66,8 +67,9 @@ def _memory(session: Session, city: City) -> None:
 
 def _upload(session: Session, city: City, *, many: int, seed: int) -> tuple[float, dict[str, Any]]:
     """Seconds that the caller waited, and the run."""
-    offices, managers = staff_files(Random(1))
-    files = {"business_units": offices, "managers": managers, "tickets": tickets_file(Random(seed), many=many)}
+    told = read_sample("centre", CentreDescription)
+    offices, managers = staff_files(told.files, Random(1))
+    files = {"business_units": offices, "managers": managers, "tickets": tickets_file(told, Random(seed), many=many)}
     sent = {name: (f"{name}.csv", text.encode(), "text/csv") for name, text in files.items()}
     base = f"http://127.0.0.1:{session.server.port}"
     with httpx.Client(base_url=base, headers=city.headers, timeout=PATIENCE_SECONDS) as client:
@@ -85,8 +87,8 @@ def _distribute(many: int) -> float:
     assert policy is not None
     rng = random.Random(7)
     offices = [
-        OfficeFacts(UUID(int=n + 1), name, rng.uniform(50, 85), rng.uniform(41, 54))
-        for n, (name, *_) in enumerate(OFFICES)
+        OfficeFacts(UUID(int=n + 1), office.name, rng.uniform(50, 85), rng.uniform(41, 54))
+        for n, office in enumerate(read_sample("centre", CentreDescription).files.offices)
     ]
     skills = (frozenset({"VIP", "ENG", "KZ"}), frozenset({"KZ"}), frozenset({"ENG", "KZ"}), frozenset[str]())
     positions = ("Главный специалист", "Специалист", "Ведущий специалист")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -19,13 +20,16 @@ from civicpulse.base.db import Row
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.requests.audit import verify_tenant
-from civicpulse.sample.build import SLUG, build_sample
+from civicpulse.sample.build import build_sample
 from civicpulse.sample.city import draw_city
-from civicpulse.sample.demand import sightings
+from civicpulse.sample.city_shapes import CityDescription
+from civicpulse.sample.demand import Load, Sighting
+from civicpulse.sample.loader import read_sample
 
 UNTIL = datetime(2025, 6, 30, 12, 0, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=90)
 SCALE = 0.1
+TOLD = read_sample("city", CityDescription)
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,9 @@ class Sample:
 async def built(app: FastAPI, *, scale: float) -> Sample:
     services: Services = app.state.services
     with capture_logs() as said:
-        answer = await build_sample(services, say=Console(file=io.StringIO()), scale=scale, until=UNTIL)
+        answer = await build_sample(services, "city", say=Console(file=io.StringIO()), scale=scale, until=UNTIL)
     refusals = [line for line in said if line["event"] == "sample_step_refused"]
-    tenant = await services.tenants.by_slug(SLUG)
+    tenant = await services.tenants.by_slug("harbour-city")
     assert tenant is not None
     return Sample(services, tenant, answer, refusals)
 
@@ -72,7 +76,7 @@ async def sample(app: FastAPI, database_url: str) -> Sample:
 
 
 def test_zones_share_their_borders_and_downtown_holds_the_point_of_the_specification() -> None:
-    features = draw_city(Random(311)).features()["features"]
+    features = draw_city(TOLD.plan, Random(311)).features()["features"]
     polygons = {feature["properties"]["zone_id"]: shape(feature["geometry"]) for feature in features}
     whole = shapely.union_all(list(polygons.values()))
     assert len(polygons) == 8
@@ -84,7 +88,11 @@ def test_zones_share_their_borders_and_downtown_holds_the_point_of_the_specifica
 
 
 def test_the_load_is_the_same_for_a_seed_and_lies_within_its_period() -> None:
-    made = [sightings(draw_city(Random(seed)), Random(seed), many=200, since=SINCE, until=UNTIL) for seed in (1, 1, 2)]
+    def load(seed: int) -> list[Sighting]:
+        city, rng = draw_city(TOLD.plan, Random(seed)), Random(seed)
+        return Load(TOLD.demand, city, ZoneInfo("America/New_York"), rng).sightings(many=200, since=SINCE, until=UNTIL)
+
+    made = [load(seed) for seed in (1, 1, 2)]
     assert made[0] == made[1] != made[2]
     assert all(SINCE <= seen.at <= UNTIL for seen in made[0])
 

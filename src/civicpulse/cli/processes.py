@@ -42,7 +42,7 @@ from civicpulse.places.zones import ZoneReport, import_zones
 from civicpulse.requests.actions import find_agent
 from civicpulse.requests.audit import verify_tenant
 from civicpulse.requests.sweep import SweepReport, sweep
-from civicpulse.sample.every import build_samples
+from civicpulse.sample.build import build_samples
 from civicpulse.settings import Settings
 from civicpulse.worker import run_worker
 

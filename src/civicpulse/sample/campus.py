@@ -1,161 +1,159 @@
-"""The sample campus: thirty days of reports in people's own words, taken in by the inbox and put right by facilities."""
+"""The sample campus: reports in people's own words, taken in by the inbox and put right by facilities."""
 
-import heapq
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
-from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 from civicpulse.accounts.callers import Visitor
-from civicpulse.accounts.roles import roles_at_door
 from civicpulse.base import clock
-from civicpulse.base.db import Row
-from civicpulse.base.errors import Problem
-from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
-from civicpulse.base.tenancy import Tenant
 from civicpulse.reports.actions import take_report
 from civicpulse.reports.jobs import process_batch
 from civicpulse.reports.schemas import ReportIn
 from civicpulse.reports.writer import InboxWriter
-from civicpulse.requests import actions
-from civicpulse.requests.assigning import auto_assign
 from civicpulse.requests.queries import lock_by_ids
-from civicpulse.requests.sweep import SweepReport, sweep_batch
-from civicpulse.sample.campus_world import DAYS, Notice, features, hire, notices
-from civicpulse.sample.tenant import forget_outbox, found_tenant, log_in
+from civicpulse.sample.engine import Life
+from civicpulse.sample.handling import handling_life
+from civicpulse.sample.loader import read_sample
+from civicpulse.sample.shapes import Description, Handling, Lines, Shape, Share, Weights
+from civicpulse.sample.staff import stranger
+from civicpulse.sample.world import World, drawn
 
-SLUG, NAME, SEED = "lakeside-university", "Lakeside University", 1867
-REPORTS = 180
-SWEEP_EVERY = timedelta(hours=6)
-LEFT_TO_THE_INBOX = timedelta(minutes=45)  # what came last waits for the worker, so that a newcomer can watch it
-
-# Minutes from report to triage and from assignment to the end of the work, medians by priority; and what goes wrong.
-TRIAGE_MINUTES = {"P1": 6.0, "P2": 25.0, "P3": 160.0, "P4": 420.0}
-PUZZLED_MINUTES = 5000.0  # where nobody can tell what is meant
-WORK_HOURS = {"P1": 1.6, "P2": 9.0, "P3": 26.0, "P4": 60.0}
-WAITS_FOR_PARTS, SLOW, CLOSED_AFTER = 0.1, 0.12, timedelta(hours=30)
-
-Step: TypeAlias = AsyncGenerator[datetime]
+METRES_PER_LON, METRES_PER_LAT = 81_300, 111_200  # of a degree, there
 
 
-@dataclass(slots=True)
-class _Campus:
-    """The days as they are lived: what is to happen, in order of time."""
+class Building(Shape):
+    """A building, which is a zone."""
 
-    services: Services
-    tenant: Tenant
-    rng: Random
-    staff: dict[str, Actor]
-    until: datetime
-    queue: list[tuple[datetime, int, Step]]
-    numbers: Callable[[], int]
-    inbox: InboxWriter
-
-    def start(self, at: datetime, step: Step) -> None:
-        """Lets `step` go on at `at`."""
-        heapq.heappush(self.queue, (at, self.numbers(), step))
-
-    async def live(self) -> None:
-        """Up to the end; what lies after it is left open."""
-        while self.queue and self.queue[0][0] <= self.until:
-            at, _, step = heapq.heappop(self.queue)
-            with clock.at(at), suppress(Problem):  # nobody on shift, or merged away meanwhile: it stays as it is
-                if (wakes_at := await anext(step, None)) is not None:
-                    self.start(max(at, wakes_at), step)
-        for _, _, step in self.queue:
-            await step.aclose()
+    code: str
+    name: str
+    east: float
+    north: float
+    width: float
+    depth: float
+    share: float
 
 
-async def build_campus(services: Services, *, until: datetime, scale: float = 1.0) -> dict[str, Any]:
-    """Makes the tenant `lakeside-university`; {"tenant", "name", "tokens"}. The same seed and end give the same days."""
-    rng = Random(SEED)  # noqa: S311 - it decides what people write
-    tenant = await found_tenant(services, slug=SLUG, name=NAME, kind="campus", pack="campus", zones=features())
-    async with services.db.transaction(tenant) as tx:
-        with clock.at(until - timedelta(days=200)):
-            staff = await hire(tx)
-    campus = _Campus(services, tenant, rng, staff, until, [], count().__next__, InboxWriter(services.db))
-    seen = notices(rng, many=round(REPORTS * scale), until=until)
-    for notice in seen:
-        campus.start(notice.at, _reported(campus, notice))
-    campus.start(until - timedelta(days=DAYS), _swept(campus))
-    await campus.live()
-    async with services.db.transaction(tenant) as tx:
-        await forget_outbox(tx)
-        tokens = [
-            await log_in(tx, staff["DESK-02"], "Tom Erikson, DESK-02"),
-            await log_in(tx, staff["DESK-01"], "Maya Brooks, DESK-01"),
-            await log_in(tx, staff["FM-01"], "Carol Jensen, FM-01"),
+class Grounds(Shape):
+    """The map."""
+
+    centre: tuple[float, float]
+    floors: Lines
+    buildings: tuple[Building, ...]
+
+
+class Notices(Shape):
+    """What goes wrong, and how it is told."""
+
+    categories: Weights
+    puzzles: Share
+    with_point: Share
+    without_place: Share
+    seen_by_others: Share
+    left_to_the_inbox_minutes: float
+
+
+class CampusTexts(Shape):
+    """What people write."""
+
+    reports: dict[str, Lines]
+    puzzles: Lines
+    again: Lines
+
+
+class CampusDescription(Description):
+    """A campus: reports come to the inbox in people's own words."""
+
+    plan: Grounds
+    demand: Notices
+    texts: CampusTexts
+    handling: Handling
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What somebody notices: when they write, what, and where, as a point, in words, or not at all."""
+
+    at: datetime
+    text: str
+    location: dict[str, Any] | str | None
+
+
+class CampusWorld(World):
+    """The campus; its reports come to the inbox."""
+
+    def __init__(self, services: Services, *, until: datetime, scale: float) -> None:
+        self.told = read_sample("campus", CampusDescription)
+        super().__init__(services, self.told.tenant, until=until, scale=scale)
+        self.inbox = InboxWriter(services.db)
+
+    def features(self) -> dict[str, Any]:
+        """The buildings."""
+        shapes = [
+            {
+                "type": "Feature",
+                "properties": {"zone_id": one.code, "name": one.name},
+                "geometry": {"type": "Polygon", "coordinates": [self._corners(one)]},
+            }
+            for one in self.told.plan.buildings
         ]
-    return {"tenant": SLUG, "name": NAME, "tokens": tokens}
+        return {"type": "FeatureCollection", "features": shapes}
+
+    def begin(self) -> None:
+        """Starts a life for each report to come; what several people see comes several times."""
+        found: list[Notice] = []
+        while len(found) < self.many:
+            found += self._noticed(self.until - timedelta(days=self.rng.uniform(0, self.about.days)))
+        for notice in sorted(found, key=lambda notice: notice.at):
+            self.engine.start(notice.at, report_life(self, notice))
+
+    def _corners(self, building: Building) -> list[list[float]]:
+        sides = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+        return [self._point(building, x / 2, y / 2) for x, y in sides]
+
+    def _point(self, building: Building, x: float, y: float) -> list[float]:
+        """A point of the building, so much of its width and depth away from its middle, as longitude and latitude."""
+        (lon, lat), east, north = self.told.plan.centre, building.east, building.north
+        lon += (east + x * building.width) / METRES_PER_LON
+        return [round(lon, 6), round(lat + (north + y * building.depth) / METRES_PER_LAT, 6)]
+
+    def _noticed(self, at: datetime) -> Iterator[Notice]:
+        rng, demand, texts = self.rng, self.told.demand, self.told.texts
+        lines = texts.reports[drawn(rng, demand.categories)]
+        room, days = f"{rng.randrange(1, 5)}{rng.randrange(1, 30):02d}", rng.randrange(2, 9)
+        text = rng.choice(texts.puzzles if self.chance(demand.puzzles) else lines).format(room=room, days=days)
+        location = self._place()
+        yield Notice(at, text, location)
+        if location is not None and self.chance(demand.seen_by_others):
+            for _ in range(rng.choice((1, 1, 2, 3))):
+                later = at + timedelta(minutes=rng.uniform(5, 900))
+                if later <= self.until:
+                    yield Notice(later, rng.choice(texts.again).format(text=text), location)
+
+    def _place(self) -> dict[str, Any] | str | None:
+        rng, plan, demand, way = self.rng, self.told.plan, self.told.demand, self.rng.random()
+        building = rng.choices(plan.buildings, [one.share for one in plan.buildings])[0]
+        if way < demand.without_place:
+            return None
+        if way < demand.without_place + demand.with_point:
+            point = self._point(building, rng.uniform(-0.4, 0.4), rng.uniform(-0.4, 0.4))
+            return {"type": "Point", "coordinates": point, "address_hint": building.name}
+        return f"{building.name}, {rng.choice(plan.floors)}"
 
 
-async def _reported(campus: _Campus, notice: Notice) -> Step:
-    """One report: kept, read by the inbox, and worked unless it joins another."""
+async def report_life(world: CampusWorld, notice: Notice) -> Life:
+    """One report: kept, read by the inbox, and worked on unless it joins another."""
     body = ReportIn.model_validate({"description": notice.text, "location": notice.location})
-    roles = await roles_at_door(campus.services.db, campus.tenant)
-    visitor = Visitor(campus.tenant, Actor.of(roles.anonymous, None), None, None, None)
-    kept = await take_report(campus.services.db, campus.inbox, visitor, body)
-    if campus.until - notice.at < LEFT_TO_THE_INBOX:
-        return
-    await process_batch(campus.services, campus.tenant)
-    row = await _row(campus, kept.id)
+    services, tenant = world.services, world.tx.tenant
+    visitor = Visitor(tenant, stranger(world.pack), None, None, None)
+    async with world.engine.apart():
+        kept = await take_report(services.db, world.inbox, visitor, body)
+        if world.until - clock.now() < timedelta(minutes=world.told.demand.left_to_the_inbox_minutes):
+            return
+        await process_batch(services, tenant)
+    assert kept.id is not None, "a report that was not there before has an id"
+    (row,) = await lock_by_ids(world.tx, [kept.id])
     if row["master_id"] is None:
-        yield _after(campus, PUZZLED_MINUTES if row["needs_person"] else TRIAGE_MINUTES[row["priority"]])
-        async for at in _worked(campus, row):
+        async for at in handling_life(world, world.told.handling, row):
             yield at
-
-
-async def _worked(campus: _Campus, row: Row) -> Step:
-    """Triage, assignment, work and the end; each as soon as somebody is there."""
-    number, desk = row["number"], campus.staff["DESK-01"]
-    await _act(campus, actions.transition, desk, number, to="triaged", fields={})
-    yield _after(campus, 8)
-    for _ in range(4):
-        async with campus.services.db.transaction(campus.tenant) as tx:
-            taken, decision = await auto_assign(tx, desk, number)
-        if decision.winner is not None:
-            break
-        yield clock.now() + timedelta(hours=campus.rng.uniform(5, 9))
-    else:
-        return
-    roles = await roles_at_door(campus.services.db, campus.tenant)
-    worker = Actor.of(roles.named["agent"], str(decision.winner.id))
-    slow = 4.0 if campus.rng.random() < SLOW else 1.0
-    minutes = WORK_HOURS[taken["priority"]] * 60 * slow
-    yield _after(campus, minutes / 2)
-    await _act(campus, actions.transition, worker, number, to="in_progress", fields={})
-    if campus.rng.random() < WAITS_FOR_PARTS:
-        await _act(campus, actions.transition, worker, number, to="waiting_parts", fields={"reason": "Part ordered"})
-        yield _after(campus, 2600)
-        await _act(campus, actions.transition, worker, number, to="in_progress", fields={})
-    yield _after(campus, minutes / 2)
-    await _act(campus, actions.transition, worker, number, to="resolved", fields={})
-    yield clock.now() + CLOSED_AFTER
-    await _act(campus, actions.transition, desk, number, to="closed", fields={})
-
-
-async def _swept(campus: _Campus) -> Step:
-    """The SLA clock, as the worker would run it."""
-    while True:
-        async with campus.services.db.transaction(campus.tenant) as tx:
-            await sweep_batch(tx, now=clock.now(), report=SweepReport())
-        yield clock.now() + SWEEP_EVERY
-
-
-async def _act(campus: _Campus, action: Callable[..., Any], actor: Actor, number: str, **more: Any) -> None:
-    async with campus.services.db.transaction(campus.tenant) as tx:
-        await action(tx, actor, number, **more)
-
-
-async def _row(campus: _Campus, request: Any) -> Row:
-    async with campus.services.db.transaction(campus.tenant) as tx:
-        (row,) = await lock_by_ids(tx, [request])
-    return row
-
-
-def _after(campus: _Campus, median_minutes: float) -> datetime:
-    return clock.now() + timedelta(minutes=median_minutes * campus.rng.lognormvariate(0, 0.6))

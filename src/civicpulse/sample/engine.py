@@ -6,7 +6,7 @@ go on; whatever lies after the end is never lived, and is the work that the city
 
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
@@ -53,6 +53,7 @@ class Engine:
         self._conn, self._tenant, self._until = conn, tenant, until
         self._queue: list[tuple[datetime, int, Life]] = []
         self._numbers = count()
+        self._open = AsyncExitStack()
 
     def start(self, at: datetime, life: Life) -> None:
         """Lets `life` begin at `at`, or never when that is after the end."""
@@ -65,6 +66,20 @@ class Engine:
         In a pipeline: a write is sent without waiting for its answer, which comes with the next read's. So `tx.run`
         cannot tell how many rows it touched, and nothing that is done here may ask.
         """
+        async with self._open:
+            yield await self._open.enter_async_context(self._begun())
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[None]:
+        """Commits what was done so far, for a block that opens transactions of its own, and opens the next after it."""
+        await self._open.aclose()
+        try:
+            yield
+        finally:
+            await self._open.enter_async_context(self._begun())
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[Tx]:
         await self._conn.execute(sql.SQL(BEGIN).format(str(self._tenant.tenant_id)))
         self.tx = Tx(self._conn, self._tenant)
         async with self._conn.pipeline():

@@ -1,6 +1,5 @@
-"""How the people of Harbour City report: who, by which way, in which words; and what each report sets going."""
+"""How the people of the sample city report: who, by which way, in which words; and what each report sets going."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,26 +11,13 @@ from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.sample import texts
 from civicpulse.sample.beside import note_life, pressure_life, talk_life
-from civicpulse.sample.city import LANDMARKS
-from civicpulse.sample.demand import Sighting
+from civicpulse.sample.city_world import Case, CityWorld, target_hours
+from civicpulse.sample.demand import Load, Sighting
 from civicpulse.sample.engine import Life
 from civicpulse.sample.life import case_life
-from civicpulse.sample.people import LANGUAGES, Resident
-from civicpulse.sample.world import Case, World, target_hours
-
-# What reporters take one thing for; the desk puts it right.
-MISTAKEN = {
-    "flooding": "water_leak", "water_leak": "flooding", "sewer_backup": "flooding", "illegal_dumping": "missed_trash",
-    "street_cleaning": "illegal_dumping", "missed_trash": "street_cleaning", "tree_pruning": "fallen_tree",
-    "abandoned_vehicle": "illegal_parking", "sidewalk_damage": "pothole", "sign_damage": "traffic_signal",
-    "rodent": "housing_condition", "building_hazard": "housing_condition", "general_inquiry": "park_maintenance",
-}  # fmt: skip
-
-SPAM, WRONG_CATEGORY, OUT_OF_TOWN, HIDDEN, WITH_PHOTO = 0.022, 0.05, 0.004, 0.05, 0.28
-BY_PHONE, NAMELESS, PRESSED = 0.13, 0.24, 0.05
-OUT_OF_TOWN_DEGREES = 0.13
-HUSHED = ("sparks", "exposed wires")  # hazards that make a report urgent wherever they are named
-HAZARDS = 0.012
+from civicpulse.sample.people import Resident
+from civicpulse.sample.staff import stranger
+from civicpulse.sample.world import drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +39,19 @@ class Draft:
     is_spam: bool
 
 
-async def report_life(world: World, seen: Sighting, residents: Sequence[Resident]) -> Life:
+class LivingCity(CityWorld):
+    """The city with what happens in it; its requests come by the API."""
+
+    def begin(self) -> None:
+        """Starts a life for each report to come."""
+        load = Load(self.told.demand, self.city, self.local, self.rng)
+        for seen in load.sightings(many=self.many, since=self.since, until=self.until):
+            self.engine.start(seen.at, report_life(self, seen))
+
+
+async def report_life(world: CityWorld, seen: Sighting) -> Life:
     """Files one report and starts what follows from it."""
-    reporter = _reporter(world, seen, residents)
+    reporter = _reporter(world, seen)
     case = await _file(world, seen, reporter)
     world.cases[case.number] = case
     if case.master is not None:
@@ -66,37 +62,33 @@ async def report_life(world: World, seen: Sighting, residents: Sequence[Resident
         yield at
 
 
-def _beside(world: World, case: Case) -> list[Life]:
+def _beside(world: CityWorld, case: Case) -> list[Life]:
     lives: list[Life] = []
     if case.resident is not None and world.chance(0.5 * case.resident.zeal):
         lives.append(talk_life(world, case))
-    if world.chance(0.22):
+    if world.chance(world.life.reporting.with_note):
         lives.append(note_life(world, case))
-    if world.chance(PRESSED):
+    if world.chance(world.life.reporting.pressed):
         lives.append(pressure_life(world, case))
     return lives
 
 
-def _reporter(world: World, seen: Sighting, residents: Sequence[Resident]) -> Reporter:
-    rng = world.rng
+def _reporter(world: CityWorld, seen: Sighting) -> Reporter:
+    rng, life, residents = world.rng, world.life.reporting, world.residents
     neighbours = [resident for resident in residents if resident.zone == seen.place.street.zone]
-    resident = rng.choice(neighbours if neighbours and rng.random() < 0.7 else residents)
+    resident = rng.choice(neighbours if neighbours and world.chance(life.from_neighbours) else residents)
     way = rng.random()
-    if way < BY_PHONE:
+    if way < life.by_phone:
         return Reporter(world.dispatcher(), resident if rng.random() < 0.6 else None, "phone", is_named=True)
-    source = rng.choice(("web", "web", "mobile", "mobile", "mobile", "open311"))
-    if way < BY_PHONE + NAMELESS:
-        return Reporter(Actor.of(world.pack.roles.anonymous, None), None, source, is_named=False)
+    source = rng.choice(life.sources)
+    if way < life.by_phone + life.nameless:
+        return Reporter(stranger(world.pack), None, source, is_named=False)
     return Reporter(resident.actor, resident, source, is_named=resident.zeal > 0.06)
 
 
-async def _file(world: World, seen: Sighting, reporter: Reporter) -> Case:
+async def _file(world: CityWorld, seen: Sighting, reporter: Reporter) -> Case:
     draft = _draft(world, seen, reporter)
-    profile = reporter.resident.id if reporter.resident and reporter.actor is reporter.resident.actor else None
-    receipt = await create_request(
-        world.tx, reporter.actor, RequestIn.model_validate(draft.body), profile=profile, source=reporter.source
-    )
-    document = orjson.loads(receipt.body)
+    document = await _taken_in(world, reporter, draft)
     duplicates = document["duplicates"]
     case = Case(
         number=document["request_id"],
@@ -118,29 +110,32 @@ async def _file(world: World, seen: Sighting, reporter: Reporter) -> Case:
     return case
 
 
-def _draft(world: World, seen: Sighting, reporter: Reporter) -> Draft:
-    rng, resident, place = world.rng, reporter.resident, seen.place
-    wanted = resident.language if resident else rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
-    street, zone = place.street.name, place.street.zone
+async def _taken_in(world: CityWorld, reporter: Reporter, draft: Draft) -> Any:
+    """Files a report as the API does for its caller, with the profile behind a citizen's token; the document of the answer."""
+    resident, body = reporter.resident, RequestIn.model_validate(draft.body)
+    profile = resident.id if resident is not None and reporter.actor is resident.actor else None
+    receipt = await create_request(world.tx, reporter.actor, body, profile=profile, source=reporter.source)
+    return orjson.loads(receipt.body)
+
+
+def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> Draft:
+    rng, life, place, resident = world.rng, world.life.reporting, seen.place, reporter.resident
+    kind, category = world.told.demand.kinds[seen.category], seen.category
+    wanted = resident.language if resident else drawn(rng, world.told.people.languages)
+    zone = next(zone for zone in world.city.zones if zone.code == place.street.zone)
     sub, text, language = texts.describe(
-        rng, seen.category, wanted, street=street, landmark=rng.choice(LANDMARKS[zone])
+        world, category, wanted, street=place.street.name, landmark=rng.choice(zone.landmarks)
     )
-    is_spam = world.chance(SPAM)
+    is_spam = world.chance(life.spam)
     if is_spam:
-        sub, text, language = None, rng.choice(texts.SPAM), "en"
-    elif seen.category == "street_light" and rng.random() < HAZARDS * 5:
-        text = f"{text} There are {rng.choice(HUSHED)}!"
-    category = seen.category
-    if category in MISTAKEN and world.chance(WRONG_CATEGORY):
-        category, sub = MISTAKEN[category], None
-    away = OUT_OF_TOWN_DEGREES if world.chance(OUT_OF_TOWN) else 0.0
-    channel = resident.channel if resident and reporter.is_named else "none"
+        sub, text, language = None, rng.choice(world.texts.spam), "en"
+    elif kind.hazard and world.chance(kind.hazard):
+        text = f"{text} There are {rng.choice(world.texts.hazards)}!"
+    if kind.mistaken_for is not None and world.chance(life.wrong_category):
+        category, sub = kind.mistaken_for, None
+    away = life.out_of_town_degrees if world.chance(life.out_of_town) else 0.0
     body: dict[str, Any] = {
-        "citizen_ref": {
-            "citizen_id": resident.id if resident and reporter.is_named else None,
-            "anonymous": resident is None or not reporter.is_named,
-            "contact_channel": channel,
-        },
+        "citizen_ref": _citizen_ref(reporter),
         "category": category,
         "sub_category": sub if rng.random() < 0.7 else None,
         "description": text,
@@ -150,7 +145,16 @@ def _draft(world: World, seen: Sighting, reporter: Reporter) -> Draft:
             "address_hint": place.address if rng.random() < 0.85 else None,
         },
         "asset_id": seen.asset_id,
-        "evidence": [world.photo()] if world.chance(WITH_PHOTO) else [],
-        "is_public": False if world.chance(HIDDEN) else None,
+        "evidence": [world.photo()] if world.chance(life.with_photo) else [],
+        "is_public": False if world.chance(life.hidden) else None,
     }
     return Draft(body, language, is_spam)
+
+
+def _citizen_ref(reporter: Reporter) -> dict[str, Any]:
+    """Who is meant: nobody, whoever calls with their own token, or whom the operator at the phone names."""
+    resident = reporter.resident
+    if resident is None or not reporter.is_named:
+        return {"anonymous": True, "contact_channel": "none"}
+    named = None if reporter.actor is resident.actor else resident.id
+    return {"citizen_id": named, "anonymous": False, "contact_channel": resident.channel}

@@ -1,141 +1,88 @@
-"""What the simulation knows: the cases as it remembers them, the city around them, and when people work."""
+"""What every life of a sample can reach, and what every sample lives through: the SLA clock and its scores."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from civicpulse.base import clock
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
+from civicpulse.base.services import Services
+from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.packs.model import Pack
-from civicpulse.requests.sweep import SweepReport
-from civicpulse.sample.city import City
-from civicpulse.sample.demand import LOCAL
-from civicpulse.sample.engine import Engine
-from civicpulse.sample.people import Resident, Staff, Worker
-
-OPEN = ("new", "triaged", "assigned", "in_progress")
-DONE = ("resolved", "closed")
-
-# Working time of the desk and of the crews, in minutes of the local day, Monday first; None: nobody.
-DESK = ((390, 1350),) * 5 + ((480, 1320),) * 2
-CREWS = ((420, 1020),) * 5 + ((450, 900), None)
-
-BUSINESS_STRETCH = 168 / 40  # an hour of the business calendar is so long on the wall
-STRAIN, STRAIN_DAYS = 3.2, 21  # lately half of the crews are ill: so much slower, and since how many days
+from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
+from civicpulse.sample.engine import Engine, Life
+from civicpulse.sample.shapes import About
+from civicpulse.sample.staff import Staff
 
 
-@dataclass(slots=True, eq=False)
-class Case:
-    """A request as the simulation remembers it; `truth` is what it really is about, `proposed` its likely twins."""
+class World(ABC):
+    """A tenant and its time; each kind of sample adds what only its own lives need.
 
-    number: str
-    category: str
-    truth: str
-    zone: str
-    status: str
-    priority: str
-    hours: float
-    created_at: datetime
-    reporter: Actor
-    resident: Resident | None
-    language: str
-    is_spam: bool
-    proposed: Sequence[str] = ()
-    worker: Worker | None = None
-    is_rated: bool = False
-    master: "Case | None" = None
-    followers: list["Case"] = field(default_factory=list)
+    `staff`, `pack` and `engine` are there once the tenant is founded.
+    """
 
-    def take(self, row: Row) -> None:
-        """Remembers what an action left."""
-        self.status, self.priority, self.category = row["status"], row["priority"], row["category"]
-        self.hours = target_hours(row["sla"])
-
-    def follow(self, master: "Case") -> None:
-        """Joins a master, with all that follow this one."""
-        self.status, self.master = "merged", master
-        master.followers += [self, *self.followers]
-
-    def leave(self) -> None:
-        """Undoes `follow`; the status is then the caller's to set."""
-        assert self.master is not None, "only who follows can leave"
-        own = {self, *self.followers}
-        self.master.followers = [case for case in self.master.followers if case not in own]
-        self.master = None
-
-    @property
-    def state(self) -> str:
-        """The status, for a duplicate that of its last master."""
-        case = self
-        while case.master is not None:
-            case = case.master
-        return case.status
-
-
-@dataclass(slots=True)
-class World:
-    """What every life can reach."""
-
-    engine: Engine
-    city: City
     staff: Staff
     pack: Pack
-    rng: Random
-    until: datetime
-    cases: dict[str, Case] = field(default_factory=dict)
-    swept: SweepReport = field(default_factory=SweepReport)
+    engine: Engine
+
+    def __init__(self, services: Services, about: About, *, until: datetime, scale: float) -> None:
+        self.services, self.about, self.until = services, about, until
+        self.since = until - timedelta(days=about.days)
+        self.many = round(about.reports * scale)
+        self.rng = Random(about.seed)  # noqa: S311 - it decides what people write, not who may do what
 
     @property
     def tx(self) -> Tx:
         """The open transaction."""
         return self.engine.tx
 
-    def dispatcher(self) -> Actor:
-        """Somebody at the desk."""
-        return self.rng.choice(self.staff.dispatchers).actor
+    def features(self) -> dict[str, Any] | None:
+        """The tenant's zones as GeoJSON, where it has any."""
+        return None
+
+    def fence(self, zone: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those who have a map
+        """The geofence of somebody who walks the heart of a zone."""
+        return None
+
+    async def settle(self, tx: Tx) -> None:  # noqa: B027 - not every tenant has people beside its staff
+        """Makes the people who are there before the sample begins, beside the staff."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Starts the lives."""
+
+    async def somebody(self, tx: Tx, who: str) -> tuple[Actor, str] | None:  # noqa: ARG002
+        """Who is meant by a log-in that is no code of the staff, with a label; None where nobody is there."""
+        return None
 
     def chance(self, probability: float) -> bool:
         """True so often."""
         return self.rng.random() < probability
 
-    def strain(self) -> float:
-        """How much slower everything goes at this moment than it used to."""
-        left = (self.until - clock.now()) / timedelta(days=1)
-        return STRAIN if left < STRAIN_DAYS else 1.0
-
     def after(self, low: float, high: float) -> datetime:
         """Between so many minutes from now."""
         return clock.now() + timedelta(minutes=self.rng.uniform(low, high))
 
-    def photo(self) -> dict[str, str]:
-        """A piece of evidence."""
-        name = f"{self.rng.getrandbits(48):012x}"
-        url = f"https://files.harbour-city.example/{name}.jpg"
-        return {"type": "photo", "url": url, "sha256": f"{self.rng.getrandbits(256):064x}"}
+
+def drawn(rng: Random, weights: Mapping[str, float]) -> str:
+    """One of the keys, by its weight."""
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def target_hours(sla: dict[str, Any] | None) -> float:
-    """The target in hours on the wall."""
-    if sla is None:
-        return 96.0
-    hours: float = sla["target_hours"]
-    return hours * (BUSINESS_STRETCH if sla["calendar"] == "business" else 1)
+async def sweep_life(world: World) -> Life:
+    """The SLA clock, swept as the worker would."""
+    report = SweepReport()
+    while True:
+        while await sweep_batch(world.tx, now=clock.now(), report=report) == BATCH:
+            pass
+        yield clock.now() + timedelta(hours=world.about.swept_every_hours)
 
 
-def within(week: Sequence[tuple[int, int] | None], at: datetime, rng: Random) -> datetime:
-    """`at`, or soon after the next opening when it falls outside the working time."""
-    local = at.astimezone(LOCAL)
-    for days in range(8):
-        day = local + timedelta(days=days)
-        hours = week[day.weekday()]
-        minute = local.hour * 60 + local.minute if days == 0 else -1
-        if hours is None or minute >= hours[1]:
-            continue
-        if minute >= hours[0]:
-            return at
-        opening = day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(minutes=hours[0])
-        return opening.astimezone(UTC) + timedelta(seconds=rng.uniform(60, 5400))
-    return at
+async def score_life(world: World) -> Life:
+    """The scores of one hour, computed as the worker would."""
+    await compute_scores(world.tx)
+    return
+    yield  # a life is a generator, though this one has nothing to wait for

@@ -1,0 +1,155 @@
+"""What the lives of the sample city can reach: its map, its people, the cases as they are remembered, and working hours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from civicpulse.base import clock
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.events import Actor
+from civicpulse.base.services import Services
+from civicpulse.sample.city import draw_city
+from civicpulse.sample.city_shapes import CityDescription
+from civicpulse.sample.loader import read_sample
+from civicpulse.sample.people import Resident, Town
+from civicpulse.sample.shapes import Span
+from civicpulse.sample.staff import Worker
+from civicpulse.sample.world import World
+
+OPEN = ("new", "triaged", "assigned", "in_progress")
+DONE = ("resolved", "closed")
+
+FENCE_KM = 0.9
+BUSINESS_STRETCH = 168 / 40  # an hour of the business calendar is so long on the wall
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """A request as the simulation remembers it; `truth` is what it really is about, `proposed` its likely duplicates."""
+
+    number: str
+    category: str
+    truth: str
+    zone: str
+    status: str
+    priority: str
+    hours: float
+    created_at: datetime
+    reporter: Actor
+    resident: Resident | None
+    language: str
+    is_spam: bool
+    proposed: Sequence[str] = ()
+    worker: Worker | None = None
+    is_rated: bool = False
+    master: "Case | None" = None
+    followers: list["Case"] = field(default_factory=list)
+
+    def take(self, row: Row) -> None:
+        """Remembers what an action left."""
+        self.status, self.priority, self.category = row["status"], row["priority"], row["category"]
+        self.hours = target_hours(row["sla"])
+
+    def follow(self, master: "Case") -> None:
+        """Joins a master, with all that follow this one."""
+        self.status, self.master = "merged", master
+        master.followers += [self, *self.followers]
+
+    def leave(self) -> None:
+        """Undoes `follow`; the status is then the caller's to set."""
+        assert self.master is not None, "only who follows can leave"
+        own = {self, *self.followers}
+        self.master.followers = [case for case in self.master.followers if case not in own]
+        self.master = None
+
+    @property
+    def state(self) -> str:
+        """The status, for a duplicate that of its last master."""
+        case = self
+        while case.master is not None:
+            case = case.master
+        return case.status
+
+
+class CityWorld(World):
+    """The city and everybody in it, before anything happens."""
+
+    def __init__(self, services: Services, *, until: datetime, scale: float) -> None:
+        self.told = read_sample("city", CityDescription)
+        super().__init__(services, self.told.tenant, until=until, scale=scale)
+        self.life, self.texts = self.told.life, self.told.texts
+        self.local = ZoneInfo(self.about.timezone)
+        self.city = draw_city(self.told.plan, self.rng)
+        self.cases: dict[str, Case] = {}
+        self.residents: list[Resident] = []
+        self._many_residents = max(12, round(self.told.people.residents * min(1, scale * 2)))
+
+    def features(self) -> dict[str, Any]:
+        """The zones as they were drawn."""
+        return self.city.features()
+
+    def fence(self, zone: str) -> dict[str, Any]:
+        """Around the zone's first place of trouble."""
+        return self.city.fence_around(self.city.hot_spots[zone][0], FENCE_KM)
+
+    async def settle(self, tx: Tx) -> None:
+        """Registers the citizens."""
+        town = Town(self.about.name, self.city.zones, self.told.people, self.pack)
+        self.residents = await town.settle(tx, self.rng, many=self._many_residents, before=self.since)
+
+    async def somebody(self, tx: Tx, who: str) -> tuple[Actor, str] | None:  # noqa: ARG002
+        """The citizen who writes most readily, of those with a proven contact and in English where there are any."""
+        if who != "citizen":
+            return None
+        citizen = max(self.residents, key=lambda one: (one.verified, one.language == "en", one.zeal))
+        return citizen.actor, f"a citizen, {citizen.id}"
+
+    def dispatcher(self) -> Actor:
+        """Somebody in the operations centre."""
+        return self.rng.choice(self.staff.of_role("dispatcher")).actor
+
+    def supervisor(self) -> Actor:
+        """The supervisor."""
+        return self.staff.of_role("supervisor")[0].actor
+
+    def strain(self) -> float:
+        """How much slower everything goes at this moment than it used to."""
+        left = (self.until - clock.now()) / timedelta(days=1)
+        return self.life.work.strain if left < self.life.work.strain_days else 1.0
+
+    def photo(self) -> dict[str, str]:
+        """A piece of evidence."""
+        url = self.texts.photo_url.format(name=f"{self.rng.getrandbits(48):012x}")
+        return {"type": "photo", "url": url, "sha256": f"{self.rng.getrandbits(256):064x}"}
+
+    def in_operations_hours(self, at: datetime) -> datetime:
+        """`at`, or soon after the operations centre opens."""
+        return self._within(self.life.operations_hours, at)
+
+    def in_crew_hours(self, at: datetime) -> datetime:
+        """`at`, or soon after the crews begin."""
+        return self._within(self.life.crew_hours, at)
+
+    def _within(self, week: Sequence[Span | None], at: datetime) -> datetime:
+        local = at.astimezone(self.local)
+        for days in range(8):
+            day = local + timedelta(days=days)
+            hours = week[day.weekday()]
+            now = local.hour + local.minute / 60 if days == 0 else -1.0
+            if hours is None or now >= hours[1]:
+                continue
+            if now >= hours[0]:
+                return at
+            opening = day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=hours[0])
+            return opening.astimezone(UTC) + timedelta(seconds=self.rng.uniform(60, 5400))
+        return at
+
+
+def target_hours(sla: dict[str, Any] | None) -> float:
+    """The target in hours on the wall."""
+    if sla is None:
+        return 96.0
+    hours: float = sla["target_hours"]
+    return hours * (BUSINESS_STRETCH if sla["calendar"] == "business" else 1)
