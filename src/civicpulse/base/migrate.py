@@ -20,8 +20,11 @@ def _engine_url(url: str) -> str:
     raise ValueError("the database URL must start with postgresql://")
 
 
-def migrate(url: str) -> bool:
-    """Applies what is missing, as the owner `url` connects as. True when something was applied; safe to run at once twice."""
+def migrate(url: str, *, to: str = "head") -> bool:
+    """Applies what is missing up to the revision `to`, as the owner `url` connects as; safe to run at once twice.
+
+    True when the database was not at the newest revision before.
+    """
     engine = create_engine(_engine_url(url), poolclass=NullPool)
     config = _config()
     head = ScriptDirectory.from_config(config).get_current_head()
@@ -30,7 +33,7 @@ def migrate(url: str) -> bool:
             before = MigrationContext.configure(connection).get_current_revision()
             connection.rollback()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
         return before != head
     finally:
         engine.dispose()

@@ -2,49 +2,37 @@
 -- the first is called number. This is the first of two steps: the release before this one runs on, reading and writing
 -- request_id. Once it is gone, a later migration drops the trigger and the column with its index, gives the search
 -- column number in its place, and takes request_id out of near_candidates.
-ALTER TABLE requests ADD COLUMN number text;
--- Filled by a rewrite, not by UPDATE: it fires no trigger, heeds no row policy and leaves no dead rows.
-ALTER TABLE requests ALTER COLUMN number TYPE text USING request_id, ALTER COLUMN number SET NOT NULL;
+-- All of this file may run twice: the rows are filled in transactions of their own after it, and that may be interrupted.
+ALTER TABLE requests ADD COLUMN IF NOT EXISTS number text;
 
 -- Whichever of the two is given fills the other; a number never changes afterwards.
-CREATE FUNCTION same_number() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION same_number() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.number := coalesce(NEW.number, NEW.request_id);
     NEW.request_id := NEW.number;
     RETURN NEW;
 END $$;
-CREATE TRIGGER requests_same_number BEFORE INSERT ON requests FOR EACH ROW EXECUTE FUNCTION same_number();
+CREATE OR REPLACE TRIGGER requests_same_number BEFORE INSERT ON requests FOR EACH ROW EXECUTE FUNCTION same_number();
 
--- The name goes to the index of the new column. The old one stays, or the release before would read the whole tenant to
--- find one request; it need not be unique any more, as number is and both are the same.
-DROP INDEX requests_number;
-CREATE UNIQUE INDEX requests_number ON requests (tenant_id, number);
-CREATE INDEX requests_old_number ON requests (tenant_id, request_id);
-
--- The map reads the number from the index alone, as before.
-DROP INDEX requests_open;
-CREATE INDEX requests_open ON requests (tenant_id, cell)
-    INCLUDE (number, zone_id, category, priority, status, sla_state, created_at, lon, lat, is_public)
-    WHERE state_category IN ('open', 'waiting') AND master_id IS NULL;
-
--- As before, with the number under both names. Masters that a request of these categories at this place may be a twin of; one may come twice, by place and by asset.
+-- As before, with the number under both names. Masters that a request of these categories at this place may be a twin of; one
+-- may come twice, by place and by asset.
 -- Plain SQL, so that it is planned as a part of who asks.
-DROP FUNCTION near_candidates(text[], bigint[], float8, float8, float8, text, text, timestamptz, timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS near_candidates(text[], bigint[], float8, float8, float8, text, text, timestamptz, timestamptz, timestamptz);
 CREATE FUNCTION near_candidates(p_categories text[], p_cells bigint[], p_lon float8, p_lat float8, p_radius_m float8,
                                 p_address_key text, p_asset_id text, p_since timestamptz, p_until timestamptz,
                                 p_closed_since timestamptz)
 RETURNS TABLE (id uuid, request_id text, lon float8, lat float8, cell bigint, zone_id text, created_at timestamptz, category text,
-               address_key text, asset_id text, text text, is_open boolean, closed_at timestamptz, is_public boolean, status text, number text)
+               address_key text, asset_id text, text text, is_open boolean, closed_at timestamptz, is_public boolean, status text,
+               number text)
 LANGUAGE sql STABLE AS $$
     (SELECT near.id, near.request_id, near.lon, near.lat, near.cell, near.zone_id, near.created_at, near.category, near.address_key,
-            near.asset_id, near.text, near.is_open, near.closed_at, near.is_public, near.status,
-            near.number
+            near.asset_id, near.text, near.is_open, near.closed_at, near.is_public, near.status, near.number
      FROM unnest(p_categories) AS wanted (category), unnest(p_cells) AS place (cell)
      CROSS JOIN LATERAL (
          -- Newest first and bounded: a place with thousands of open reports costs no more than a busy one.
          SELECT r.id, r.request_id, r.lon, r.lat, r.cell, r.zone_id, r.created_at, r.category, r.address_key, r.asset_id,
-                left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public, r.status,
-                r.number,
+                left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public,
+                r.status, r.number,
                 2 * 6371008.8 * asin(least(1, sqrt(sin(radians(r.lat - p_lat) / 2) ^ 2 + cos(radians(p_lat))
                     * cos(radians(r.lat)) * sin(radians(r.lon - p_lon) / 2) ^ 2))) AS metres
          FROM requests r
@@ -55,14 +43,13 @@ LANGUAGE sql STABLE AS $$
      WHERE near.metres <= p_radius_m * 1.01 ORDER BY near.metres LIMIT 25)
     UNION ALL
     (SELECT same.id, same.request_id, same.lon, same.lat, same.cell, same.zone_id, same.created_at, same.category, same.address_key,
-            same.asset_id, same.text, same.is_open, same.closed_at, same.is_public, same.status,
-            same.number
+            same.asset_id, same.text, same.is_open, same.closed_at, same.is_public, same.status, same.number
      FROM unnest(p_categories) AS wanted (category),
           unnest(CASE WHEN cardinality(p_cells) > 0 THEN ARRAY[true] ELSE ARRAY[true, false] END) AS where_is (unknown)
      CROSS JOIN LATERAL (
          SELECT r.id, r.request_id, r.lon, r.lat, r.cell, r.zone_id, r.created_at, r.category, r.address_key, r.asset_id,
-                left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public, r.status,
-                r.number
+                left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public,
+                r.status, r.number
          FROM requests r
          WHERE r.tenant_id = (SELECT current_tenant()) AND r.category = wanted.category AND r.address_key = p_address_key
            AND (r.cell IS NULL) = where_is.unknown AND r.master_id IS NULL
@@ -72,13 +59,12 @@ LANGUAGE sql STABLE AS $$
      WHERE p_address_key IS NOT NULL LIMIT 25)
     UNION ALL
     (SELECT same.id, same.request_id, same.lon, same.lat, same.cell, same.zone_id, same.created_at, same.category, same.address_key,
-            same.asset_id, same.text, same.is_open, same.closed_at, same.is_public, same.status,
-            same.number
+            same.asset_id, same.text, same.is_open, same.closed_at, same.is_public, same.status, same.number
      FROM unnest(p_categories) AS wanted (category)
      CROSS JOIN LATERAL (
          SELECT r.id, r.request_id, r.lon, r.lat, r.cell, r.zone_id, r.created_at, r.category, r.address_key, r.asset_id,
-                left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public, r.status,
-                r.number
+                left(r.description, 500) AS text, r.state_category IN ('open', 'waiting') AS is_open, r.closed_at, r.is_public,
+                r.status, r.number
          FROM requests r
          WHERE r.tenant_id = (SELECT current_tenant()) AND r.category = wanted.category AND r.asset_id = p_asset_id
            AND r.master_id IS NULL
