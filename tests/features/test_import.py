@@ -466,15 +466,6 @@ async def test_a_closed_request_without_a_closing_time_is_closed_and_noted(
     assert (row["status"], row["closed_at"], row["sla_state"], row["sla_met"]) == ("closed", None, "completed", None)
 
 
-async def test_a_request_closed_before_it_was_created_keeps_the_citys_times_and_is_noted(
-    city: City, tmp_path: Path, small: Mapping
-) -> None:
-    report = await bring(city, write(tmp_path / "a.csv", "1,2024-01-05,2024-01-01,,Closed,Pothole,,,,x"), small)
-    assert (report.added, report.notes["closed_before_created"]) == (1, 1)
-    (row,) = await stored(city)
-    assert (row["created_at"].day, row["closed_at"].day, row["sla_met"]) == (5, 1, True)
-
-
 async def test_points_outside_the_zones_are_bad_rows_where_the_pack_says_so(
     app: FastAPI, database_url: str, shared_data: Path, tmp_path: Path, small: Mapping
 ) -> None:

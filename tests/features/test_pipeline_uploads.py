@@ -1,8 +1,12 @@
 """What POST /upload takes and refuses: files, rows, attachments, callers (spec 5, steps 1 and 2)."""
 
+import csv
+import gzip
+import io
 from typing import Any
 
 import httpx
+import openpyxl
 import pytest
 from fastapi import FastAPI
 from pipeline_support import FIELDS, MANAGERS, OFFICES, events, small, table, ticket, told, upload, written
@@ -50,8 +54,8 @@ async def test_files_that_are_missing_are_named_and_why(client: httpx.AsyncClien
         ("tickets", b"", "unreadable_file", "tickets.csv: The file is empty"),
         ("managers", written("managers", []), "unreadable_file", "The file has a header and no rows"),
         ("business_units", b"PK\x03\x04 and so on", "unreadable_file", "xlsx"),
-        ("tickets", written("tickets", [ticket("g-1")]).encode("utf-16"), "unreadable_file", "UTF-16"),
-        ("tickets", written("tickets", [ticket("g-1")]).encode() + b"\x00", "unreadable_file", "NUL"),
+        ("tickets", gzip.compress(written("tickets", [ticket("g-1")]).encode()), "unreadable_file", "gzip: unpack it"),
+        ("tickets", b"\x00\x00\x01" * 50 + written("tickets", [ticket("g-1")]).encode(), "unreadable_file", "no text"),
         ("business_units", written("business_units", OFFICES, header=("Офис", "Где")), "missing_column", "“Адрес”"),
         ("tickets", "GUID клиента,Описание\ng-1,x\n", "missing_column", "“Сегмент клиента”"),
     ],
@@ -82,7 +86,7 @@ async def test_something_else_than_files_is_refused(client: httpx.AsyncClient) -
     assert await is_empty(client)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1251"])
 async def test_editions_of_all_three_files(client: httpx.AsyncClient, encoding: str) -> None:
     rows = [ticket("g-1", 'Первая строка.\n\n«Вторая»; и "третья", с запятой'), ticket("g-2", "")]
     how = {"delimiter": ";", "lineterminator": "\r\n"}
@@ -95,6 +99,45 @@ async def test_editions_of_all_three_files(client: httpx.AsyncClient, encoding: 
     assert (result["business_units_loaded"], result["managers_loaded"], result["tickets_assigned"]) == (3, 4, 2)
     assert result["tickets"][0]["description"] == rows[0][3]
     assert result["tickets"][0]["assignment"]["manager_name"] == "Оспанов Ерлан"
+    (run,) = (await client.get("/pipeline-runs")).json()["items"]
+    names = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1251": "Windows-1251"}
+    assert {(file["encoding"], file["delimiter"]) for file in run["files"]} == {(names[encoding], ";")}
+
+
+async def test_a_workbook_is_taken_like_a_csv(client: httpx.AsyncClient) -> None:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("Обращения")
+    for row in csv.reader(io.StringIO(written("tickets", [ticket("g-1", "Не могу войти"), ticket("g-2")]))):
+        sheet.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    result = await upload(client, small() | {"tickets": table("tickets", stream.getvalue())})
+    assert (told(result), result["tickets_loaded"]) == ([], 2)
+    assert result["tickets"][0]["description"] == "Не могу войти"
+
+
+async def test_one_bad_byte_costs_no_other_row_its_letters(client: httpx.AsyncClient) -> None:
+    text = written("tickets", [ticket("g-1", "Не могу войти в приложение"), ticket("g-2", "Cannot log in at the caf#")])
+    result = await upload(client, small() | {"tickets": table("tickets", text.encode().replace(b"caf#", b"caf\xe9"))})
+    assert [one["description"] for one in result["tickets"]] == [
+        "Не могу войти в приложение",
+        "Cannot log in at the caf\ufffd",
+    ]
+    ((file, line, words),) = told(result)
+    assert (file, line, result["error_count"], result["warning_count"]) == ("tickets.csv", 3, 0, 1)
+    assert "line 3, byte " in words
+    assert "0xE9 is not UTF-8" in words
+
+
+async def test_columns_that_come_twice_and_delimiters_at_the_end_are_told(client: httpx.AsyncClient) -> None:
+    header, *rows = written("tickets", [ticket("g-1")]).splitlines()
+    text = f"{header},{header.split(',')[0]}\n" + "".join(f"{row},again,,\n" for row in rows)
+    result = await upload(client, small() | {"tickets": table("tickets", text)})
+    assert [(line, words.split(" (")[0]) for _, line, words in told(result, "warning")] == [
+        (1, "The column “GUID клиента” comes more than once"),
+        (2, "Lines end with more delimiters than the header has: they were left out."),
+    ]
+    assert result["tickets"][0]["client_guid"] == "g-1"
 
 
 # ----------------------------------------------------------------------------------------------------------- rows

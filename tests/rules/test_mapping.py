@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from civicpulse.base.tables import Record
 from civicpulse.imports.mapping import (
     Mapping,
     MappingError,
@@ -18,7 +19,6 @@ from civicpulse.imports.mapping import (
     read_mapping,
 )
 from civicpulse.imports.prepare import imported_policy, open_or_ended
-from civicpulse.imports.reader import Record, open_table
 from civicpulse.imports.rows import Case, CaseReader, RowError
 from civicpulse.imports.times import read_time, to_utc
 from civicpulse.packs.loader import read_pack
@@ -224,20 +224,6 @@ def test_columns_that_the_file_lacks_are_blank_and_named(small: Mapping) -> None
     reader = CaseReader(small, ["Status", "ID", "Opened"])
     assert reader.case(Record(2, ["Open", "9", "2024-01-10"])).address is None
     assert set(reader.missing_columns) == set(HEADER) - {"Status", "ID", "Opened"}
-
-
-# ---------------------------------------------------------------------------------------------------------- the file
-
-
-def test_records_know_the_physical_line_on_which_they_start(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_bytes(b'\xef\xbb\xbfa , b\r\n1,"two\r\nlines"\r\n\r\n2,x\r\n3,\xff\r\n4,nul\x00\r\n')
-    with open_table(path) as (header, records):
-        assert header == ["a", "b"]
-        found = [(record.line, record.fields[0], record.fault) for record in records]
-    assert found == [
-        (2, "1", None), (5, "2", None), (6, "3", "it is not UTF-8"), (7, "4", "it holds a NUL character"),
-    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------- times

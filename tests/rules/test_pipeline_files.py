@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from civicpulse.centre.reader import Layout, Record, Unreadable, layout_of, records
+from civicpulse.base import tables
+from civicpulse.base.tables import Unreadable
+from civicpulse.centre.reader import Layout, MissingColumn, Record, layout_from_json, layout_of, open_records
 from civicpulse.centre.rows import RowError, RowReader, attachment_names
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
@@ -20,7 +22,8 @@ NAMES = ("name", "position", "office", "skills", "load")
 
 def read(content: str | bytes) -> list[Record]:
     file = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    return list(records(file, layout_of(file, COLUMNS)))
+    with open_records(file, layout_of(file, COLUMNS)) as (records, _):
+        return list(records)
 
 
 def cells(content: str | bytes) -> list[list[str]]:
@@ -33,6 +36,8 @@ def cells(content: str | bytes) -> list[list[str]]:
         PLAIN,
         PLAIN.encode("utf-8-sig"),
         PLAIN.encode("cp1251"),
+        PLAIN.encode("utf-16"),
+        PLAIN.encode("utf-16-le"),
         PLAIN.replace("\n", "\r\n").replace("Главный\r\n", "Главный\n"),
         PLAIN.replace("\n", "\r").replace("Главный\r", "Главный\n"),
         "\n  \n,,,,\n" + PLAIN,
@@ -45,7 +50,7 @@ def cells(content: str | bytes) -> list[list[str]]:
         PLAIN.replace(HEADER, "Ф.И.О.,Position,Бизнес-единица,Скиллы,Нагрузка"),
         PLAIN.replace(",0\n", ",0,,,\n"),
     ],
-    ids=["plain", "mark", "cp1251", "crlf", "cr", "blank before", "blank after", "no last newline", "semicolons", "tabs",
+    ids=["plain", "mark", "cp1251", "utf-16", "utf-16 unmarked", "crlf", "cr", "blank before", "blank after", "no last newline", "semicolons", "tabs",
          "header blanks", "english", "synonyms", "empty cells behind"],
 )  # fmt: skip
 def test_every_edition_of_a_file_reads_the_same(content: str | bytes) -> None:
@@ -75,26 +80,45 @@ def test_a_lone_quote_costs_nothing_around_it(row: str, name: str) -> None:
     found = read(f"{HEADER}\n{row}\nКим,Специалист,Алматы,,0\nПак,Специалист,Алматы,,0\n")
     assert [record.values["name"] for record in found] == [name, "Ким", "Пак"]
     assert [record.line for record in found] == [2, 3, 4]
-    assert [record.lone_quote for record in found] == [row.startswith('"Ли Анна,'), False, False]
+    assert [bool(record.flaw) for record in found] == [row.startswith('"Ли Анна,'), False, False]
 
 
 def test_a_lone_quote_before_thousands_of_lines_costs_one_record() -> None:
     rest = "".join(f"Ким {n},Специалист,Алматы,,0\n" for n in range(5_000))
     found = read(f'{HEADER}\n"Ли,Специалист,Астана,KZ,3\n{rest}')
     assert len(found) == 5_001
-    assert found[0].lone_quote
-    assert not any(record.lone_quote for record in found[1:])
+    assert found[0].flaw
+    assert not any(record.flaw or record.fault for record in found[1:])
 
 
 def test_a_lone_quote_in_the_last_line_is_found_too() -> None:
     assert [record.values["office"] for record in read(f'{HEADER}\nЛи,"Специалист,Астана,KZ,3')] == ["Астана"]
 
 
+def test_one_bad_byte_is_told_and_changes_no_other_row() -> None:
+    file = io.BytesIO(f"{HEADER}\nЛи Анна,Специалист,Астана,KZ,3\nCaf".encode() + b"\xe9,,Almaty,,0\n")
+    layout = layout_of(file, COLUMNS)
+    with open_records(file, layout) as (records, _):
+        good, bad = records
+    assert (layout.written.encoding, good.values["name"], good.flaw) == ("utf-8", "Ли Анна", None)
+    assert (bad.values["name"], bad.flaw, bad.fault) == ("Caf\ufffd", "line 3, byte 4: 0xE9 is not UTF-8", None)
+    found = reader()
+    found.manager(bad)
+    assert [(fault.line, fault.severity) for fault in found.faults if "0xE9" in fault.message] == [(3, "warning")]
+
+
+def test_a_nul_costs_its_row_and_no_other() -> None:
+    good, bad = read(PLAIN + "Ли\x00,С,Астана,,1\n")[1:]
+    assert (good.fault, bad.fault) == (None, "line 5 holds a NUL character")
+    with pytest.raises(RowError, match="line 5 holds a NUL"):
+        reader().manager(bad)
+
+
 def test_a_record_of_several_lines_may_lack_its_last_cells() -> None:
     found = read(f'{HEADER}\nКим,"Главный\nспециалист"\nЛи,Специалист,Астана,KZ,3\n')
-    assert [(record.line, record.values["name"], record.lone_quote) for record in found] == [
-        (2, "Ким", False),
-        (4, "Ли", False),
+    assert [(record.line, record.values["name"], record.flaw) for record in found] == [
+        (2, "Ким", None),
+        (4, "Ли", None),
     ]
 
 
@@ -111,11 +135,11 @@ def test_a_row_with_more_cells_than_the_header_is_a_fault() -> None:
         (b"\n \r\n;;;\n", "empty", None),
         (HEADER.encode(), "no rows", None),
         (f"{HEADER}\n\n,,,,\n".encode(), "no rows", None),
-        (PLAIN.encode("utf-16"), "UTF-16", None),
         (b"PK\x03\x04" + PLAIN.encode(), "xlsx", None),
         (b"\xd0\xcf\x11\xe0" + PLAIN.encode(), "xls", None),
-        (PLAIN.encode() + b"\x00", "NUL", None),
-        ("Ли".encode("cp1251") + b"\x98", "neither UTF-8 nor Windows-1251", None),
+        (HEADER.encode() + b"\x00\nx", "NUL", None),
+        (b"\x00\x01" * 50 + PLAIN.encode() + b"\x00\x01\x00", "no text", None),
+        ("Ли".encode("cp1251") + b"\x98", "lacks the columns", "ФИО"),
         (PLAIN.replace("Офис", "Город").encode(), "lacks the column “Офис”", "Офис"),
         (PLAIN.replace("Офис", "X").replace("Навыки", "Y").encode(), "lacks the columns “Навыки”, “Офис”", "Навыки"),
         (b"a line of text\nand another one\n", "lacks the columns", "ФИО"),
@@ -125,7 +149,8 @@ def test_a_file_that_is_none_is_told_so(content: bytes, words: str, column: str 
     with pytest.raises(Unreadable) as error:
         layout_of(io.BytesIO(content), COLUMNS)
     assert words in str(error.value)
-    assert error.value.column == column
+    assert getattr(error.value, "column", None) == column
+    assert isinstance(error.value, MissingColumn) is (column is not None)
 
 
 # ------------------------------------------------------------------------------------------------------------ rows
@@ -236,4 +261,7 @@ def test_several_attachments_in_a_cell() -> None:
 
 def test_a_layout_can_be_stored() -> None:
     layout = layout_of(io.BytesIO(PLAIN.encode("cp1251")), COLUMNS)
-    assert layout == Layout("cp1251", ",", {name: index for index, name in enumerate(NAMES)}, 5)
+    assert layout == Layout(tables.Layout("cp1251", ",", "found"), {name: index for index, name in enumerate(NAMES)})
+    assert layout_from_json(layout.to_json()) == layout
+    earlier = {"encoding": "utf-8-sig", "delimiter": ";", "columns": {"name": 0}, "width": 5}
+    assert layout_from_json(earlier) == Layout(tables.Layout("utf-8", ";"), {"name": 0})

@@ -1,8 +1,10 @@
 """A run as it is shown: PipelineResult of spec 5, and where it stands while it is at work."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from civicpulse.base.db import Row
+from civicpulse.centre.reader import layout_from_json
 from civicpulse.centre.run import MOST_FAULTS, STEPS
 
 COUNTS: Final = (
@@ -51,11 +53,20 @@ def run_document(row: Row, *, brief: bool = False) -> dict[str, Any]:
         "started_at": row["started_at"],
         "updated_at": row["updated_at"],
         "finished_at": row["finished_at"],
-        "files": [{name: file[name] for name in ("field", "name", "bytes", "sha256")} for file in row["files"]],
+        "files": [_file_document(file) for file in row["files"]],
         "options": row["options"],
         "result": result,
         "links": links_of(row),
     }
+
+
+def _file_document(file: Mapping[str, Any]) -> dict[str, Any]:
+    """An uploaded file; of a table also as which encoding and with which delimiter it was read."""
+    shown = {name: file[name] for name in ("field", "name", "bytes", "sha256")}
+    if "layout" in file:
+        written = layout_from_json(file["layout"]).written
+        shown |= {"encoding": written.name, "delimiter": written.delimiter}
+    return shown
 
 
 def progress_document(row: Row) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, Any, Final
 from uuid import UUID
 
@@ -14,12 +14,14 @@ from fastapi import UploadFile
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.errors import Invalid
 from civicpulse.base.ids import new_id
-from civicpulse.centre.reader import PIECE, Layout, Unreadable, layout_of
+from civicpulse.base.tables import Unreadable
+from civicpulse.centre.reader import Layout, MissingColumn, layout_of
 from civicpulse.centre.rows import Fault
 from civicpulse.packs.model import Pack
 from civicpulse.requests.files import MOST_BYTES, describe_file, evidence_key
 
 TABLES: Final = ("business_units", "managers", "tickets")
+PIECE: Final = 1 << 20  # bytes
 IN_MEMORY: Final = 4 << 20  # bytes of a fetched file; the rest lies on disk
 
 
@@ -43,7 +45,7 @@ async def look_through(pack: Pack, tables: Mapping[str, UploadFile], others: Seq
         try:
             layout = await asyncio.to_thread(layout_of, upload.file, pack.document.csv_columns[field])
         except Unreadable as error:
-            column = {"column": error.column} if error.column else {}
+            column = {"column": error.column} if isinstance(error, MissingColumn) else {}
             errors.append({"field": field, "file": name, **column, "detail": f"{name}: {error}"})
             continue
         received.append(await _received(field, name, upload, layout))
@@ -80,7 +82,7 @@ async def keep(
         about = {"field": one.field, "name": one.name, "sha256": one.sha256, "bytes": one.bytes}
         if one.layout is not None:
             key = f"{tenant_id}/pipeline/{run_id}/{one.field}"
-            files.append(about | {"key": key, "layout": asdict(one.layout)})
+            files.append(about | {"key": key, "layout": one.layout.to_json()})
         elif 0 < one.bytes <= MOST_BYTES:
             evidence_id = new_id()
             key = evidence_key(tenant_id, evidence_id)
@@ -113,8 +115,3 @@ async def fetched(storage: Storage, file: Mapping[str, Any]) -> AsyncIterator[IO
         async for piece in await storage.get(file["key"]):
             local.write(piece)
         yield local
-
-
-def layout_from_json(stored: Mapping[str, Any]) -> Layout:
-    """What `keep` stored of a table's layout."""
-    return Layout(stored["encoding"], stored["delimiter"], dict(stored["columns"]), stored["width"])

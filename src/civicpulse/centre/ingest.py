@@ -8,9 +8,10 @@ from typing import Any, Final
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.ids import new_id
+from civicpulse.base.tables import Notice
 from civicpulse.centre import staging
-from civicpulse.centre.incoming import fetched, layout_from_json
-from civicpulse.centre.reader import Record, records
+from civicpulse.centre.incoming import fetched
+from civicpulse.centre.reader import Record, layout_from_json, open_records
 from civicpulse.centre.rows import Fault, ManagerRow, RowError, RowReader, TicketRow
 from civicpulse.centre.run import ACTOR, Run, RunFailed
 from civicpulse.packs.model import plain_word
@@ -70,7 +71,14 @@ async def _read(run: Run, field: str) -> list[Record] | None:
     if file is None:
         return None
     async with fetched(run.storage, file) as local:
-        return await asyncio.to_thread(list, records(local, layout_from_json(file["layout"])))
+        with open_records(local, layout_from_json(file["layout"])) as (records, notices):
+            found = await asyncio.to_thread(list, records)
+    _tell_notices(run, file["name"], notices)
+    return found
+
+
+def _tell_notices(run: Run, file: str, notices: Sequence[Notice]) -> None:
+    run.tell([Fault(file, notice.line, notice.message, "warning") for notice in notices])
 
 
 async def _staff(run: Run) -> None:
@@ -133,15 +141,16 @@ async def _tickets(run: Run) -> None:
     file = run.file("tickets")
     assert file is not None, "an upload has tickets"
     async with fetched(run.storage, file) as local:
-        found = records(local, layout_from_json(file["layout"]))
-        await asyncio.to_thread(_skip, found, run.progress["done"])
-        while batch := await asyncio.to_thread(_next, found):
-            reader = RowReader(run.pack, file["name"])
-            rows = await asyncio.to_thread(_rows, reader, batch, run.progress["done"])
-            async with run.batch() as tx:
-                await _stage(run, tx, reader, rows)
-                run.progress["done"] += len(batch)
-                run.tell(reader.faults)
+        with open_records(local, layout_from_json(file["layout"])) as (found, notices):
+            await asyncio.to_thread(_skip, found, run.progress["done"])
+            while batch := await asyncio.to_thread(_next, found):
+                reader = RowReader(run.pack, file["name"])
+                rows = await asyncio.to_thread(_rows, reader, batch, run.progress["done"])
+                async with run.batch() as tx:
+                    await _stage(run, tx, reader, rows)
+                    run.progress["done"] += len(batch)
+                    run.tell(reader.faults)
+    _tell_notices(run, file["name"], notices)
 
 
 def _skip(found: Iterator[Record], many: int) -> None:

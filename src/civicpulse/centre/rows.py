@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, TypeAlias
 
+from civicpulse.base.tables import read_number
 from civicpulse.centre.reader import Record
 from civicpulse.packs.model import Pack
 from civicpulse.places.offices import OfficeDraft
@@ -124,8 +125,8 @@ class RowReader:
         for name, value in record.values.items():
             if name != "description" and len(value) > LONGEST_CELL:
                 raise RowError(f"This cell has more than {LONGEST_CELL} characters.", name)
-        if record.lone_quote:
-            self.warn(record, "A quote opens a cell here and nobody closes it: the line was read as it stands.")
+        if record.flaw:
+            self.warn(record, f"The row was read, but {record.flaw}.")
         return dict(record.values)
 
     def _spelled(self, record: Record, vocabulary: Any, word: str, column: str) -> str | None:
@@ -179,14 +180,10 @@ def _one_line(text: str) -> str:
 
 def _load(text: str) -> int:
     """Tickets in work; empty means none."""
-    plain = text.replace("\u00a0", "").replace(" ", "").replace(",", ".")
-    if not plain:
+    if not text:
         return 0
-    try:
-        load = float(plain)
-    except ValueError:
-        load = -1
-    if not (0 <= load <= MOST_LOAD and load.is_integer()):
+    load = read_number(text)
+    if load is None or not (0 <= load <= MOST_LOAD and load.is_integer()):
         raise RowError(f"“{text[:40]}” is no number of tickets: write a whole number such as 3.", "load")
     return int(load)
 

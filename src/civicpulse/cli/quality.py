@@ -38,7 +38,9 @@ def _quality() -> None:
 
 @quality_app.command("analysis")
 def quality_analysis(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or TSV, also .gz.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV with any delimiter, also .gz, or XLSX.")
+    ],
     text: Annotated[list[str], typer.Option(help="Column with what people wrote; may be given several times.")],
     label: Annotated[str, typer.Option(help="Column with the category that was right.")],
     time: Annotated[str | None, typer.Option(help="Column with when; without it the file's order counts.")] = None,
@@ -95,7 +97,9 @@ def quality_decisions(
 
 @quality_app.command("duplicates")
 def quality_duplicates(
-    requests: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Requests: CSV or TSV, also .gz.")],
+    requests: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Requests: CSV with any delimiter, also .gz, or XLSX.")
+    ],
     labels: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="Which of them staff flagged, and of what.")
     ],

@@ -3,16 +3,16 @@
 The product's own path: the same reading, training and scoring; a label stands for a category whose name it is.
 """
 
-import csv
-import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from civicpulse.base.tables import Table, Unreadable, open_table
 from civicpulse.triage.metrics import THRESHOLD, Metrics
 from civicpulse.triage.model import dump_model, load_model
 from civicpulse.triage.models import judge
@@ -69,7 +69,7 @@ def judge_file(
     least: int = LEAST_ROWS,
     threshold: float = THRESHOLD,
 ) -> Outcome:
-    """Trains on the earlier `train_share` of a CSV or TSV (plain or .gz) and judges on the rest. Raises QualityError.
+    """Trains on the earlier `train_share` of a table (CSV, plain or .gz, or XLSX) and judges on the rest. Raises QualityError.
 
     `text` names the columns whose words count, read one after the other. `time` None: the file's own order counts.
 
@@ -116,27 +116,26 @@ def usable_rows(
     return kept, dict(skipped)
 
 
-def records_of(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The records of a CSV or TSV by column. Raises QualityError naming a missing column or what cannot be read."""
-    csv.field_size_limit(10_000_000)
-    opener = gzip.open if path.suffix == ".gz" else open
+@contextmanager
+def opened_table(path: Path, *, encoding: str | None = None, known: Sequence[str] = ()) -> Iterator[Table]:
+    """The table of a file. Raises QualityError with the file's name when it cannot be read."""
     try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as stream:
-            head = stream.readline()
-            names = next(csv.reader([head], delimiter=_delimiter(head)), [])
-            cleaned = [name.strip() for name in names]
-            missing = [column for column in columns if column.strip() not in cleaned]
-            if missing:
-                raise QualityError(f"{path}: there is no column {missing[0]!r}; there are {', '.join(cleaned)}")
-            wanted = {column: cleaned.index(column.strip()) for column in columns}
-            for cells in csv.reader(stream, delimiter=_delimiter(head)):
-                yield {name: cells[place] if place < len(cells) else "" for name, place in wanted.items()}
-    except (OSError, EOFError, csv.Error) as error:
+        with open_table(path, encoding=encoding, known=known) as table:
+            yield table
+    except Unreadable as error:
         raise QualityError(f"{path}: cannot be read: {error}") from error
 
 
-def _delimiter(head: str) -> str:
-    return max(",\t;|", key=head.count)
+def records_of(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The records of a table by column; of one that cannot be read every cell is blank. Raises QualityError naming a missing column."""
+    with opened_table(path, known=columns) as table:
+        wanted = {column: place for column in columns if (place := table.find(column)) is not None}
+        missing = [column for column in columns if column not in wanted]
+        if missing:
+            raise QualityError(f"{path}: there is no column {missing[0]!r}; there are {', '.join(table.header)}")
+        for record in table.records:
+            cells = record.fields
+            yield {name: cells[place] if place < len(cells) else "" for name, place in wanted.items()}
 
 
 def parse_time(text: str) -> datetime | None:

@@ -1,6 +1,5 @@
 """A city's file of requests as intake would have met them, in order of time, and what the city's staff flagged."""
 
-import gzip
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from civicpulse.evaluation.analysis import QualityError
+from civicpulse.base.tables import Table
+from civicpulse.evaluation.analysis import QualityError, opened_table
 from civicpulse.imports.mapping import Mapping as ImportMapping
 from civicpulse.imports.prepare import cell_of_case
-from civicpulse.imports.reader import GZIP_MAGIC, open_table
 from civicpulse.imports.rows import Case, CaseReader, RowError
 from civicpulse.packs.model import Pack
 from civicpulse.rules.addresses import address_key
@@ -86,7 +85,7 @@ class Truth:
 
 
 def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
-    """The requests of a CSV or TSV (plain or gzip), read as the importer reads it. Raises QualityError.
+    """The requests of a table (CSV, plain or gzip, or XLSX), read as the importer reads it. Raises QualityError.
 
     Left out: rows that the importer refuses, ids that came before, and requests without a place or at a point that the
     mapping lists under `no_place` (where nothing is known of the place, nothing can be compared).
@@ -99,15 +98,13 @@ def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
     found: dict[str, Past] = {}
     seen: set[str] = set()
     rows = 0
-    with open_table(path, delimiter=delimiter_of(path)) as (header, records):
-        reader = CaseReader(mapping, header)
+    with opened_table(path, encoding=mapping.encoding, known=mapping.named_columns) as table:
+        reader = CaseReader(mapping, table.header)
         lacking = [name for name in mapping.required_columns if name in reader.missing_columns]
         if lacking:
-            raise QualityError(f"{path}: there is no column {lacking[0]!r}; there are {', '.join(header)}")
-        kind_column = next(
-            (header.index(name) for name in reversed(mapping.columns.sub_category) if name in header), None
-        )
-        for record in records:
+            raise QualityError(f"{path}: there is no column {lacking[0]!r}; there are {', '.join(table.header)}")
+        kind_column = table.find(*reversed(mapping.columns.sub_category))
+        for record in table.records:
             rows += 1
             try:
                 case = reader.case(record)
@@ -156,41 +153,33 @@ def _closed_at(case: Case, zone: ZoneInfo) -> datetime | None:
 
 
 def read_labels(path: Path, id_column: str) -> list[Label]:
-    """The labels of a CSV or TSV (plain or gzip), one row a flagged request. Raises QualityError.
+    """The labels of a table (CSV, plain or gzip, or XLSX), one row a flagged request. Raises QualityError.
 
     The request is in the column `id_column` or the first there is of `CASE_COLUMNS`, its parent in the first of
     `PARENT_COLUMNS` (may be blank), and whether the pair is certain in `gold` (may be missing).
     """
-    with open_table(path, delimiter=delimiter_of(path)) as (header, records):
-        case = _column(path, header, (id_column, *CASE_COLUMNS))
-        parent = _column(path, header, PARENT_COLUMNS)
-        gold = header.index(GOLD_COLUMN) if GOLD_COLUMN in header else None
+    known = (id_column, *CASE_COLUMNS, *PARENT_COLUMNS, GOLD_COLUMN)
+    with opened_table(path, known=known) as table:
+        case = _column(path, table, (id_column, *CASE_COLUMNS))
+        parent = _column(path, table, PARENT_COLUMNS)
+        gold = table.find(GOLD_COLUMN)
         found = []
-        for record in records:
-            fields = [*(field.strip() for field in record.fields), *[""] * (len(header) - len(record.fields))]
+        for record in table.records:
+            fields = [field.strip() for field in record.fields]
+            fields.extend([""] * (len(table.header) - len(fields)))
             if fields[case]:
                 is_gold = None if gold is None else fields[gold].casefold() in _YES
                 found.append(Label(fields[case], fields[parent] or None, is_gold))
     return found
 
 
-def _column(path: Path, header: Sequence[str], names: Sequence[str]) -> int:
-    for name in names:
-        if name in header:
-            return header.index(name)
-    raise QualityError(f"{path}: there is none of the columns {', '.join(names)}; there are {', '.join(header)}")
-
-
-def delimiter_of(path: Path) -> str:
-    """The delimiter that the header line has most of. Raises QualityError when the file cannot be read."""
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == GZIP_MAGIC
-        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", errors="replace") as stream:
-            head = stream.readline(1_000_000)
-    except (OSError, EOFError) as error:
-        raise QualityError(f"{path}: cannot be read: {error}") from error
-    return max(",\t;|", key=head.count)
+def _column(path: Path, table: Table, names: Sequence[str]) -> int:
+    place = table.find(*names)
+    if place is None:
+        raise QualityError(
+            f"{path}: there is none of the columns {', '.join(names)}; there are {', '.join(table.header)}"
+        )
+    return place
 
 
 def truth_of(history: History, labels: Iterable[Label]) -> Truth:

@@ -14,11 +14,11 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid, NotFound
 from civicpulse.base.ids import new_id
 from civicpulse.base.services import Services
+from civicpulse.base.tables import Record, Table, open_table
 from civicpulse.base.tenancy import Tenant
 from civicpulse.imports import queries
 from civicpulse.imports.mapping import Mapping, read_mapping
 from civicpulse.imports.prepare import CLOSED_SOMETIME, Preparer, Settings, open_or_ended
-from civicpulse.imports.reader import Record, open_table
 from civicpulse.imports.report import Agreement, ImportReport, Tally
 from civicpulse.imports.rows import Case, CaseReader, RowError
 from civicpulse.packs.model import Pack
@@ -46,6 +46,7 @@ class _Import:
     tally: Tally
     closing: Closing
     dry_run: bool
+    table: Table | None = None
 
     async def write(self, batch: Batch) -> None:
         """Sorts a batch into new, closed since, and known; writes the first two in one transaction."""
@@ -200,12 +201,16 @@ async def _run(doing: _Import, path: Path, progress: Progress | None) -> tuple[s
 
 @contextmanager
 def _batches(doing: _Import, path: Path) -> Iterator[tuple[tuple[str, ...], Iterator[Batch]]]:
-    with open_table(path, delimiter=doing.mapping.delimiter) as (header, records):
-        reader = CaseReader(doing.mapping, header)
-        lacking = [name for name in doing.mapping.required_columns if name in reader.missing_columns]
+    mapping = doing.mapping
+    with open_table(
+        path, encoding=mapping.encoding, delimiter=mapping.delimiter, known=mapping.named_columns
+    ) as doing.table:
+        header, records = doing.table.header, doing.table.records
+        reader = CaseReader(mapping, header)
+        lacking = [name for name in mapping.required_columns if name in reader.missing_columns]
         if lacking:
             raise Invalid(
-                f"{path.name} lacks {', '.join(map(repr, lacking))}, without which the mapping {doing.mapping.name} "
+                f"{path.name} lacks {', '.join(map(repr, lacking))}, without which the mapping {mapping.name} "
                 f"cannot read it. It has: {', '.join(header)}.",
                 code="missing_columns",
             )
@@ -252,6 +257,9 @@ def _report(doing: _Import, path: Path, missing: tuple[str, ...], *, seconds: fl
         bad=tally.bad,
         errors=tuple(tally.errors),
         repeats=tuple(tally.repeats),
+        doubts=tuple(tally.doubts),
+        encoding=doing.table.layout.name if doing.table else "not read",
+        notices=tuple(notice.message for notice in doing.table.notices) if doing.table else (),
         notes=dict(tally.notes),
         by_status=dict(tally.by_status),
         by_category=dict(tally.by_category),

@@ -8,15 +8,17 @@ from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from civicpulse.base.errors import Invalid
 from civicpulse.base.shipped import as_path, located, shipped_names, shipped_text
+from civicpulse.base.tables import known_encoding
 from civicpulse.packs.shapes import Label, Name, Priority, Timezone
 
 MAPPINGS = "civicpulse.imports.mappings"
 ISO = "iso"
+EPOCHS = {"epoch": 1.0, "epoch_ms": 1000.0}  # units in a second since 1970
 
 
 def _as_list(value: Any) -> Any:
@@ -25,13 +27,13 @@ def _as_list(value: Any) -> Any:
 
 def _known_format(text: str) -> str:
     """A date format must read back what it writes, to the day at least."""
-    if text == ISO:
+    if text == ISO or text in EPOCHS:
         return text
     moment = datetime(2024, 11, 23, 17, 46, 39)  # noqa: DTZ001 - a wall clock: formats know no zone
     try:
         back = datetime.strptime(moment.strftime(text), text)  # noqa: DTZ007
     except ValueError as error:
-        raise ValueError(f"{text!r} is no date format (strptime's, or iso): {error}") from error
+        raise ValueError(f"{text!r} is no date format (strptime's, iso, epoch or epoch_ms): {error}") from error
     if back.date() != moment.date():
         raise ValueError(f"the date format {text!r} lacks year, month or day")
     return text
@@ -45,7 +47,26 @@ def _known_pattern(text: str) -> str:
     return text
 
 
-Column = Label
+def columns_in(text: str) -> tuple[str, ...]:
+    """The columns that a text such as "{Day} {Time}" is made of; a text without braces is one column's name."""
+    if "{" not in text:
+        return (text,)
+    return tuple(field for _, field, _, _ in Formatter().parse(text) if field)
+
+
+def _check_braces(text: str) -> None:
+    for _, field, spec, conversion in Formatter().parse(text):
+        if field is not None and (not field.strip() or spec or conversion):
+            raise ValueError(f"{text!r} may hold column names in braces and nothing else")
+
+
+def _known_column(text: str) -> str:
+    if "{" in text:
+        _check_braces(text)
+    return text
+
+
+Column = Annotated[Label, AfterValidator(_known_column)]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(_as_list)]
 Values = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 DateFormat = Annotated[str, Field(min_length=2, max_length=60), BeforeValidator(_known_format)]
@@ -59,7 +80,10 @@ class Shape(BaseModel):
 
 
 class ColumnMap(Shape):
-    """Which column holds what. Where several are listed, the first that is not blank counts."""
+    """Which column holds what. Where several are listed, the first that is not blank counts.
+
+    Each is a column's name, or a text such as "{Day} {Time}", which is blank as soon as one of its columns is.
+    """
 
     external_id: Column
     created_at: Columns = Field(min_length=1)
@@ -139,14 +163,16 @@ class Mapping(Shape):
     """The whole mapping. `source` and the id column make an imported request unique in its tenant.
 
     `description` is made of parts such as "{Descriptor}"; a part with a blank column is left out. `blanks` are values
-    that mean nothing; an empty cell or one of blanks always does. `no_place` are points that are no place.
+    that mean nothing; an empty cell or one of blanks always does. `no_place` are points that are no place. `encoding` and
+    `delimiter` are found where the mapping does not state them.
     """
 
     name: Name
     title: Label
     source: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
     timezone: Timezone
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     date_formats: Annotated[tuple[DateFormat, ...], BeforeValidator(_as_list)] = Field(default=(ISO,), min_length=1)
     blanks: tuple[str, ...] = ()
     columns: ColumnMap
@@ -164,9 +190,10 @@ class Mapping(Shape):
         if (self.columns.lon is None) != (self.columns.lat is None):
             raise ValueError("columns: lon and lat come together")
         for part in self.description:
-            for _, field, spec, conversion in Formatter().parse(part):
-                if field is not None and (not field.strip() or spec or conversion):
-                    raise ValueError(f"description: {part!r} may hold column names in braces and nothing else")
+            try:
+                _check_braces(part)
+            except ValueError as error:
+                raise ValueError(f"description: {error}") from error
         for table in self.category.by:
             values = [folded(value) for known in table.values.values() for value in known]
             repeated = sorted({value for value in values if values.count(value) > 1})
@@ -182,16 +209,18 @@ class Mapping(Shape):
     @property
     def required_columns(self) -> tuple[str, ...]:
         """Columns without which no row can be read."""
-        return (self.columns.external_id, self.columns.created_at[0], self.columns.status)
+        needed = (self.columns.external_id, self.columns.created_at[0], self.columns.status)
+        return tuple(name for column in needed for name in columns_in(column))
 
     @property
     def named_columns(self) -> tuple[str, ...]:
         """Every column the mapping names, in order."""
         shape = self.columns.model_dump()
         plain = [name for value in shape.values() if value for name in ([value] if isinstance(value, str) else value)]
-        parts = [field for part in self.description for _, field, _, _ in Formatter().parse(part) if field]
+        parts = [part for part in self.description if "{" in part]
         tables = [*self.category.by, *(table for table in (self.priority, self.verdict) if table is not None)]
-        return tuple(dict.fromkeys([*plain, *(table.column for table in tables), *parts]))
+        texts = [*plain, *(table.column for table in tables), *parts]
+        return tuple(dict.fromkeys(name for text in texts for name in columns_in(text)))
 
 
 def folded(value: str) -> str:

@@ -135,10 +135,11 @@ class Preparer:
         if not case.known_category:
             notes["default_category"] += 1
             self._tally.unmapped[case.sub_category or ""] += 1
-        if case.is_closed and case.closed_at is None:
-            notes["closed_without_time"] += 1
-        if case.is_closed and case.closed_at is not None and case.closed_at < case.created_at:
+        if case.doubt is not None:
             notes["closed_before_created"] += 1
+            self._tally.doubt(case.line, case.doubt, case.external_id)
+        elif case.is_closed and case.closed_at is None:
+            notes["closed_without_time"] += 1
         if not case.is_closed and case.closed_at is not None:
             notes["open_with_closing_time"] += 1
         if case.target_at is not None and case.target_at < case.created_at:

@@ -11,7 +11,7 @@ MOST_LISTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """A row that was not imported: the physical line on which it starts, and why."""
+    """A row that was not imported, or that is doubtful: the physical line on which it starts, and why."""
 
     line: int
     reason: str
@@ -36,6 +36,7 @@ class ImportReport:
     """The outcome of one file. Every row read is one of added, updated, unchanged, repeated or bad.
 
     `updated`: open here, closed in the file, and closed now. `repeated`: an id that occurred earlier in the file.
+    `doubts` are rows that were taken although they contradict themselves; `notices` are about the file as a whole.
     `notes` counts what deserves a look: see `Tally`. Lists hold the first 1,000. `by_*` count the added rows.
     """
 
@@ -52,6 +53,9 @@ class ImportReport:
     bad: int
     errors: tuple[RowFault, ...]
     repeats: tuple[RowFault, ...]
+    doubts: tuple[RowFault, ...]
+    encoding: str
+    notices: tuple[str, ...]
     notes: dict[str, int]
     by_status: dict[str, int]
     by_category: dict[str, int]
@@ -71,7 +75,7 @@ class ImportReport:
         """The report for people: counts, agreements, notes, then each bad or repeated row that is listed."""
         did = "would be" if self.dry_run else "were"
         pace = f"{self.seconds:.1f} s ({self.rows_per_second:.0f} a second)"
-        yield f"{self.file}: {self.rows} rows read with the mapping {self.mapping} in {pace}"
+        yield f"{self.file} ({self.encoding}): {self.rows} rows read with the mapping {self.mapping} in {pace}"
         yield (
             f"  {self.added} {did} added, {self.updated} closed since, {self.unchanged} unchanged, "
             f"{self.repeated} repeated, {self.bad} bad"
@@ -87,7 +91,9 @@ class ImportReport:
             yield f"  kinds without a category of their own: {named}"
         if self.missing_columns:
             yield f"  columns the file does not have: {', '.join(self.missing_columns)}"
-        for fault in (*self.errors, *self.repeats):
+        for notice in self.notices:
+            yield f"  {notice}"
+        for fault in (*self.errors, *self.repeats, *self.doubts):
             yield f"  line {fault.line}: {fault.reason}"
         if self.bad > len(self.errors) or self.repeated > len(self.repeats):
             yield f"  and {self.bad + self.repeated - len(self.errors) - len(self.repeats)} more"
@@ -128,6 +134,7 @@ class Tally:
     bad: int = 0
     errors: list[RowFault] = field(default_factory=list)
     repeats: list[RowFault] = field(default_factory=list)
+    doubts: list[RowFault] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
     by_category: Counter[str] = field(default_factory=Counter)
@@ -149,3 +156,8 @@ class Tally:
         self.repeated += 1
         if len(self.repeats) < MOST_LISTED:
             self.repeats.append(RowFault(line, f"the id {external_id!r} occurs earlier in this file", external_id))
+
+    def doubt(self, line: int, reason: str, external_id: str) -> None:
+        """Lists a row that was taken although it contradicts itself; the first ones are listed."""
+        if len(self.doubts) < MOST_LISTED:
+            self.doubts.append(RowFault(line, reason, external_id))

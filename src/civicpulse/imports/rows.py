@@ -1,16 +1,15 @@
 """A record of the file as a case: the mapping applied to one row. Pure: values in, a Case or a reason out."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from string import Formatter
 from zoneinfo import ZoneInfo
 
+from civicpulse.base.tables import Record, find_column, read_number
 from civicpulse.imports.mapping import CategoryMap, Mapping, PriorityMap, VerdictMap, folded
-from civicpulse.imports.reader import Record
-from civicpulse.imports.times import read_time
+from civicpulse.imports.times import read_time, to_utc
 from civicpulse.rules.duplicates import distance_m
 
 LONGEST_TEXT = 10_000
@@ -30,6 +29,7 @@ class RowError(ValueError):
 class Case:
     """One row, understood. Times are UTC; `is_place` is False where there are no coordinates or only a placeholder.
 
+    `doubt` says what in the row contradicts itself: a request that the city closed before it was created has no closing time.
     `city_zone` and `city_verdict` (deadline met?) are what the file says; `known_category` is False where no table
     knew the row and the mapping's default was taken.
     """
@@ -54,6 +54,7 @@ class Case:
     is_place: bool
     city_zone: str | None
     city_verdict: bool | None
+    doubt: str | None = None
 
 
 class CaseReader:
@@ -63,7 +64,8 @@ class CaseReader:
         self.mapping = mapping
         self._width = len(header)
         self._zone = ZoneInfo(mapping.timezone)
-        self._places = {name: place for place, name in reversed(list(enumerate(header)))}
+        places = ((name, find_column(header, name)) for name in mapping.named_columns)
+        self._places = {name: place for name, place in places if place is not None}
         self._blanks = frozenset({"", *(blank.strip() for blank in mapping.blanks)})
         self.missing_columns = tuple(name for name in mapping.named_columns if name not in self._places)
         columns = mapping.columns
@@ -91,6 +93,9 @@ class CaseReader:
 
     def _first_of(self, columns: Sequence[str]) -> Reader:
         """A function that reads the first of `columns` that is not blank; columns the file lacks are always blank."""
+        if any("{" in name for name in columns):
+            parts = [self._part(name) if "{" in name else self._first(name) for name in columns]
+            return lambda fields: next((value for part in parts if (value := part(fields)) is not None), None)
         places = [self._places[name] for name in columns if name in self._places]
         blanks = self._blanks
 
@@ -104,7 +109,7 @@ class CaseReader:
         return read
 
     def _part(self, part: str) -> Reader:
-        """A function that fills one part of the description; None when one of its columns is blank."""
+        """A function that fills a text with columns in braces; None when one of them is blank."""
         pieces = [(text, self._first(column) if column else None) for text, column, _, _ in Formatter().parse(part)]
 
         def fill(fields: Fields) -> str | None:
@@ -123,8 +128,8 @@ class CaseReader:
     def case(self, record: Record) -> Case:
         """The case of a record; raises RowError with the reason."""
         fields = record.fields
-        if record.fault is not None:
-            raise RowError(record.fault)
+        if record.trouble is not None:
+            raise RowError(record.trouble)
         if len(fields) != self._width:
             raise RowError(f"it has {len(fields)} fields where the header has {self._width}")
         external_id = self._id(fields)
@@ -132,6 +137,11 @@ class CaseReader:
         if created_at is None:
             raise RowError("it has no creation time")
         is_closed = self._is_closed(fields)
+        # The other columns (last touched, say) tell when a closed row was closed, and nothing of an open one.
+        closed_at = self._time(self._closed if is_closed else self._closed_itself, fields, "closed")
+        doubt = None
+        if is_closed and closed_at is not None and closed_at < created_at:
+            closed_at, doubt = self._closed_too_early(created_at, closed_at)
         category, known_category = self._category(fields)
         lon, lat = self._point(fields)
         sub_category = self._sub_category(fields)
@@ -139,8 +149,7 @@ class CaseReader:
             line=record.line,
             external_id=external_id,
             created_at=created_at,
-            # The other columns (last touched, say) tell when a closed row was closed, and nothing of an open one.
-            closed_at=self._time(self._closed if is_closed else self._closed_itself, fields, "closed"),
+            closed_at=closed_at,
             target_at=self._time(self._target, fields, "target"),
             is_closed=is_closed,
             category=category,
@@ -157,6 +166,7 @@ class CaseReader:
             is_place=self._is_place(lon, lat),
             city_zone=self._zone_code(self._city_zone(fields)),
             city_verdict=self._verdicts.get(folded(self._verdict(fields) or "")),
+            doubt=doubt,
         )
 
     def _id(self, fields: Fields) -> str:
@@ -179,6 +189,14 @@ class CaseReader:
             raise RowError(f"its {what} time {text!r} is before {FIRST_YEAR}")
         return instant
 
+    def _closed_too_early(self, created_at: datetime, closed_at: datetime) -> tuple[datetime | None, str | None]:
+        """What to make of a closing before the creation: a day without a time means its end, anything else no time at all."""
+        opened, closed = created_at.astimezone(self._zone), closed_at.astimezone(self._zone)
+        if closed.time() == time() and opened.date() == closed.date():
+            return to_utc(datetime.combine(closed.date(), time(23, 59, 59)), self._zone), None
+        words = f"closed {closed:%Y-%m-%d %H:%M} before it was created {opened:%Y-%m-%d %H:%M}"
+        return None, f"it was {words}: kept as closed at an unknown time, so it counts in no duration and no SLA figure"
+
     def _is_closed(self, fields: Fields) -> bool:
         word = self._status(fields)
         status = self._statuses.get(folded(word or ""), self.mapping.status.other)
@@ -198,11 +216,8 @@ class CaseReader:
         lon_text, lat_text = self._lon(fields), self._lat(fields)
         if lon_text is None and lat_text is None:
             return None, None
-        try:
-            lon, lat = float(lon_text or ""), float(lat_text or "")
-        except ValueError:
-            lon = lat = math.nan
-        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        lon, lat = (read_number(text or "") for text in (lon_text, lat_text))
+        if lon is None or lat is None or not (-180 <= lon <= 180 and -90 <= lat <= 90):
             raise RowError(f"its point ({lon_text}, {lat_text}) is no longitude and latitude")
         return (None, None) if lon == 0 and lat == 0 else (lon, lat)
 

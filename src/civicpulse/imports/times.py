@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from civicpulse.imports.mapping import ISO
+from civicpulse.base.tables import read_number
+from civicpulse.imports.mapping import EPOCHS, ISO
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
@@ -41,11 +43,22 @@ def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 
 
 def read_time(text: str, formats: Sequence[str], zone: ZoneInfo) -> datetime:
-    """The instant that `text` names in one of `formats` (strptime's, or "iso"); ValueError when none fits."""
+    """The instant that `text` names in one of `formats` (strptime's, "iso", "epoch", "epoch_ms"); ValueError when none fits."""
     for pattern in formats:
         try:
-            local = datetime.fromisoformat(text) if pattern == ISO else datetime.strptime(text, pattern)  # noqa: DTZ007
-        except ValueError:
+            local = _parsed(text, pattern)
+        except (ValueError, OverflowError):
             continue
         return to_utc(local, zone)
     raise ValueError(f"{text!r} is no time as {' or '.join(formats)}")
+
+
+def _parsed(text: str, pattern: str) -> datetime:
+    if pattern == ISO:
+        return datetime.fromisoformat(text)
+    if pattern not in EPOCHS:
+        return datetime.strptime(text, pattern)  # noqa: DTZ007
+    units = read_number(text)
+    if units is None:
+        raise ValueError(text)
+    return EPOCH + timedelta(seconds=units / EPOCHS[pattern])
