@@ -5,18 +5,28 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
-from builders import create, walk_to
+from builders import add_agent, create, move, walk_to
+from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
-from insight_support import add_row
+from insight_support import add_row, change_row
 from tests_support import problem
 
+from civicpulse.base import clock
+from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
+from civicpulse.base.outbox import drain
+from civicpulse.insight.map import geo_queries
+from civicpulse.insight.schemas import Scope
+from civicpulse.notify.queries import QUEUE
+from civicpulse.packs.loader import read_pack
+from civicpulse.reactions import REACTIONS
 from civicpulse.requests import visibility
 from civicpulse.requests.queries import COLUMNS
 from civicpulse.requests.visibility import EVERYTHING, NOTHING, PUBLIC, Ground, Sight, readers_of, reported_by
-from conftest import City
+from conftest import City, make_city
 
 ADA, BOB = UUID(int=1), UUID(int=2)
 KEYS = ("anonymous", f"citizen:{ADA}", f"citizen:{BOB}", f"agent:{ADA}", "importer")
@@ -192,6 +202,12 @@ async def test_what_was_joined_to_a_private_request_before_shows_nothing_of_it(c
         assert private["request_id"] not in await answers_about(reader, public["request_id"])
         figures = await public_figures(reader)
         assert (figures["masters"], figures["issues"]) == ([public["request_id"]], [(public["request_id"], 1)])
+        assert figures["points"] == [public["request_id"]]
+        box = "/analytics/geofeeds/clusters?fresh=true&zoom=17&bbox=-74.01,40.70,-73.99,40.72"
+        (point,) = (await reader.get(box)).json()["features"]
+        assert point["properties"]["request_id"] == public["request_id"]
+    (point,) = (await staff.get("/analytics/geofeeds/heatmap?fresh=true")).json()["features"]
+    assert point["properties"]["request_id"] == private["request_id"], "staff has the two as one"
     assert (await staff.get("/requests?merged=true")).json()["items"][0]["request_id"] == public["request_id"]
 
 
@@ -227,3 +243,195 @@ async def test_nothing_of_it_crosses_to_another_tenant(city, other_city) -> None
         for number in (private["request_id"], public["request_id"]):
             problem(await spy.get(f"/requests/{number}"), 404, "request_not_found")
         assert (await spy.get("/requests?total=true")).json()["total"] == 0
+
+
+# ------------------------------------------------------------------------------------------------------ roles with a scope
+
+
+def role(scope: str, **more: Any) -> dict[str, Any]:
+    """A role that may do all that staff does, with requests of a scope only."""
+    return {"title": scope, "kind": "agent", "scope": scope, "permissions": ["*"], "bound": False} | more
+
+
+@pytest.fixture
+async def scoped(app: Any, database_url: str) -> City:
+    """A city with a role for every scope."""
+    roles = read_pack("civic").model_dump(mode="json")["roles"]
+    named = roles["named"] | {f"by_{scope}": role(scope) for scope in ("own", "zone", "office", "category", "none")}
+    return await make_city(app, database_url, roles=roles | {"named": named})
+
+
+async def of_scope(city: City, scope: str, **changes: Any) -> tuple[httpx.AsyncClient, dict[str, Any]]:
+    """A client whose role has the scope, and the agent behind it."""
+    agent = await add_agent(await city.client("admin"), f"AG-{scope}", **changes)
+    return await city.client(f"by_{scope}", actor_id=agent["_id"]), agent
+
+
+async def place(city: City, number: str, **columns: Any) -> None:
+    """Puts a request into a zone or an office, or gives it to an agent, without any rule."""
+    async with city.transaction() as tx:
+        row = await tx.row("SELECT id FROM requests WHERE tenant_id = %s AND number = %s", [tx.tenant_id, number])
+        assert row is not None
+        await change_row(tx, row["id"], **columns)
+
+
+async def add_office(city: City) -> UUID:
+    """An office."""
+    async with city.transaction() as tx:
+        office = uuid4()
+        await tx.run(
+            "INSERT INTO offices (tenant_id, id, name, address, lon, lat, geo_quality, created_at, updated_at) "
+            "VALUES (%s, %s, 'Main', '1 Main St', -74, 40.7, 'house', now(), now())",
+            [tx.tenant_id, office],
+        )
+        return office
+
+
+# Every route with a number in its path and a body that it takes; a new one must be added here.
+ROUTES: dict[tuple[str, str], Any] = {
+    ("GET", "/requests/{number}"): None,
+    ("PATCH", "/requests/{number}/transition"): {"to": "triaged"},
+    ("PATCH", "/requests/{number}/milestone"): {"milestone": "work_started"},
+    ("POST", "/requests/{number}/escalate"): {"reason": "Too slow"},
+    ("POST", "/requests/{number}/auto-assign"): None,
+    ("POST", "/requests/{number}/comment"): {"message": "Hello"},
+    ("POST", "/requests/{number}/rating"): {"rating": 5},
+    ("GET", "/requests/{number}/events"): None,
+    ("GET", "/requests/{number}/sla"): None,
+    ("POST", "/requests/{number}/evidence"): "files",
+    ("GET", "/requests/{number}/duplicates"): None,
+    ("POST", "/requests/{number}/duplicates/{other}/reject"): {"reason": "They differ"},
+    ("DELETE", "/requests/{number}/duplicates/{other}/reject"): None,
+    ("POST", "/requests/{number}/merge"): {"other": "{other}"},
+    ("POST", "/requests/{number}/unmerge"): None,
+    ("POST", "/requests/{number}/analyse"): None,
+    ("GET", "/requests/{number}/analysis"): None,
+    ("GET", "/issues/{number}"): None,
+}
+READING = {"/requests/{number}", "/requests/{number}/events", "/requests/{number}/sla", "/issues/{number}"}
+READERS = READING | {f"/requests/{{number}}/{word}" for word in ("comment", "rating", "evidence")}
+
+
+async def call(client: httpx.AsyncClient, route: tuple[str, str], number: str, other: str) -> httpx.Response:
+    """Calls a route with a number of one request and of another."""
+    (method, path), body = route, ROUTES[route]
+    url = path.format(number=number, other=other)
+    if body == "files":
+        return await client.request(method, url, files=[("file", ("a.png", b"not empty", "image/png"))])
+    sent = body and {key: value.format(other=other) if isinstance(value, str) else value for key, value in body.items()}
+    return await client.request(method, url, json=sent)
+
+
+async def test_no_route_tells_or_touches_what_its_caller_may_not_see(scoped) -> None:
+    known = {
+        (method, route.path)
+        for route in scoped.app.routes
+        if isinstance(route, APIRoute) and "{number}" in route.path and not route.path.startswith("/track/")
+        for method in route.methods
+    }
+    assert known == set(ROUTES), "add the new route to ROUTES"
+    staff, (agent, _) = await scoped.client("dispatcher"), await of_scope(scoped, "own")
+    private = (await create(staff, is_public=False))["request_id"]
+    public = (await create(staff, category="graffiti", lat=41.0))["request_id"]
+    for route in ROUTES:
+        problem(await call(agent, route, private, public), 404, "request_not_found")
+        if route[1] not in READERS:
+            problem(await call(agent, route, public, private), 403, "outside_scope")
+    for client in (agent, await scoped.client("by_none")):
+        problem(await client.post(f"/requests/{private}/transition", json={"to": 7}), 405)
+        problem(await client.patch(f"/requests/{private}/transition", json={"to": 7}), 404, "request_not_found")
+    untouched = (await staff.get(f"/requests/{private}")).json()
+    assert (untouched["version"], untouched["status"]) == (1, "new")
+
+
+@pytest.mark.parametrize("scope", ["own", "zone", "office", "category", "none"])
+async def test_a_role_sees_what_is_in_its_scope_as_staff_and_the_rest_as_the_public(scoped, scope: str) -> None:
+    staff, changes = await scoped.client("dispatcher"), {}
+    office = await add_office(scoped)
+    if scope == "category":
+        changes = {"skills": ["asphalt", "road_maintenance"]}
+    client, agent = await of_scope(scoped, scope, **changes)
+    inside = (await create(staff, is_public=False))["request_id"]
+    outside = (await create(staff, category="noise", lat=41.0))["request_id"]
+    public = (await create(staff, category="graffiti", lat=41.5))["request_id"]
+    await place(scoped, public, zone_id="Z9")
+    await place(scoped, outside, zone_id="Z9")
+    if scope == "own":
+        await place(scoped, inside, assigned_agent_id=agent["_id"])
+    if scope == "office":
+        await place(scoped, inside, office_id=office)
+        async with scoped.transaction() as tx:
+            await tx.run(
+                "UPDATE agents SET office_id = %s WHERE tenant_id = %s AND id = %s",
+                [office, tx.tenant_id, agent["_id"]],
+            )
+    listed = {item["request_id"]: item for item in (await client.get("/requests?total=true")).json()["items"]}
+    mine = set() if scope == "none" else {inside}
+    assert set(listed) == mine | {public}
+    assert "internal" not in listed[public]
+    assert (await client.get("/tickets")).json()["total"] == len(mine)
+    assert (await client.get("/dashboard/stats")).json()["total_tickets"] == len(mine)
+    heat = (await client.get("/analytics/geofeeds/heatmap?fresh=true")).json()["features"]
+    assert {point["properties"]["request_id"] for point in heat} == mine | {public}
+    problem(await client.get(f"/requests/{outside}"), 404, "request_not_found")
+    problem(await client.get(f"/tickets/{outside}"), 404, "ticket_not_found")
+    for number in mine:
+        assert "internal" in listed[number]
+        assert (await move(client, number, "triaged")).json()["status"] == "triaged"
+        assert (await client.get(f"/requests/{number}/duplicates")).status_code == 200
+        problem(await client.post(f"/requests/{number}/merge", json={"other": outside}), 404, "request_not_found")
+        problem(await client.post(f"/requests/{number}/merge", json={"other": public}), 403, "outside_scope")
+
+
+# --------------------------------------------------------------------------------------------------- words that are sent
+
+
+async def test_a_citizen_is_told_nothing_of_a_master_that_they_do_not_see(city) -> None:
+    admin, staff = await city.client("admin"), await city.client("dispatcher")
+    made = [await admin.post("/citizens", json={"full_name": name}) for name in ("Ada", "Bob")]
+    ada, bob = [await city.client("citizen", actor_id=one.json()["_id"]) for one in made]
+    named: dict[str, Any] = {"is_public": False, "citizen_ref": {"contact_channel": "none"}}
+    first, other = await create(ada, **named), await create(bob, **named)
+    number, hidden = other["request_id"], first["request_id"]
+    assert (await staff.post(f"/requests/{number}/merge", json={"other": hidden})).is_success
+    await move(staff, hidden, "triaged")
+    await drain(city.services.db, city.services.tenants, REACTIONS, [QUEUE.source])
+    told = (await bob.get("/notifications")).json()["items"]
+    assert told, "of its own progress it is told"
+    assert hidden not in str(told)
+    assert not [one for one in told if "joins" in one["title"]]
+
+
+async def test_the_public_map_is_read_from_indexes_alone(city, database_url) -> None:
+    """What a narrower sight adds to the map costs what it finds: neither everything nor every duplicate is read."""
+    number = (await create(await city.client()))["request_id"]
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
+        await owner.execute(
+            """
+            INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
+                priority_score, lon, lat, cell, sla_state, created_at, updated_at, is_public, master_id)
+            SELECT tenant_id, gen_random_uuid(), 'M-' || n, pack_version, category, description, status,
+                CASE WHEN n %% 10 < 2 THEN state_category ELSE 'closed' END, priority, priority_score, lon, lat, cell + n,
+                sla_state, created_at, updated_at, n %% 4 > 0, CASE WHEN n %% 20 = 1 THEN id END
+            FROM requests, generate_series(1, 5000) AS n WHERE number = %s AND tenant_id = %s
+            """,
+            [number, city.tenant.tenant_id],
+        )
+        await owner.execute("VACUUM ANALYZE requests")
+    plans: list[str] = []
+
+    class Explaining(Tx):
+        async def rows(self, statement: Any, params: Any = None) -> Any:
+            found = await super().rows("EXPLAIN " + statement.as_string(self.conn), params)
+            plans.append("\n".join(row["QUERY PLAN"] for row in found))
+            return []
+
+    async with city.transaction() as tx:
+        for box in (None, (-74.01, 40.70, -73.99, 40.72)):
+            weights = {"P1": 4.0, "P2": 3.0, "P3": 2.0, "P4": 1.0}
+            at, scope = clock.now(), Scope(PUBLIC, bbox=box)
+            await geo_queries.list_points(Explaining(tx.conn, tx.tenant), scope, weights=weights, at=at, most=5000)
+    for plan in plans:
+        assert "using requests_open " in plan, plan
+        assert "using requests_open_duplicates " in plan, plan
+        assert "Seq Scan on requests r" not in plan, plan

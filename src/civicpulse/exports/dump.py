@@ -19,6 +19,7 @@ from civicpulse.people import agents, citizens
 from civicpulse.requests.documents import resolution_minutes, to_document
 from civicpulse.requests.queries import COLUMNS, FEEDBACK, RELATED
 
+# The operator's command: all of the tenant's requests, whoever may see them.
 REQUESTS = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id"
 
 CITIZENS = """

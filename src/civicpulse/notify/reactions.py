@@ -12,7 +12,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.notify import queries
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
-from civicpulse.requests.visibility import tracking_token
+from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Sight, of_citizen, tracking_token, trail_as_seen
 
 # Event type → the pack's template for the reporter; every other transition is "status_changed".
 REPORTER_TEMPLATES = {"created": "created", "merged": "merged", "resolved": "resolved"}
@@ -34,7 +34,7 @@ async def on_event(tx: Tx, event: Row) -> None:
 
     The reporter hears of the receipt, of each change of state and of a merge as their preferences say; the agent of
     what they are assigned; the escalation step's role, and the agent, of an escalation. An event for which the tenant's
-    pack has no template is told to nobody.
+    pack has no template is told to nobody, and what is about a request that the reporter may not see is not told to them.
     """
     facts = await queries.find_facts(tx, event["subject_id"])
     if facts is None:
@@ -42,7 +42,8 @@ async def on_event(tx: Tx, event: Row) -> None:
     pack = await pack_version(tx, facts["pack_version"])
     roles = await roles_of(tx)
     for listener in _listeners(event, facts, pack, roles.escalations):
-        words = _words(tx, event, facts, pack, listener)
+        seen = await trail_as_seen(tx, _sight(listener), [event])
+        words = _words(tx, seen[0], facts, pack, listener) if seen else None
         if words is None:
             continue
         now = clock.now()
@@ -64,6 +65,11 @@ async def on_event(tx: Tx, event: Row) -> None:
 async def on_citizen_erased(tx: Tx, event: Row) -> None:
     """Blanks every text that was written to a citizen who was erased by law; idempotent."""
     await queries.forget_texts(tx, event["subject_id"])
+
+
+def _sight(listener: Listener) -> Sight:
+    """What a listener may hear of other requests: a citizen of those that they see."""
+    return PUBLIC | of_citizen(UUID(listener.recipient)) if listener.type == "citizen" else EVERYTHING
 
 
 def track_path(tx: Tx, number: str, *, token_of: UUID | None) -> str:

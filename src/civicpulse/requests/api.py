@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock as time
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid, Unauthenticated
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
@@ -20,11 +20,10 @@ from civicpulse.requests.explain import explain
 from civicpulse.requests.schemas import CommentIn, EscalateIn, MilestoneIn, RatingIn, TransitionIn, given
 from civicpulse.requests.visibility import (
     Reader,
-    Sight,
     find_seen,
     is_tracking_token,
     reader_of,
-    seen_numbers,
+    trail_as_seen,
     visible_request,
 )
 from civicpulse.rules.access import Permission
@@ -242,7 +241,7 @@ async def events(
     row, reader = await visible_request(caller, number, token), await reader_of(caller)
     is_staff = reader.sees_as_staff(row)
     found = await queries.list_events(caller.tx, row["id"], after=after, most=limit + 1)
-    shown = await _as_seen(caller.tx, reader.sight, found[:limit])
+    shown = await trail_as_seen(caller.tx, reader.sight, found[:limit])
     shown = [event_json(event, is_staff=is_staff) for event in shown if is_staff or _is_public_event(event)]
     next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None
     return Json(page(shown, next_after))
@@ -250,23 +249,6 @@ async def events(
 
 def _is_public_event(event: Row) -> bool:
     return not event["is_internal"] and event["type"] not in INTERNAL_EVENTS
-
-
-async def _as_seen(tx: Tx, sight: Sight, events: list[Row]) -> list[Row]:
-    """Events without a word of requests that are not seen: what is only about one is left out, what else happened stays."""
-    named = {event["meta"][key] for event in events for key in OTHER_REQUESTS if event["meta"].get(key)}
-    hidden = named - await seen_numbers(tx, sight, named)
-    if not hidden:
-        return events
-    shown = []
-    for event in events:
-        about = [key for key in OTHER_REQUESTS if event["meta"].get(key) in hidden]
-        if about and event["type"] not in FOLLOWED:
-            continue
-        if about:
-            event["meta"] = {key: value for key, value in event["meta"].items() if key not in about}
-        shown.append(event)
-    return shown
 
 
 def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
@@ -284,10 +266,6 @@ def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
         "hash": event["hash"],
     }
 
-
-# Where an event names another request, and the events that say more than that there is one: the state that it brought.
-OTHER_REQUESTS = ("master_request_id", "duplicate_request_id", "other_request_id")
-FOLLOWED = frozenset({"followed", "request.transitioned"})
 
 INTERNAL_EVENTS = frozenset({"assignment_failed", "classified", "duplicate_rejected", "duplicate_rejection_undone"})
 PUBLIC_META = frozenset(

@@ -129,8 +129,9 @@ def _is_master(sight: Sight) -> sql.Composable:
 def _is_duplicate(sight: Sight) -> sql.Composable:
     if sight.is_everything:
         return sql.SQL("r.master_id IS NOT NULL")
+    # A value, not EXISTS: one look-up for each row of the page, never a list of all that could be seen.
     return sql.SQL(
-        "EXISTS (SELECT 1 FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id AND {seen})"
+        "coalesce((SELECT {seen} FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id), false)"
     ).format(seen=sight.predicate("m"))
 
 

@@ -115,10 +115,12 @@ def reported_by(actor: Actor) -> Sight:
     """
     if actor.id is None:
         return NOTHING
-    grounds = [Ground("created_by", (actor.key,))]
-    if actor.type == "citizen":
-        grounds.append(Ground("citizen_id", (UUID(actor.id),)))
-    return Sight(tuple(grounds))
+    return of_citizen(UUID(actor.id)) if actor.type == "citizen" else Sight((Ground("created_by", (actor.key,)),))
+
+
+def of_citizen(citizen_id: UUID) -> Sight:
+    """What a citizen reported, or had reported for them."""
+    return Sight((Ground("created_by", (f"citizen:{citizen_id}",)), Ground("citizen_id", (citizen_id,))))
 
 
 def readers_of(row: Mapping[str, Any]) -> Sight:
@@ -126,8 +128,7 @@ def readers_of(row: Mapping[str, Any]) -> Sight:
     if PUBLIC.sees(row):
         return PUBLIC
     if row["citizen_id"] is not None:
-        by_account = Ground("created_by", (f"citizen:{row['citizen_id']}",))
-        return PUBLIC | Sight((Ground("citizen_id", (row["citizen_id"],)), by_account))
+        return PUBLIC | of_citizen(row["citizen_id"])
     is_anybody = ":" not in row["created_by"]  # a kind of caller, not somebody
     return PUBLIC if is_anybody else PUBLIC | Sight((Ground("created_by", (row["created_by"],)),))
 
@@ -330,3 +331,25 @@ async def seen_candidates(tx: Tx, sight: Sight, found: Iterable[Row]) -> set[UUI
     for row in found:
         (seen if PUBLIC.sees(row) else unsure).add(UUID(row["id"]))
     return seen if sight == PUBLIC else seen | await seen_ids(tx, sight, unsure)
+
+
+# Where an event names another request, and the events that say more than that there is one: the state that it brought.
+OTHER_REQUESTS: Final = ("master_request_id", "duplicate_request_id", "other_request_id")
+FOLLOWED: Final = frozenset({"followed", "request.transitioned"})
+
+
+async def trail_as_seen(tx: Tx, sight: Sight, events: list[Row]) -> list[Row]:
+    """Events of a request (type, meta) without a word of others that are not seen: what is only about one is left out."""
+    named = {event["meta"][key] for event in events for key in OTHER_REQUESTS if event["meta"].get(key)}
+    hidden = named - await seen_numbers(tx, sight, named)
+    if not hidden:
+        return events
+    shown = []
+    for event in events:
+        about = [key for key in OTHER_REQUESTS if event["meta"].get(key) in hidden]
+        if not about:
+            shown.append(event)
+        elif event["type"] in FOLLOWED:
+            kept = {key: value for key, value in event["meta"].items() if key not in about}
+            shown.append({**event, "meta": kept})
+    return shown

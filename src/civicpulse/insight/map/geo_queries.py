@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.map.viewport import Span, cell_spans
 from civicpulse.insight.schemas import Scope
+from civicpulse.requests.visibility import PUBLIC
 
 # Parents of a cell at a resolution share all digits down to it: setting the others (and fixing the resolution bits later,
 # in Python) groups them without the H3 library in the database.
@@ -19,12 +20,22 @@ _WEIGHT = """(CASE r.priority WHEN 'P1' THEN %(w1)s WHEN 'P2' THEN %(w2)s WHEN '
 
 _OPEN = sql.SQL("""requests r
 WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NULL{narrowed}""")
+# A public duplicate of a master that the reader does not see is on the map by itself (migration 0016 has the index).
+_OPEN_SEEN = sql.SQL("""(
+    SELECT {columns} FROM {open}
+    UNION ALL
+    SELECT {columns} FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NOT NULL AND {public}{narrowed}
+      AND NOT coalesce((SELECT {master_seen} FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id), false)
+) AS r WHERE true""")
+_COLUMNS = sql.SQL(
+    "r.cell, r.number, r.zone_id, r.category, r.priority, r.status, r.sla_state, r.created_at, r.lon, r.lat"
+)
 # A small box is read as spans of cells, each a short descent into the index. The OFFSET keeps the planner from turning it
 # round and reading everything that is open.
 _OPEN_IN_SPANS = sql.SQL("""unnest(%(lows)s::bigint[], %(highs)s::bigint[]) AS span (low, high)
 CROSS JOIN LATERAL (
-    SELECT r.cell, r.number, r.zone_id, r.category, r.priority, r.status, r.sla_state, r.created_at, r.lon, r.lat
-    FROM {open} AND r.cell >= span.low AND r.cell <= span.high OFFSET 0
+    SELECT {columns} FROM {open} AND r.cell >= span.low AND r.cell <= span.high OFFSET 0
 ) AS r WHERE true""")
 
 _COUNT = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {open} AND r.cell IS NOT NULL LIMIT %(most)s) AS few")
@@ -124,8 +135,12 @@ def _spans(scope: Scope) -> list[Span] | None:
 
 def _open(scope: Scope) -> sql.Composed:
     """What follows FROM to read the open requests in scope as `r`, up to a WHERE that takes further conditions."""
-    everywhere = _OPEN.format(narrowed=_narrowed(scope))
-    return everywhere if _spans(scope) is None else _OPEN_IN_SPANS.format(open=everywhere)
+    narrowed = _narrowed(scope)
+    everywhere: sql.Composed = _OPEN.format(narrowed=narrowed)
+    if not scope.sight.is_everything:
+        seen = {"public": PUBLIC.predicate(), "master_seen": scope.sight.predicate("m")}
+        everywhere = _OPEN_SEEN.format(columns=_COLUMNS, open=everywhere, narrowed=narrowed, **seen)
+    return everywhere if _spans(scope) is None else _OPEN_IN_SPANS.format(columns=_COLUMNS, open=everywhere)
 
 
 def _parent(cell: str, resolution: int | str) -> sql.SQL:
