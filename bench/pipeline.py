@@ -14,7 +14,7 @@ from bench.table import Figure, Goal
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.rules.distribution import ManagerFacts, OfficeFacts, TicketFacts, distribute
-from civicpulse.sample.centre_files import CentreDescription, staff_files, tickets_file
+from civicpulse.sample.centre_files import staff_files, tickets_file
 from civicpulse.sample.loader import read_sample
 
 TICKETS = 20_000
@@ -67,7 +67,7 @@ def _memory(session: Session, city: City) -> None:
 
 def _upload(session: Session, city: City, *, many: int, seed: int) -> tuple[float, dict[str, Any]]:
     """Seconds that the caller waited, and the run."""
-    told = read_sample("centre", CentreDescription)
+    told = read_sample("centre")
     offices, managers = staff_files(told.files, Random(1))
     files = {"business_units": offices, "managers": managers, "tickets": tickets_file(told, Random(seed), many=many)}
     sent = {name: (f"{name}.csv", text.encode(), "text/csv") for name, text in files.items()}
@@ -88,7 +88,7 @@ def _distribute(many: int) -> float:
     rng = random.Random(7)
     offices = [
         OfficeFacts(UUID(int=n + 1), office.name, rng.uniform(50, 85), rng.uniform(41, 54))
-        for n, office in enumerate(read_sample("centre", CentreDescription).files.offices)
+        for n, office in enumerate(read_sample("centre").files.offices)
     ]
     skills = (frozenset({"VIP", "ENG", "KZ"}), frozenset({"KZ"}), frozenset({"ENG", "KZ"}), frozenset[str]())
     positions = ("Главный специалист", "Специалист", "Ведущий специалист")

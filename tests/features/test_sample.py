@@ -22,14 +22,13 @@ from civicpulse.base.tenancy import Tenant
 from civicpulse.requests.audit import verify_tenant
 from civicpulse.sample.build import build_sample
 from civicpulse.sample.city import draw_city
-from civicpulse.sample.city_shapes import CityDescription
 from civicpulse.sample.demand import Load, Sighting
 from civicpulse.sample.loader import read_sample
 
 UNTIL = datetime(2025, 6, 30, 12, 0, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=90)
 SCALE = 0.1
-TOLD = read_sample("city", CityDescription)
+TOLD = read_sample("city")
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ async def sample(app: FastAPI, database_url: str) -> Sample:
 
 
 def test_zones_share_their_borders_and_downtown_holds_the_point_of_the_specification() -> None:
-    features = draw_city(TOLD.plan, Random(311)).features()["features"]
-    polygons = {feature["properties"]["zone_id"]: shape(feature["geometry"]) for feature in features}
+    outlines = draw_city(TOLD.plan, Random(311)).outlines()
+    polygons = {zone_id: shape(geometry) for zone_id, _, geometry in outlines}
     whole = shapely.union_all(list(polygons.values()))
     assert len(polygons) == 8
     assert polygons["ZONE-DT-01"].covers(shapely.Point(-74.0, 40.71))
@@ -90,7 +89,9 @@ def test_zones_share_their_borders_and_downtown_holds_the_point_of_the_specifica
 def test_the_load_is_the_same_for_a_seed_and_lies_within_its_period() -> None:
     def load(seed: int) -> list[Sighting]:
         city, rng = draw_city(TOLD.plan, Random(seed)), Random(seed)
-        return Load(TOLD.demand, city, ZoneInfo("America/New_York"), rng).sightings(many=200, since=SINCE, until=UNTIL)
+        return Load(TOLD.demand, TOLD.kinds, city, ZoneInfo("America/New_York"), rng).sightings(
+            many=200, since=SINCE, until=UNTIL
+        )
 
     made = [load(seed) for seed in (1, 1, 2)]
     assert made[0] == made[1] != made[2]

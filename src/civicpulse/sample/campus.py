@@ -1,6 +1,6 @@
 """The sample campus: reports in people's own words, taken in by the inbox and put right by facilities."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,60 +15,11 @@ from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests.queries import lock_by_ids
 from civicpulse.sample.engine import Life
 from civicpulse.sample.handling import handling_life
-from civicpulse.sample.loader import read_sample
-from civicpulse.sample.shapes import Description, Handling, Lines, Shape, Share, Weights
+from civicpulse.sample.loader import Part
 from civicpulse.sample.staff import stranger
 from civicpulse.sample.world import World, drawn
 
 METRES_PER_LON, METRES_PER_LAT = 81_300, 111_200  # of a degree, there
-
-
-class Building(Shape):
-    """A building, which is a zone."""
-
-    code: str
-    name: str
-    east: float
-    north: float
-    width: float
-    depth: float
-    share: float
-
-
-class Grounds(Shape):
-    """The map."""
-
-    centre: tuple[float, float]
-    floors: Lines
-    buildings: tuple[Building, ...]
-
-
-class Notices(Shape):
-    """What goes wrong, and how it is told."""
-
-    categories: Weights
-    puzzles: Share
-    with_point: Share
-    without_place: Share
-    seen_by_others: Share
-    left_to_the_inbox_minutes: float
-
-
-class CampusTexts(Shape):
-    """What people write."""
-
-    reports: dict[str, Lines]
-    puzzles: Lines
-    again: Lines
-
-
-class CampusDescription(Description):
-    """A campus: reports come to the inbox in people's own words."""
-
-    plan: Grounds
-    demand: Notices
-    texts: CampusTexts
-    handling: Handling
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +35,15 @@ class CampusWorld(World):
     """The campus; its reports come to the inbox."""
 
     def __init__(self, services: Services, *, until: datetime, scale: float) -> None:
-        self.told = read_sample("campus", CampusDescription)
-        super().__init__(services, self.told.tenant, until=until, scale=scale)
+        super().__init__("campus", services, until=until, scale=scale)
         self.inbox = InboxWriter(services.db)
 
-    def features(self) -> dict[str, Any]:
+    def zones(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """The buildings."""
-        shapes = [
-            {
-                "type": "Feature",
-                "properties": {"zone_id": one.code, "name": one.name},
-                "geometry": {"type": "Polygon", "coordinates": [self._corners(one)]},
-            }
-            for one in self.told.plan.buildings
-        ]
-        return {"type": "FeatureCollection", "features": shapes}
+        sides = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+        for one in self.told.plan.buildings:
+            corners = [self._point(one, x / 2, y / 2) for x, y in sides]
+            yield one.code, one.name, {"type": "Polygon", "coordinates": [corners]}
 
     def begin(self) -> None:
         """Starts a life for each report to come; what several people see comes several times."""
@@ -108,11 +53,7 @@ class CampusWorld(World):
         for notice in sorted(found, key=lambda notice: notice.at):
             self.engine.start(notice.at, report_life(self, notice))
 
-    def _corners(self, building: Building) -> list[list[float]]:
-        sides = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
-        return [self._point(building, x / 2, y / 2) for x, y in sides]
-
-    def _point(self, building: Building, x: float, y: float) -> list[float]:
+    def _point(self, building: Part, x: float, y: float) -> list[float]:
         """A point of the building, so much of its width and depth away from its middle, as longitude and latitude."""
         (lon, lat), east, north = self.told.plan.centre, building.east, building.north
         lon += (east + x * building.width) / METRES_PER_LON

@@ -11,10 +11,9 @@ from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.centre.start import begin_upload, finish
-from civicpulse.sample.centre_files import CentreDescription, staff_files, tickets_file
+from civicpulse.sample.centre_files import staff_files, tickets_file
 from civicpulse.sample.engine import Life
 from civicpulse.sample.handling import handling_life
-from civicpulse.sample.loader import read_sample
 from civicpulse.sample.staff import acting
 from civicpulse.sample.world import World
 
@@ -28,8 +27,7 @@ class CentreWorld(World):
     """The contact centre; its tickets come in files."""
 
     def __init__(self, services: Services, *, until: datetime, scale: float) -> None:
-        self.told = read_sample("centre", CentreDescription)
-        super().__init__(services, self.told.tenant, until=until, scale=scale)
+        super().__init__("centre", services, until=until, scale=scale)
         self.storage = Storage(services.settings.storage_url)
         self.offices, self.managers = staff_files(self.told.files, self.rng)
         self.known = set[object]()

@@ -6,93 +6,25 @@ from collections.abc import Sequence
 from random import Random
 from uuid import UUID
 
-from civicpulse.sample.shapes import Description, Handling, Lines, Shape, Share, Weights
+from civicpulse.sample.loader import Part
 from civicpulse.sample.world import drawn
 
 VIP = "VIP"
 
 
-class Office(Shape):
-    """An office, and how many managers it has."""
-
-    name: str
-    address: str
-    region: str
-    managers: int
-
-
-class Seat(Shape):
-    """The place of one manager in an office."""
-
-    position: str
-    skills: Lines
-
-
-class Headers(Shape):
-    """The first line of each file."""
-
-    offices: Lines
-    managers: Lines
-    tickets: Lines
-
-
-class Files(Shape):
-    """The files, and what is in them."""
-
-    nights: tuple[float, ...]
-    headers: Headers
-    offices: tuple[Office, ...]
-    seats: tuple[Seat, ...]
-    chief: str
-    instead_of_chief: str
-    without_chief: Lines
-    without_vip: Lines
-    given: Lines
-    family: Lines
-    genders: Lines
-    country: str
-    elsewhere: tuple[tuple[str, str], ...]
-    abroad: tuple[tuple[str, str], ...]
-    streets: Lines
-    kinds: Weights
-    languages: Weights
-    segments: Weights
-    unknown_place: Share
-    foreign_place: Share
-    elsewhere_place: Share
-    no_text: Share
-
-
-class Letters(Shape):
-    """What customers write."""
-
-    letters: dict[str, dict[str, Lines]]
-    openings: dict[str, Lines]
-    closings: dict[str, Lines]
-    papers: Lines
-
-
-class CentreDescription(Description):
-    """A contact centre: tickets come in files, through the CSV pipeline."""
-
-    files: Files
-    texts: Letters
-    handling: Handling
-
-
-def staff_files(files: Files, rng: Random) -> tuple[str, str]:
+def staff_files(files: Part, rng: Random) -> tuple[str, str]:
     """Offices and managers, as text."""
     offices = [(office.name, office.address) for office in files.offices]
     managers = [row for office in files.offices for row in _managers(files, rng, office)]
     return _csv(files.headers.offices, offices), _csv(files.headers.managers, managers)
 
 
-def tickets_file(told: CentreDescription, rng: Random, *, many: int) -> str:
+def tickets_file(told: Part, rng: Random, *, many: int) -> str:
     """So many tickets of one night, as text."""
     return _csv(told.files.headers.tickets, [_ticket(told, rng) for _ in range(many)])
 
 
-def _managers(files: Files, rng: Random, office: Office) -> list[Sequence[object]]:
+def _managers(files: Part, rng: Random, office: Part) -> list[Sequence[object]]:
     names = rng.sample([f"{family} {given}" for family in files.family for given in files.given], office.managers)
     rows: list[Sequence[object]] = []
     for name, seat in zip(names, files.seats, strict=False):
@@ -103,7 +35,7 @@ def _managers(files: Files, rng: Random, office: Office) -> list[Sequence[object
     return rows
 
 
-def _ticket(told: CentreDescription, rng: Random) -> Sequence[object]:
+def _ticket(told: Part, rng: Random) -> Sequence[object]:
     files = told.files
     country, region, town = _place(files, rng)
     kind, language = drawn(rng, files.kinds), drawn(rng, files.languages)
@@ -117,7 +49,7 @@ def _ticket(told: CentreDescription, rng: Random) -> Sequence[object]:
     return (guid, gender, born, text, "", drawn(rng, files.segments), country, region, town, street, house)
 
 
-def _place(files: Files, rng: Random) -> tuple[str, str, str]:
+def _place(files: Part, rng: Random) -> tuple[str, str, str]:
     """Country, region and town, as messy as people leave them."""
     chance = rng.random()
     if chance < files.unknown_place:
@@ -132,16 +64,16 @@ def _place(files: Files, rng: Random) -> tuple[str, str, str]:
     return files.country, office.region, office.name
 
 
-def _letter(texts: Letters, rng: Random, kind: str, language: str, town: str) -> str:
+def _letter(texts: Part, rng: Random, kind: str, language: str, town: str) -> str:
     """One customer's text of that type of ticket."""
-    line = rng.choice(texts.letters[kind][language])
+    line: str = rng.choice(texts.letters[kind][language])
     slots = {
         "sum": f"{rng.randrange(5, 900)} {rng.choice(('000', '500'))}",
         "paper": rng.choice(texts.papers),
         "days": rng.randrange(2, 15),
         "town": town,
     }
-    return rng.choice(texts.openings[language]) + line.format(**slots) + rng.choice(texts.closings[language])
+    return f"{rng.choice(texts.openings[language])}{line.format(**slots)}{rng.choice(texts.closings[language])}"
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -1,7 +1,7 @@
 """The sample city on the map: zones with shared, irregular borders, streets with house numbers, and places of trouble."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
@@ -14,8 +14,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import linemerge, polygonize, substring
 
-from civicpulse.sample.city_shapes import Plan
-from civicpulse.sample.shapes import Lines
+from civicpulse.sample.loader import Lines, Part
 
 KM_PER_LAT = 111.195
 
@@ -60,22 +59,15 @@ class Place:
 class City:
     """The drawn city."""
 
-    plan: Plan
+    plan: Part
     zones: tuple[Zone, ...]
     streets: dict[str, tuple[Street, ...]] = field(default_factory=dict)
     hot_spots: dict[str, tuple[Place, ...]] = field(default_factory=dict)
 
-    def features(self) -> dict[str, Any]:
-        """The zones as a GeoJSON FeatureCollection with the properties `zone_id` and `name`."""
-        features = [
-            {
-                "type": "Feature",
-                "properties": {"zone_id": zone.code, "name": zone.name},
-                "geometry": mapping(shapely.transform(zone.polygon, self._on_globe)),
-            }
-            for zone in self.zones
-        ]
-        return {"type": "FeatureCollection", "features": features}
+    def outlines(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Code, name and GeoJSON geometry of each zone."""
+        for zone in self.zones:
+            yield zone.code, zone.name, mapping(shapely.transform(zone.polygon, self._on_globe))
 
     def somewhere(self, rng: Random, *, troubled: float) -> Place:
         """A random place, by the zones' shares; with probability `troubled` near one of the hot spots."""
@@ -117,7 +109,7 @@ class City:
         return (points / (self._km_per_lon, KM_PER_LAT) + self.plan.centre).round(6)
 
 
-def draw_city(plan: Plan, rng: Random) -> City:
+def draw_city(plan: Part, rng: Random) -> City:
     """Draws the city that is planned; the same `rng` gives the same city."""
     city = City(plan, _zones(plan, rng))
     for zone, planned in zip(city.zones, plan.zones, strict=True):
@@ -128,7 +120,7 @@ def draw_city(plan: Plan, rng: Random) -> City:
     return city
 
 
-def _zones(plan: Plan, rng: Random) -> tuple[Zone, ...]:
+def _zones(plan: Part, rng: Random) -> tuple[Zone, ...]:
     """The plan's middles give the rough cells; each border is then roughened once, for both of its sides."""
     limit = Polygon(plan.limit)
     middles = MultiPoint([zone.middle for zone in plan.zones])

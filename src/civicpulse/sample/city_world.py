@@ -1,6 +1,6 @@
 """What the lives of the sample city can reach: its map, its people, the cases as they are remembered, and working hours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +10,10 @@ from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
+from civicpulse.requests import actions
 from civicpulse.sample.city import draw_city
-from civicpulse.sample.city_shapes import CityDescription
-from civicpulse.sample.loader import read_sample
+from civicpulse.sample.loader import Kind
 from civicpulse.sample.people import Resident, Town
-from civicpulse.sample.shapes import Span
 from civicpulse.sample.staff import Worker
 from civicpulse.sample.world import World
 
@@ -77,18 +76,17 @@ class CityWorld(World):
     """The city and everybody in it, before anything happens."""
 
     def __init__(self, services: Services, *, until: datetime, scale: float) -> None:
-        self.told = read_sample("city", CityDescription)
-        super().__init__(services, self.told.tenant, until=until, scale=scale)
+        super().__init__("city", services, until=until, scale=scale)
         self.life, self.texts = self.told.life, self.told.texts
+        self.kinds: dict[str, Kind] = self.told.kinds
         self.local = ZoneInfo(self.about.timezone)
         self.city = draw_city(self.told.plan, self.rng)
         self.cases: dict[str, Case] = {}
         self.residents: list[Resident] = []
-        self._many_residents = max(12, round(self.told.people.residents * min(1, scale * 2)))
 
-    def features(self) -> dict[str, Any]:
+    def zones(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """The zones as they were drawn."""
-        return self.city.features()
+        return self.city.outlines()
 
     def fence(self, zone: str) -> dict[str, Any]:
         """Around the zone's first place of trouble."""
@@ -96,8 +94,9 @@ class CityWorld(World):
 
     async def settle(self, tx: Tx) -> None:
         """Registers the citizens."""
+        many = max(12, round(self.told.people.residents * min(1, self.scale * 2)))
         town = Town(self.about.name, self.city.zones, self.told.people, self.pack)
-        self.residents = await town.settle(tx, self.rng, many=self._many_residents, before=self.since)
+        self.residents = await town.settle(tx, self.rng, many=many, before=self.since)
 
     async def somebody(self, tx: Tx, who: str) -> tuple[Actor, str] | None:  # noqa: ARG002
         """The citizen who writes most readily, of those with a proven contact and in English where there are any."""
@@ -114,10 +113,14 @@ class CityWorld(World):
         """The supervisor."""
         return self.staff.of_role("supervisor")[0].actor
 
+    async def enter(self, case: "Case", to: str, by: Actor, **fields: Any) -> None:
+        """Moves a case to another state."""
+        case.take(await actions.transition(self.tx, by, case.number, to=to, fields=fields))
+
     def strain(self) -> float:
         """How much slower everything goes at this moment than it used to."""
         left = (self.until - clock.now()) / timedelta(days=1)
-        return self.life.work.strain if left < self.life.work.strain_days else 1.0
+        return float(self.life.work.strain) if left < self.life.work.strain_days else 1.0
 
     def photo(self) -> dict[str, str]:
         """A piece of evidence."""
@@ -132,7 +135,7 @@ class CityWorld(World):
         """`at`, or soon after the crews begin."""
         return self._within(self.life.crew_hours, at)
 
-    def _within(self, week: Sequence[Span | None], at: datetime) -> datetime:
+    def _within(self, week: Sequence[tuple[float, float] | None], at: datetime) -> datetime:
         local = at.astimezone(self.local)
         for days in range(8):
             day = local + timedelta(days=days)

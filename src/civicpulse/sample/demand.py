@@ -8,7 +8,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from civicpulse.sample.city import City, Place
-from civicpulse.sample.city_shapes import Demand
+from civicpulse.sample.loader import Kind, Part
 from civicpulse.sample.world import drawn
 
 
@@ -24,31 +24,21 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Calendar:
-    """Every (day, category) with its weight, summed up."""
-
-    cells: list[tuple[date, str]]
-    sums: list[float]
-
-    def pick(self, rng: Random) -> tuple[date, str]:
-        return rng.choices(self.cells, cum_weights=self.sums)[0]
-
-
-@dataclass(frozen=True, slots=True)
 class Load:
     """What the city will live through; `local` is its time zone."""
 
-    demand: Demand
+    demand: Part
+    kinds: dict[str, Kind]
     city: City
     local: ZoneInfo
     rng: Random
 
     def sightings(self, *, many: int, since: datetime, until: datetime) -> list[Sighting]:
         """About `many` reports between the two moments, in order of time."""
-        calendar, found = self._calendar(since, until), list[Sighting]()
+        (cells, sums), found = self._calendar(since, until), list[Sighting]()
         while len(found) < many:
-            day, category = calendar.pick(self.rng)
-            first = self._moment(day, self.demand.kinds[category].hours)
+            day, category = self.rng.choices(cells, cum_weights=sums)[0]
+            first = self._moment(day, self.kinds[category].hours)
             if not since <= first <= until:
                 continue
             place = self.city.somewhere(self.rng, troubled=self.demand.troubled_share)
@@ -56,14 +46,15 @@ class Load:
                 found += [seen for seen in self._noticed(category, place, at) if seen.at <= until]
         return sorted(found, key=lambda seen: seen.at)
 
-    def _calendar(self, since: datetime, until: datetime) -> _Calendar:
+    def _calendar(self, since: datetime, until: datetime) -> tuple[list[tuple[date, str]], list[float]]:
+        """Every (day, category), and their weights summed up."""
         first, last = since.astimezone(self.local).date(), until.astimezone(self.local).date()
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         storms = _storms(self.rng, days)
         cells, sums, total = [], [], 0.0
         for day in days:
             mood = self.rng.uniform(0.8, 1.2)
-            for category, kind in self.demand.kinds.items():
+            for category, kind in self.kinds.items():
                 season, week = kind.months.get(day.month, 1.0), self.demand.weeks[kind.week][day.weekday()]
                 weather = (
                     kind.storm if day in storms else 1 + (kind.storm - 1) / 6 * (day - timedelta(days=1) in storms)
@@ -71,7 +62,7 @@ class Load:
                 total += kind.share * week * season * weather * mood
                 cells.append((day, category))
                 sums.append(total)
-        return _Calendar(cells, sums)
+        return cells, sums
 
     def _moment(self, day: date, hours: str) -> datetime:
         rng, hour = self.rng, self.rng.choices(range(24), self.demand.hours[hours])[0]
@@ -83,13 +74,13 @@ class Load:
         at = first
         while at <= until:
             yield at
-            if self.rng.random() >= self.demand.kinds[category].returns:
+            if self.rng.random() >= self.kinds[category].returns:
                 return
             at += timedelta(days=self.rng.uniform(12, 40), hours=self.rng.uniform(-3, 3))
 
     def _noticed(self, category: str, place: Place, at: datetime) -> Iterator[Sighting]:
         """The first report and those of others who see it too: most at the spot, some a few houses away."""
-        rng, kind = self.rng, self.demand.kinds[category]
+        rng, kind = self.rng, self.kinds[category]
         asset = f"{category[:2].upper()}-{rng.randrange(1000, 9999)}" if kind.has_asset and rng.random() < 0.5 else None
         yield Sighting(at, place, category, self._tags(category), asset)
         if rng.random() >= kind.noticed:
@@ -103,7 +94,7 @@ class Load:
             yield Sighting(later, seen, category, self._tags(category), asset if rng.random() < 0.6 else None)
 
     def _tags(self, category: str) -> tuple[str, ...]:
-        own, rng = self.demand.kinds[category].tags, self.rng
+        own, rng = self.kinds[category].tags, self.rng
         tags = [rng.choice(own)] if own and rng.random() < 0.3 else []
         if rng.random() < self.demand.pressing:
             tags.append(drawn(rng, self.demand.pressing_tags))

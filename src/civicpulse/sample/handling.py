@@ -10,7 +10,7 @@ from civicpulse.base.events import Actor
 from civicpulse.requests import actions
 from civicpulse.requests.assigning import auto_assign
 from civicpulse.sample.engine import Life
-from civicpulse.sample.shapes import Handling, Step
+from civicpulse.sample.loader import Handling, Step
 from civicpulse.sample.staff import acting
 from civicpulse.sample.world import World
 

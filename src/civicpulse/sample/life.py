@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from civicpulse.base import clock
-from civicpulse.duplicates.merging import merge, unmerge
+from civicpulse.duplicates.merging import merge, precedence, unmerge
 from civicpulse.requests import actions, talking
 from civicpulse.requests.assigning import auto_assign
+from civicpulse.requests.queries import find_request
 from civicpulse.sample import texts
 from civicpulse.sample.city_world import DONE, OPEN, Case, CityWorld
 from civicpulse.sample.engine import Life
@@ -36,28 +37,19 @@ async def _triage(world: CityWorld, case: Case) -> Life:
     at = clock.now() + delay
     yield at if case.priority == "P1" else world.in_operations_hours(at)
     if case.is_spam:
-        row = await actions.transition(
-            world.tx, world.dispatcher(), case.number, to="closed", fields={"reason": world.texts.spam_reason}
-        )
-        case.take(row)
+        await world.enter(case, "closed", world.dispatcher(), reason=world.texts.spam_reason)
         return
-    other = _likely_duplicate(world, case)
+    other = await _likely_duplicate(world, case)
     if other is not None and world.chance(world.life.triage.merged):
         async for at in _merged(world, case, other):
             yield at
         if case.status == "merged":
             return
-    row = await actions.transition(
-        world.tx, world.dispatcher(), case.number, to="triaged", fields=_findings(world, case)
-    )
-    case.take(row)
+    await world.enter(case, "triaged", world.dispatcher(), **_findings(world, case))
     if world.chance(world.life.triage.not_ours):
         yield world.after(5, 600)
         reason = rng.choice(world.texts.not_ours)
-        row = await actions.transition(
-            world.tx, world.dispatcher(), case.number, to="closed", fields={"reason": reason}
-        )
-        case.take(row)
+        await world.enter(case, "closed", world.dispatcher(), reason=reason)
 
 
 def _findings(world: CityWorld, case: Case) -> dict[str, Any]:
@@ -78,10 +70,14 @@ def _findings(world: CityWorld, case: Case) -> dict[str, Any]:
     return found
 
 
-def _likely_duplicate(world: CityWorld, case: Case) -> Case | None:
-    """The likeliest duplicate that is still open and stands for itself."""
-    known = (world.cases.get(number) for number in case.proposed)
-    return next((one for one in known if one is not None and one is not case and one.status in OPEN), None)
+async def _likely_duplicate(world: CityWorld, case: Case) -> Case | None:
+    """The likeliest duplicate that is still open, stands for itself, and would be the master of the two."""
+    own = await find_request(world.tx, case.number) if case.proposed else None
+    for number in case.proposed:
+        found = await find_request(world.tx, number)
+        if own and found and world.cases[number].status in OPEN and precedence(found) < precedence(own):
+            return world.cases[number]
+    return None
 
 
 async def _merged(world: CityWorld, case: Case, other: Case) -> Life:
@@ -101,7 +97,7 @@ async def _merged(world: CityWorld, case: Case, other: Case) -> Life:
 async def _assignment(world: CityWorld, case: Case) -> Life:
     """By the pack's policy, at once or, when it can wait, in the crews' hours; with nobody there again later. Some, and
     those for whom nobody is found, by hand."""
-    at_once = case.priority in ("P1", "P2") or world.told.demand.kinds[case.category].round_the_clock
+    at_once = case.priority in ("P1", "P2") or world.kinds[case.category].round_the_clock
     soon = world.after(1, 25 if at_once else 600 * world.strain() - 575)
     yield soon if at_once else world.in_crew_hours(soon)
     for _ in range(0 if world.chance(world.life.work.by_hand) else 2):
@@ -116,7 +112,7 @@ async def _assignment(world: CityWorld, case: Case) -> Life:
     near = [worker for worker in crews if case.zone in worker.post.zones]
     case.worker = world.rng.choice(near or crews or world.staff.crews)
     fields = {"assigned_agent_id": case.worker.post.code, "reason": world.texts.by_hand_reason}
-    case.take(await actions.transition(world.tx, world.dispatcher(), case.number, to="assigned", fields=fields))
+    await world.enter(case, "assigned", world.dispatcher(), **fields)
 
 
 async def _work(world: CityWorld, case: Case) -> Life:
@@ -158,11 +154,11 @@ async def _milestone(world: CityWorld, case: Case, name: str, *, note: str | Non
 
 async def _resolve(world: CityWorld, case: Case) -> None:
     assert case.worker is not None, "who works has been assigned"
-    own = world.told.demand.kinds[case.category].checklist
+    own = world.kinds[case.category].checklist
     if own or world.chance(0.15):
         checklist = own or world.texts.checklist
         fields = {"checklist": checklist, "resolution_code": "done"}
-        case.take(await actions.transition(world.tx, case.worker.actor, case.number, to="resolved", fields=fields))
+        await world.enter(case, "resolved", case.worker.actor, **fields)
     else:
         await _milestone(world, case, "resolution")
 
@@ -182,20 +178,13 @@ async def _verdict(world: CityWorld, case: Case) -> Life:
         await _rate(world, case, stars=world.rng.choice((1, 1, 2)), mood="dispute")
         yield world.in_operations_hours(world.after(60, 700))
         if world.chance(world.life.verdict.dispute_accepted):
-            row = await actions.transition(
-                world.tx,
-                world.supervisor(),
-                case.number,
-                to="in_progress",
-                fields={"reason": world.texts.reopened_reason},
-            )
-            case.take(row)
+            await world.enter(case, "in_progress", world.supervisor(), reason=world.texts.reopened_reason)
             yield world.in_crew_hours(world.after(300, 4000))
             await _resolve(world, case)
     else:
         world.engine.start(clock.now(), rating_life(world, case, late=late, chance=world.life.verdict.rated))
     yield world.in_operations_hours(world.after(1200, 5600))
-    case.take(await actions.transition(world.tx, world.dispatcher(), case.number, to="closed", fields={}))
+    await world.enter(case, "closed", world.dispatcher())
 
 
 async def rating_life(world: CityWorld, case: Case, *, late: bool, chance: float) -> Life:

@@ -14,7 +14,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.people import queries
 from civicpulse.people.citizens import record_citizen
 from civicpulse.sample.city import Zone
-from civicpulse.sample.city_shapes import People
+from civicpulse.sample.loader import Part
 from civicpulse.sample.staff import acting
 from civicpulse.sample.world import drawn
 
@@ -38,7 +38,7 @@ class Town:
 
     name: str
     zones: Sequence[Zone]
-    people: People
+    people: Part
     pack: Pack
 
     async def settle(self, tx: Tx, rng: Random, *, many: int, before: datetime) -> list[Resident]:

@@ -44,7 +44,7 @@ class LivingCity(CityWorld):
 
     def begin(self) -> None:
         """Starts a life for each report to come."""
-        load = Load(self.told.demand, self.city, self.local, self.rng)
+        load = Load(self.told.demand, self.kinds, self.city, self.local, self.rng)
         for seen in load.sightings(many=self.many, since=self.since, until=self.until):
             self.engine.start(seen.at, report_life(self, seen))
 
@@ -120,7 +120,7 @@ async def _taken_in(world: CityWorld, reporter: Reporter, draft: Draft) -> Any:
 
 def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> Draft:
     rng, life, place, resident = world.rng, world.life.reporting, seen.place, reporter.resident
-    kind, category = world.told.demand.kinds[seen.category], seen.category
+    kind, category = world.kinds[seen.category], seen.category
     wanted = resident.language if resident else drawn(rng, world.told.people.languages)
     zone = next(zone for zone in world.city.zones if zone.code == place.street.zone)
     sub, text, language = texts.describe(

@@ -12,7 +12,7 @@ from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.packs.model import Pack
 from civicpulse.people import agents
 from civicpulse.people.schemas import AgentIn
-from civicpulse.sample.shapes import About, Post
+from civicpulse.sample.loader import About, Post
 
 
 @dataclass(frozen=True, slots=True)

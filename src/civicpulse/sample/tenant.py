@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,12 @@ TABLES = (
 
 async def found_tenant(services: Services, world: World) -> Tenant:
     """Makes the tenant with its shipped pack and its zones."""
-    about, zones = world.about, world.features()
+    about, zones = world.about, list(world.zones())
     url = services.settings.migration_url or services.settings.database_url
     document = read_pack(about.pack).model_dump(mode="json")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
         tenant = await create_tenant(owner, slug=about.slug, name=about.name, kind=about.kind, pack_document=document)
-    if zones is not None:
+    if zones:
         await _put_zones(services, tenant, zones)
     await services.tenants.refresh()
     founded = await services.tenants.by_slug(about.slug)
@@ -53,10 +54,14 @@ async def found_tenant(services: Services, world: World) -> Tenant:
     return founded
 
 
-async def _put_zones(services: Services, tenant: Tenant, zones: dict[str, Any]) -> None:
+async def _put_zones(services: Services, tenant: Tenant, zones: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+    features = [
+        {"type": "Feature", "properties": {"zone_id": code, "name": name}, "geometry": geometry}
+        for code, name, geometry in zones
+    ]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "zones.geojson"
-        file.write_text(json.dumps(zones))
+        file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
         async with services.db.transaction(tenant) as tx:
             await import_zones(tx, file, code_property="zone_id", name_property="name")
 

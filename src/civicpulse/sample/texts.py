@@ -23,4 +23,4 @@ def describe(
 def talk(world: CityWorld, language: str, kind: str) -> str:
     """One line of talk: `kind` is question, answer, update, praise, complaint or dispute."""
     lines = world.told.talk
-    return world.rng.choice(lines.get(language, lines["en"])[kind])
+    return str(world.rng.choice(lines.get(language, lines["en"])[kind]))

@@ -1,7 +1,7 @@
 """What every life of a sample can reach, and what every sample lives through: the SLA clock and its scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -14,12 +14,12 @@ from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.packs.model import Pack
 from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
 from civicpulse.sample.engine import Engine, Life
-from civicpulse.sample.shapes import About
+from civicpulse.sample.loader import About, read_sample
 from civicpulse.sample.staff import Staff
 
 
 class World(ABC):
-    """A tenant and its time; each kind of sample adds what only its own lives need.
+    """A tenant and its time; each kind of sample adds what only its own lives need. `told` is its description.
 
     `staff`, `pack` and `engine` are there once the tenant is founded.
     """
@@ -28,20 +28,22 @@ class World(ABC):
     pack: Pack
     engine: Engine
 
-    def __init__(self, services: Services, about: About, *, until: datetime, scale: float) -> None:
-        self.services, self.about, self.until = services, about, until
-        self.since = until - timedelta(days=about.days)
-        self.many = round(about.reports * scale)
-        self.rng = Random(about.seed)  # noqa: S311 - it decides what people write, not who may do what
+    def __init__(self, name: str, services: Services, *, until: datetime, scale: float) -> None:
+        self.services, self.until, self.scale = services, until, scale
+        self.told = read_sample(name)
+        self.about: About = self.told.tenant
+        self.since = until - timedelta(days=self.about.days)
+        self.many = round(self.about.reports * scale)
+        self.rng = Random(self.about.seed)  # noqa: S311 - it decides what people write, not who may do what
 
     @property
     def tx(self) -> Tx:
         """The open transaction."""
         return self.engine.tx
 
-    def features(self) -> dict[str, Any] | None:
-        """The tenant's zones as GeoJSON, where it has any."""
-        return None
+    def zones(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
+        """Code, name and GeoJSON geometry of each zone, where the tenant has any."""
+        return ()
 
     def fence(self, zone: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those who have a map
         """The geofence of somebody who walks the heart of a zone."""
