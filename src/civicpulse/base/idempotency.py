@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,6 +21,14 @@ KEEP_ANSWER = """
 INSERT INTO idempotency_keys (tenant_id, scope, key, fingerprint, answer)
 VALUES (%(tenant_id)s, %(scope)s, %(key)s, %(fingerprint)s, %(answer)s)
 """
+
+
+FORGET_BEFORE = "DELETE FROM idempotency_keys WHERE tenant_id = %(tenant_id)s AND created_at < %(before)s"
+
+
+async def forget_before(tx: Tx, before: datetime) -> int:
+    """Drops the tenant's stored answers that are older; how many."""
+    return await tx.run(FORGET_BEFORE, {"tenant_id": tx.tenant_id, "before": before})
 
 
 async def once(

@@ -5,6 +5,7 @@ from typing import Final
 
 from civicpulse.base import clock, due
 from civicpulse.base.due import Source
+from civicpulse.base.idempotency import forget_before
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
@@ -20,8 +21,6 @@ CLOCKS: Final = Source(
     "clocks",
     "SELECT date_trunc('minute', min(next_sla_at)) + interval '1 minute' FROM requests WHERE tenant_id = %(tenant_id)s",
 )
-
-FORGET_ANSWERS = "DELETE FROM idempotency_keys WHERE tenant_id = %(tenant_id)s AND created_at < %(before)s"
 
 
 def clocks_line(services: Services) -> Line:
@@ -57,4 +56,4 @@ def answers_timer(services: Services) -> Line:
 async def forget_old_answers(services: Services, tenant: Tenant) -> int:
     """Drops the tenant's stored answers of idempotency keys older than KEEP_ANSWERS; how many."""
     async with services.db.transaction(tenant) as tx:
-        return await tx.run(FORGET_ANSWERS, {"tenant_id": tenant.tenant_id, "before": clock.now() - KEEP_ANSWERS})
+        return await forget_before(tx, clock.now() - KEEP_ANSWERS)
