@@ -61,7 +61,12 @@ class InboxYardstick(Scripts):
             DIFFERENT[piece] if number % 2 else self._define(f"piece{number}", piece)
             for number, piece in enumerate(pieces)
         ]
-        values = {"tenant_id": f"'{city.tenant.tenant_id}'::uuid", "sent": f"'[' || {' || '.join(parts)} || ']'"}
+        values = {
+            "tenant_id": f"'{city.tenant.tenant_id}'::uuid",
+            "queue": "'reports'",
+            "at": "now()",
+            "sent": f"'[' || {' || '.join(parts)} || ']'",
+        }
         lines = [
             r"\set key random(1000000000000000000, 8999999999999999999)",
             *opened(city),

@@ -3,19 +3,23 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
 from analysis_support import HOLE, analysed, calls_of, with_llm
 from builders import create, move
+from hostile import HOSTILE, spinning
 from llm_server import GOOD, LlmServer, running
+from tests_support import problem
 
 from civicpulse.base.clients.llm import close_llm_clients
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.store import current_pack
-from civicpulse.triage import models, queries
+from civicpulse.triage import apart, models, queries
 from civicpulse.triage.analysis import ReportText
+from civicpulse.triage.words import read
 from conftest import City, make_city
 
 INJECTION = ReportText(
@@ -261,3 +265,24 @@ async def test_one_model_is_made_however_many_ask_first(city) -> None:
     assert {analysis.version for (analysis,) in found} == {"1"}
     async with city.transaction() as tx:
         assert len(await queries.list_models(tx)) == 1
+
+
+async def test_a_text_that_never_ends_is_refused_and_freezes_nobody(city, monkeypatch) -> None:
+    staff = await city.client("dispatcher")
+    calm = (await create(staff))["request_id"]
+    assert (await staff.post(f"/requests/{calm}/analyse")).status_code == 200
+    monkeypatch.setattr(apart, "analyse_now", spinning)
+    monkeypatch.setattr(apart, "TEXT_SECONDS", 1.0)
+    number = (await create(staff, description=f"{HOSTILE} {'a@' * 1000}", lat=41.5))["request_id"]
+    waiting = asyncio.create_task(staff.post(f"/requests/{number}/analyse"))
+    await asyncio.sleep(0.1)
+    assert (await staff.post(f"/requests/{calm}/analyse")).status_code == 200
+    assert not waiting.done()
+    problem(await waiting, 422, "text_takes_too_long")
+
+
+def test_an_address_of_ten_thousand_parts_is_read_in_no_time() -> None:
+    began = time.process_time()
+    for text in ("a@" * 10_000, "a" * 20_000, "@" * 20_000, "a.b@c" * 4_000, "http://" * 3_000):
+        read(text)
+    assert time.process_time() - began < 1

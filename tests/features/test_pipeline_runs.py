@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 from fastapi import FastAPI
+from hostile import HOSTILE, spinning
 from pipeline_support import broken_rules, events, loads, managers_of, real_files, small, table, ticket, upload
 from tests_support import problem
 
@@ -21,6 +22,7 @@ from civicpulse.centre import analyse, assign, attachments, geocode, ingest, run
 from civicpulse.centre.jobs import runs_line, work_off_runs
 from civicpulse.centre.run import Run
 from civicpulse.centre.watching import watch
+from civicpulse.triage import apart
 from conftest import City, make_city
 
 COMMITTED = """
@@ -399,6 +401,20 @@ async def test_a_failed_run_says_why_and_goes_on_where_it_failed(
     await work(centre)
     done = await run_of(client, accepted)
     assert (done["state"], done["error"], done["result"]["tickets_assigned"]) == ("done", None, 6)
+
+
+async def test_a_text_that_never_ends_costs_its_ticket_alone(
+    centre: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(client, small())  # its text model is there
+    monkeypatch.setattr(apart, "analyse_now", spinning)
+    monkeypatch.setattr(apart, "TEXT_SECONDS", 1.0)
+    result = await upload(client, small(ticket("h-1"), ticket("h-2", text=HOSTILE), ticket("h-3")))
+    assert result["tickets_analyzed"] == 3
+    (told,) = [one for one in result["errors"] if "takes too long" in one["message"]]
+    assert (told["line"], told["severity"]) == (3, "warning")
+    tickets = {one["client_guid"]: one for one in (await client.get("/tickets")).json()["items"]}
+    assert [tickets[guid]["needs_person"] for guid in ("h-1", "h-2", "h-3")] == [False, True, False]
 
 
 async def test_a_caller_who_waits_is_told_of_the_failure(

@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 from builders import create
+from hostile import HOSTILE, spinning
 from llm_server import LlmServer, running
 from test_reports import HOLE, POINT, process, seen, send
 from tests_support import problem
@@ -25,6 +26,9 @@ from civicpulse.cli.reports import reports_app
 from civicpulse.packs.store import current_pack
 from civicpulse.reports import actions, jobs, queries
 from civicpulse.reports.jobs import process_batch, process_reports, reports_line
+from civicpulse.triage import analyst, apart
+from civicpulse.triage.analysis import ReportText
+from civicpulse.triage.analyst import analyse_each
 from conftest import City
 
 BAD = "This one cannot be filed"
@@ -117,7 +121,8 @@ async def process_again(city: City, taken: dict[str, Any]) -> None:
     """Goes on with a report that was taken before."""
     async with city.transaction() as tx:
         pack = await current_pack(tx)
-    (reading,) = await jobs._read(city.services, city.tenant, pack, [taken])
+    text = ReportText(taken["description"], tuple(taken["tags"]))
+    (reading,) = await analyse_each(city.services, city.tenant, pack, [text])
     await jobs._settle(city.services, city.tenant, pack, taken, reading, {})
 
 
@@ -232,17 +237,41 @@ async def test_a_batch_that_cannot_be_read_is_read_one_by_one(city, monkeypatch)
     sent = [
         await send(anybody, text, location={"coordinates": [-74.0, 40 + n]}) for n, text in enumerate((HOLE, BAD, HOLE))
     ]
-    plain = jobs.analyse_batch
+    plain = analyst.analyse_batch
 
     async def picky(services: Services, tenant: Any, pack: Any, texts: Any) -> Any:
         if any(text.text == BAD for text in texts):
             raise ValueError("unreadable")
         return await plain(services, tenant, pack, texts)
 
-    monkeypatch.setattr(jobs, "analyse_batch", picky)
+    monkeypatch.setattr(analyst, "analyse_batch", picky)
     await process(city)
     assert [(await seen(staff, receipt))["state"] for receipt in sent] == ["processed", "waiting", "processed"]
     assert (await seen(staff, sent[1]))["last_error"] == "ValueError: unreadable"
+
+
+async def test_a_text_that_never_ends_costs_its_report_alone(city, other_city, monkeypatch) -> None:
+    """It is parked at once; what came with it, and a calm tenant meanwhile, are worked on as ever."""
+    staff, calm = await city.client("dispatcher"), await other_city.client("dispatcher")
+    for each in (city, other_city):  # their text models are there
+        await send(await each.client())
+        await process(each)
+    monkeypatch.setattr(apart, "analyse_now", spinning)
+    monkeypatch.setattr(apart, "TEXT_SECONDS", 1.0)
+    texts = [HOLE, f"{HOSTILE} {'a@' * 1000}", HOLE]
+    sent = [
+        await send(await city.client(), text, location={"coordinates": [-70.0, 40 + n]}) for n, text in enumerate(texts)
+    ]
+    work = asyncio.create_task(process(city))
+    quick = await send(await other_city.client(), location={"coordinates": [-70.0, 40]})
+    await process(other_city)
+    assert await _is_processed(calm, quick)
+    assert not work.done(), "the hostile text still spins"
+    await work
+    states = [await seen(staff, receipt) for receipt in sent]
+    assert [report["state"] for report in states] == ["processed", "parked", "processed"]
+    assert "could not be read" in states[1]["last_error"]
+    assert states[1]["attempts"] == 1
 
 
 async def test_work_for_every_tenant_is_found_in_the_directory(city, other_city) -> None:

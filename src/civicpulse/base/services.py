@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Database
+from civicpulse.base.processes import Processes
 from civicpulse.base.tenancy import TenantDirectory
 from civicpulse.base.tracing import tracing
 from civicpulse.settings import Settings
@@ -13,11 +14,12 @@ from civicpulse.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The open pool, the tenants, the settings, and the online geocoder where one is set."""
+    """The open pool, the tenants, the settings, processes for work that might never end, an online geocoder if one is set."""
 
     settings: Settings
     db: Database
     tenants: TenantDirectory
+    processes: Processes
     geocoder: NominatimClient | None = None
 
 
@@ -26,11 +28,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Opens what a process needs and closes it at the end of the block."""
     with tracing(settings):
         db = Database(settings.database_url, size=settings.pool_size)
+        processes = Processes()
         await db.open()
         try:
             tenants = TenantDirectory(db, default_slug=settings.default_tenant)
-            yield Services(settings, db, tenants, _geocoder(settings, db))
+            yield Services(settings, db, tenants, processes, _geocoder(settings, db))
         finally:
+            await processes.close()
             await db.close()
 
 

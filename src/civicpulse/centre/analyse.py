@@ -7,6 +7,7 @@ from uuid import UUID
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.processes import TookTooLong
 from civicpulse.centre import staging, ticket_queries
 from civicpulse.centre.attachments import add_files
 from civicpulse.centre.rows import Fault
@@ -16,7 +17,7 @@ from civicpulse.places.zones import zone_index
 from civicpulse.requests.bulk_assigning import ASSIGNED
 from civicpulse.requests.queries import follow_masters
 from civicpulse.triage.analysis import Analysis, ReportText
-from civicpulse.triage.analyst import analyse_batch
+from civicpulse.triage.analyst import analyse_batch, analyse_each
 from civicpulse.triage.queries import add_analyses
 
 BATCH: Final = 1_000
@@ -30,13 +31,31 @@ async def analyse(run: Run) -> None:
     most = LLM_BATCH if settings.llm_url or settings.llm_key else BATCH
     while rows := await _next(run, most):
         texts = [ReportText(row["given"]["description"]) for row in rows]
-        found = await analyse_batch(run.services, run.tenant, run.pack, texts)
+        found = await _read(run, rows, texts)
         async with run.batch() as tx:
             await _write(run, tx, rows, found)
             run.count("tickets_analyzed", len(rows))
             run.progress.update(done=run.progress["done"] + len(rows), after=rows[-1]["position"])
     async with run.batch():
         run.enter("assign", total=None)
+
+
+async def _read(run: Run, rows: Sequence[Row], texts: Sequence[ReportText]) -> list[Analysis]:
+    """One analysis per text. A text that takes too long is left to a person, as if it said nothing, and told of."""
+    try:
+        return await analyse_batch(run.services, run.tenant, run.pack, texts)
+    except TookTooLong:
+        found = await analyse_each(run.services, run.tenant, run.pack, texts)
+    (unread,) = await analyse_batch(run.services, run.tenant, run.pack, [ReportText("")])
+    read: list[Analysis] = []
+    for row, one in zip(rows, found, strict=True):
+        if isinstance(one, TookTooLong):
+            words = "The text takes too long to analyse: a person has to read it."
+            run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])
+        elif isinstance(one, Exception):
+            raise one
+        read.append(unread if isinstance(one, Exception) else one)
+    return read
 
 
 async def _next(run: Run, most: int) -> list[Row]:

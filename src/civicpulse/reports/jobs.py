@@ -10,6 +10,7 @@ from civicpulse.base import leases
 from civicpulse.base.clients.llm import MOST_AT_ONCE
 from civicpulse.base.db import Row, is_outage
 from civicpulse.base.log import get_logger
+from civicpulse.base.processes import TookTooLong
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.turns import Line, work_off
@@ -21,7 +22,7 @@ from civicpulse.reports.actions import open_request
 from civicpulse.reports.queries import QUEUE
 from civicpulse.rules.addresses import place_key
 from civicpulse.triage.analysis import Analysis, ReportText
-from civicpulse.triage.analyst import analyse_batch
+from civicpulse.triage.analyst import analyse_each
 
 log = get_logger(__name__)
 
@@ -61,7 +62,8 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
     for report in leases.worn_out(QUEUE, taken):
         await _put_back(services, tenant, report, leases.CUT_OFF)
     reports = [report for report in taken if report["attempts"] <= QUEUE.tries]
-    readings = await _read(services, tenant, pack, reports)
+    texts = [ReportText(report["description"], tuple(report["tags"])) for report in reports]
+    readings = await analyse_each(services, tenant, pack, texts)
     found = await _geocode(services, tenant, reports)
 
     async def work_lane(lane: list[Read]) -> None:
@@ -100,31 +102,6 @@ def _about_where(report: Row) -> str:
     return place_key(location) or report["asset_id"] or str(report["id"])  # without a place nobody is a twin
 
 
-async def _read(
-    services: Services, tenant: Tenant, pack: Pack, reports: Sequence[Row]
-) -> Sequence[Analysis | Exception]:
-    """An analysis for each report; when the batch cannot be read as a whole, each for itself."""
-    texts = [ReportText(report["description"], tuple(report["tags"])) for report in reports]
-    try:
-        return await analyse_batch(services, tenant, pack, texts)
-    except Exception as error:
-        if is_outage(error):
-            raise
-        log.warning("batch_not_read", tenant=tenant.slug, reports=len(reports), exc_info=error)
-    return [await _read_one(services, tenant, pack, text) for text in texts]
-
-
-async def _read_one(services: Services, tenant: Tenant, pack: Pack, text: ReportText) -> Analysis | Exception:
-    try:
-        (analysis,) = await analyse_batch(services, tenant, pack, [text])
-    except Exception as error:
-        if is_outage(error):
-            raise
-        log.warning("report_not_read", tenant=tenant.slug, exc_info=error)
-        return error
-    return analysis
-
-
 async def _geocode(services: Services, tenant: Tenant, reports: Sequence[Row]) -> Mapping[UUID, Place]:
     """Places of those that have an address in words; none when the search fails, for a place is good to have and no more."""
     if not any(isinstance(report["location"], str) for report in reports):
@@ -148,6 +125,9 @@ async def _settle(
     found: Mapping[UUID, Place],
 ) -> None:
     try:
+        if isinstance(reading, TookTooLong):
+            await _park(services, tenant, report, f"The text could not be read: {reading}.")
+            return
         if isinstance(reading, Exception):
             raise reading
         async with services.db.transaction(tenant) as tx:
@@ -157,6 +137,13 @@ async def _settle(
             raise  # not this report's fault: all that are left come back when their lease ends
         log.warning("report_failed", tenant=tenant.slug, report=str(report["id"]), exc_info=error)
         await _put_back(services, tenant, report, f"{type(error).__name__}: {error}")
+
+
+async def _park(services: Services, tenant: Tenant, report: Row, error: str) -> None:
+    """Without further tries: they would take as long."""
+    async with services.db.transaction(tenant) as tx:
+        await leases.park(tx, QUEUE, report, error)
+    log.error("report_parked", tenant=tenant.slug, report=str(report["id"]), error=error)
 
 
 async def _put_back(services: Services, tenant: Tenant, report: Row, error: str) -> None:

@@ -15,7 +15,7 @@ from civicpulse.base.leases import Queue
 # One statement for reports and, of those with a key, their answers; usually one report, many when many come at once. Whoever
 # comes second with a key waits for the first to commit and then writes nothing. Keys in one order for everybody: so that two
 # processes never wait for each other.
-ADD = """
+ADD = f"""
 WITH sent AS (
     SELECT s.id, s.role, s.actor_id, s.citizen_id, s.contact_channel, s.description, s.location, s.tags, s.evidence, s.asset_id,
            s.external_id, s.is_public, s.submitted_at, s.scope, s.key, s.fingerprint, s.answer
@@ -30,7 +30,7 @@ WITH sent AS (
     ON CONFLICT (tenant_id, scope, key) DO NOTHING
     RETURNING scope, key
 ), woken AS (
-    INSERT INTO due (tenant_id, queue, due_at) VALUES (%(tenant_id)s, 'reports', now())
+    {due.MARK}
 )
 INSERT INTO reports (tenant_id, id, role, actor_id, citizen_id, contact_channel, description, location, tags, evidence, asset_id,
                      external_id, is_public, submitted_at)
@@ -100,7 +100,7 @@ async def add_reports(tx: Tx, sent: Sequence[Row]) -> set[UUID]:
 
     The ids of those that were written: the others came with a key that was used before.
     """
-    rows = await tx.rows(ADD, {"tenant_id": tx.tenant_id, "sent": orjson.dumps(sent).decode()})
+    rows = await tx.rows(ADD, _now_due(tx) | {"sent": orjson.dumps(sent).decode()})
     return {row["id"] for row in rows}
 
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.db import Tx
-from civicpulse.base.errors import NotFound
+from civicpulse.base.errors import Invalid, NotFound
+from civicpulse.base.processes import TookTooLong
 from civicpulse.base.web import Json, TransactionRoute, end_transaction, services_of
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.visibility import visible_request
@@ -28,7 +29,10 @@ async def analyse(number: str, request: Request, caller: Caller = needs(Permissi
     # A model may take seconds: no connection is held meanwhile, and never two at once.
     await end_transaction(request)
     text = ReportText(row["description"], tuple(row["tags"]))
-    (found,) = await analyse_batch(services, caller.tenant, pack, [text])
+    try:
+        (found,) = await analyse_batch(services, caller.tenant, pack, [text])
+    except TookTooLong as error:
+        raise Invalid(f"The text of {number} cannot be analysed: {error}.", code="text_takes_too_long") from None
     async with services.db.transaction(caller.tenant) as tx:
         await keep(tx, caller.actor, row, found)
         return Json(await _document(tx, row["id"], number))

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from civicpulse.base.clients.llm import CHARACTERS_PER_TOKEN, LlmCall, LlmClient, LlmFault, Question, json_in
 from civicpulse.packs.model import Pack
 from civicpulse.triage.analysis import Analysis, CategoryScore, ReportText
-from civicpulse.triage.masking import mask
-from civicpulse.triage.offline import OfflineAnalyst
+from civicpulse.triage.apart import OfflineApart
 from civicpulse.triage.seeds import languages_of
 
 VERSION: Final = "analysis-1"  # of the prompt: raise it with every change of its words
@@ -82,7 +81,7 @@ class LlmAnalyst:
     def __init__(
         self,
         pack: Pack,
-        offline: OfflineAnalyst,
+        offline: OfflineApart,
         client: LlmClient,
         *,
         budget: Budget,
@@ -100,13 +99,13 @@ class LlmAnalyst:
     async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
         """One analysis per text, in order; never raises for a fault of the model."""
         drafts = await self._offline.analyse(texts)
-        return list(await asyncio.gather(*map(self._improve, texts, drafts)))
+        masked = await self._offline.mask([text.text[:MOST_CHARACTERS] for text in texts])
+        return list(await asyncio.gather(*map(self._improve, texts, masked, drafts)))
 
-    async def _improve(self, text: ReportText, draft: Analysis) -> Analysis:
+    async def _improve(self, text: ReportText, masked: str, draft: Analysis) -> Analysis:
         if not any(character.isalpha() for character in text.text):
             return draft  # nothing to understand, nothing to pay for
-        masked = mask(text.text[:MOST_CHARACTERS])
-        question = Question("analysis", self._system, enclosed(masked.text), self._schema, self._check)
+        question = Question("analysis", self._system, enclosed(masked), self._schema, self._check)
         reserved = (len(question.system) + len(question.user)) // CHARACTERS_PER_TOKEN
         if not self._budget.reserve(reserved):
             return replace(draft, fell_back_because="daily_token_budget")

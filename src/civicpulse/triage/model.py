@@ -196,6 +196,15 @@ def load_model(payload: bytes) -> TextModel:
     return model
 
 
+def categories_of(payload: bytes) -> tuple[str, ...]:
+    """The categories that a stored model knows; nothing else of it is read. Raises ModelError."""
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            return tuple(_unpacked(arrays["categories"]))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"this is not a stored model: {error}") from error
+
+
 def _bytes(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), np.uint8)
 

@@ -3,8 +3,9 @@
 import asyncio
 import time as monotonic_time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.triage import queries
 from civicpulse.triage.metrics import THRESHOLD, Metrics, measure
-from civicpulse.triage.model import TextModel, load_model
+from civicpulse.triage.model import TextModel, categories_of, load_model
 from civicpulse.triage.seeds import seeds_of
 from civicpulse.triage.trainer import fit_apart
 from civicpulse.triage.training import Example
@@ -36,12 +37,17 @@ CORRECTED_WEIGHT: Final = 2.0
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActiveModel:
-    """A model ready for use and its version."""
+    """The active model as it is stored, its version, and the categories that it knows."""
 
-    model: TextModel
+    payload: bytes = field(repr=False)
     version: int
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Read without loading the rest, which is for the processes that analyse."""
+        return categories_of(self.payload)
 
 
 @dataclass(slots=True)
@@ -79,8 +85,7 @@ async def active_model(services: Services, tenant: Tenant, pack: Pack) -> Active
         row = await queries.find_active_model(tx)
         if row is not None:
             if held is None or held.active.version != row["version"]:
-                payload = await queries.get_payload(tx, row["version"])
-                active = ActiveModel(load_model(payload), row["version"])
+                active = ActiveModel(await queries.get_payload(tx, row["version"]), row["version"])
             else:
                 active = held.active
     if row is None or not _serves(active, pack):
@@ -91,7 +96,7 @@ async def active_model(services: Services, tenant: Tenant, pack: Pack) -> Active
 
 def _serves(active: ActiveModel, pack: Pack) -> bool:
     """A model that knows not one category of the pack is of no use; the rest waits for the next training."""
-    return any(name in pack.categories for name in active.model.categories)
+    return any(name in pack.categories for name in active.categories)
 
 
 def _keep(tenant: Tenant, active: ActiveModel) -> None:
@@ -103,19 +108,18 @@ def _keep(tenant: Tenant, active: ActiveModel) -> None:
 
 async def _seed(services: Services, tenant: Tenant, pack: Pack) -> ActiveModel:
     payload = await _seed_payload(pack)
-    model = load_model(payload)
     async with services.db.transaction(tenant) as tx:
         await queries.lock_models(tx)
         found = await queries.find_active_model(tx)
         if found is not None:  # somebody else was faster
-            other = ActiveModel(load_model(await queries.get_payload(tx, found["version"])), found["version"])
+            other = ActiveModel(await queries.get_payload(tx, found["version"]), found["version"])
             if _serves(other, pack):
                 return other
         version = await queries.add_model(
             tx, payload, at=time.now(), by="system", rows=0, trained_until=None, metrics=None, active=True
         )
     log.info("model_seeded", tenant=tenant.slug, version=version)
-    return ActiveModel(model, version)
+    return ActiveModel(payload, version)
 
 
 async def _seed_payload(pack: Pack) -> bytes:
@@ -206,7 +210,7 @@ async def needs_training(services: Services, tenant: Tenant) -> bool:
         since = row["trained_until"] or LONG_AGO
         fresh = await queries.count_confirmed_since(tx, since, most=ENOUGH_TO_RETRAIN)
     return fresh >= ENOUGH_TO_RETRAIN or set(pack.categories) != set(
-        (await active_model(services, tenant, pack)).model.categories
+        (await active_model(services, tenant, pack)).categories
     )
 
 

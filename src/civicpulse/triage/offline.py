@@ -1,6 +1,5 @@
 """The offline engine: language, category, tone, priority, summary and advice without any network."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,7 +18,6 @@ from civicpulse.triage.summary import summarise
 from civicpulse.triage.words import Reading, read
 
 NAME: Final = "tfidf-linear"
-IN_THREAD_FROM: Final = 20  # texts; a batch must not hold up the event loop
 CHUNK: Final = 256
 
 
@@ -36,14 +34,8 @@ class OfflineAnalyst:
         self._languages = languages_of(pack)
         self._default_language = default_language_of(pack)
 
-    async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
-        """One analysis per text, in order."""
-        if len(texts) < IN_THREAD_FROM:
-            return self.analyse_now(texts)
-        return await asyncio.to_thread(self.analyse_now, texts)
-
     def analyse_now(self, texts: Sequence[ReportText]) -> list[Analysis]:
-        """The same without an event loop; thousands of texts a second."""
+        """One analysis per text, in order; thousands of texts a second."""
         found: list[Analysis] = []
         for start in range(0, len(texts), CHUNK):
             chunk = texts[start : start + CHUNK]

@@ -1,0 +1,54 @@
+"""The offline engine in processes of its own: a text that never ends is ended at its limit, and costs nobody else anything."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from civicpulse.base.processes import Built, Processes
+from civicpulse.base.tenancy import Tenant
+from civicpulse.packs.model import Pack, PackDocument, compile_pack
+from civicpulse.triage.analysis import Analysis, ReportText
+from civicpulse.triage.masking import mask
+from civicpulse.triage.model import load_model
+from civicpulse.triage.offline import OfflineAnalyst
+
+TEXT_SECONDS: Final = 3.0  # of CPU time, for one text; ten thousand usual ones take as long
+BATCH_SECONDS: Final = 0.02  # for each further one
+
+
+class OfflineApart:
+    """Analyses for one tenant with its pack and its text model, elsewhere. Raises TookTooLong for the batch."""
+
+    def __init__(self, processes: Processes, tenant: Tenant, pack: Pack, payload: bytes, *, version: int) -> None:
+        self._processes = processes
+        document = pack.document.model_dump_json()
+        key = (tenant.tenant_id, hash(document), version)
+        self._built = Built(key, build_analyst, (document, payload, str(version)))
+
+    async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
+        """One analysis per text, in order."""
+        return await self._processes.run(analyse_now, list(texts), seconds=limit(len(texts)), built=self._built)
+
+    async def mask(self, texts: Sequence[str]) -> list[str]:
+        """The texts without personal data, in order."""
+        return await self._processes.run(mask_now, list(texts), seconds=limit(len(texts)))
+
+
+def limit(texts: int) -> float:
+    """How many seconds of CPU time that many texts may take."""
+    return TEXT_SECONDS + BATCH_SECONDS * (texts - 1)
+
+
+def build_analyst(document: str, payload: bytes, version: str) -> OfflineAnalyst:
+    """The engine, in the process that keeps it."""
+    pack = compile_pack(PackDocument.model_validate_json(document))
+    return OfflineAnalyst(pack, load_model(payload), version=version)
+
+
+def analyse_now(analyst: OfflineAnalyst, texts: Sequence[ReportText]) -> list[Analysis]:
+    """The work itself."""
+    return analyst.analyse_now(texts)
+
+
+def mask_now(texts: Sequence[str]) -> list[str]:
+    """The work itself."""
+    return [mask(text).text for text in texts]

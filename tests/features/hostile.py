@@ -1,0 +1,61 @@
+"""Functions that other processes run for the tests: some of them never end. Imports little, as those processes load it."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+HOSTILE = "Spin for ever:"
+
+
+def spinning(analyst: Any, texts: Sequence[Any]) -> Any:
+    """Analyses, but never ends when a text is hostile."""
+    while any(text.text.startswith(HOSTILE) for text in texts):
+        pass
+    return analyst.analyse_now(texts)
+
+
+def spin() -> None:
+    """Never ends and uses all the time that there is."""
+    while True:
+        pass
+
+
+def catastrophe(text: str) -> bool:
+    """A pattern that never ends, inside C code that no Python signal handler interrupts."""
+    import re
+
+    return re.match(r"(a+)+$", text) is not None
+
+
+def die() -> None:
+    """Ends its process, as the kernel does when memory is short."""
+    os.kill(os.getpid(), 9)
+
+
+def fail(words: str) -> None:
+    """Raises."""
+    raise ValueError(words)
+
+
+def chatter() -> str:
+    """Prints, which must not be taken for the answer."""
+    print("to whom it may concern")  # noqa: T201
+    return "answer"
+
+
+def build(word: str) -> list[str]:
+    """Something that is built once."""
+    return [word]
+
+
+def append(built: list[str], word: str) -> list[str]:
+    """What was built, and one more."""
+    built.append(word)
+    return built
+
+
+def nap(seconds: float) -> int:
+    """Waits; which process it was."""
+    time.sleep(seconds)
+    return os.getpid()
