@@ -389,7 +389,8 @@ async def test_statements_do_not_grow_with_zones(city: City, monkeypatch: pytest
 
         monkeypatch.setattr(Tx, name, counted)
 
-    await compute(city)  # now the pack is known
+    await compute(city)
+    await listed(city)  # now the pack and its roles are known
     for name in ("rows", "row", "value", "run"):
         counting(name)
     for zones in (["A"], ["B", "C", "D", "E", "F"]):

@@ -16,8 +16,10 @@ from tests_support import problem
 
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
-from civicpulse.base.events import Actor
+from civicpulse.base.errors import Conflict
+from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.outbox import drain
+from civicpulse.duplicates.merging import merge
 from civicpulse.insight.map import geo_queries
 from civicpulse.insight.schemas import Scope
 from civicpulse.notify.queries import QUEUE
@@ -400,6 +402,34 @@ async def test_a_citizen_is_told_nothing_of_a_master_that_they_do_not_see(city) 
     assert told, "of its own progress it is told"
     assert hidden not in str(told)
     assert not [one for one in told if "joins" in one["title"]]
+
+
+async def test_of_what_a_role_is_told_its_holder_reads_what_is_in_their_scope(scoped) -> None:
+    staff, (client, agent) = await scoped.client("dispatcher"), await of_scope(scoped, "own")
+    numbers = [(await create(staff, lat=40.0 + step, is_public=False))["request_id"] for step in (0, 1)]
+    await place(scoped, numbers[0], assigned_agent_id=agent["_id"])
+    async with scoped.transaction() as tx:
+        await tx.run(
+            "INSERT INTO notifications (tenant_id, id, subject_id, seq, recipient_type, recipient, channel, title, body, created_at) "
+            "SELECT tenant_id, gen_random_uuid(), id, 1, 'role', 'by_own', 'inapp', 'Late', 'Late', now() FROM requests "
+            "WHERE tenant_id = %s",
+            [tx.tenant_id],
+        )
+    told = (await client.get("/notifications")).json()["items"]
+    assert [one["request_id"] for one in told] == [numbers[0]]
+
+
+async def test_no_machine_joins_what_not_all_readers_may_see(city) -> None:
+    """A language model's opinion merges a private request into a public one, never into a stranger's private one."""
+    ada, bob = await city.client("citizen"), await city.client("citizen")
+    first, other = await create(ada, is_public=False), await create(bob, is_public=False)
+    public = await create(await city.client(), category="graffiti")
+    async with city.transaction() as tx:
+        with pytest.raises(Conflict, match="only staff merges the two") as refused:
+            await merge(tx, SYSTEM, other["request_id"], other=first["request_id"], origin="llm")
+        assert refused.value.code == "not_for_all_readers"
+        merged = await merge(tx, SYSTEM, public["request_id"], other=first["request_id"], origin="llm")
+    assert merged["number"] == first["request_id"]
 
 
 async def test_the_public_map_is_read_from_indexes_alone(city, database_url) -> None:

@@ -9,6 +9,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.notify import queries
+from civicpulse.requests.visibility import EVERYTHING, reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["notifications"])
@@ -34,6 +35,8 @@ async def list_notifications(
 ) -> Response:
     """What you were told, newest first: as a citizen, as an agent, and as one of a role."""
     before: UUID | None = decode_cursor(cursor, SORT, [UUID])[0] if cursor else None
-    rows = await queries.list_own(caller.tx, await _recipients(caller), before=before, limit=limit + 1)
+    # A role is told of everything that happens to any request; each of its holders reads what is theirs to work on.
+    sight = EVERYTHING if caller.is_citizen else (await reader_of(caller)).reach
+    rows = await queries.list_own(caller.tx, await _recipients(caller), sight, before=before, limit=limit + 1)
     items = rows[:limit]
     return Json(page(items, encode_cursor(SORT, [items[-1]["id"]]) if len(rows) > limit else None))

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from psycopg import sql
+
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.leases import Queue
+from civicpulse.requests.visibility import Sight
 
 # The pause after each failed try; after the last one the notification is given up, with its error.
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=4))
@@ -61,7 +64,7 @@ UPDATE notifications SET sent_at = %(at)s, error = NULL, next_try_at = NULL WHER
 AGENT_ROLES = "SELECT roles FROM agents WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND active"
 
 # Each recipient's newest by index, then the newest of all.
-LIST_OWN = """
+LIST_OWN = sql.SQL("""
 SELECT n.id, r.number AS request_id, n.recipient_type, n.channel, n.title, n.body, n.created_at, n.sent_at
 FROM (
     SELECT own.id, own.subject_id, own.recipient_type, own.channel, own.title, own.body, own.created_at, own.sent_at
@@ -70,13 +73,16 @@ FROM (
         SELECT n.id, n.subject_id, n.recipient_type, n.channel, n.title, n.body, n.created_at, n.sent_at
         FROM notifications n
         WHERE n.tenant_id = %(tenant_id)s AND n.recipient_type = w.recipient_type AND n.recipient = w.recipient
-          AND n.title <> '' AND (%(before)s::uuid IS NULL OR n.id < %(before)s)
+          AND n.title <> '' AND (%(before)s::uuid IS NULL OR n.id < %(before)s){seen}
         ORDER BY n.id DESC LIMIT %(limit)s
     ) own
     ORDER BY own.id DESC LIMIT %(limit)s
 ) n LEFT JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = n.subject_id
 ORDER BY n.id DESC
-"""
+""")
+_ABOUT_SEEN = sql.SQL(
+    " AND EXISTS (SELECT 1 FROM requests q WHERE q.tenant_id = n.tenant_id AND q.id = n.subject_id AND {seen})"
+)
 
 
 async def find_facts(tx: Tx, request_id: UUID) -> Row | None:
@@ -104,8 +110,10 @@ async def agent_roles(tx: Tx, agent_id: UUID) -> list[str]:
     return await tx.value(AGENT_ROLES, {"tenant_id": tx.tenant_id, "id": agent_id}) or []
 
 
-async def list_own(tx: Tx, recipients: Sequence[tuple[str, str]], *, before: UUID | None, limit: int) -> list[Row]:
-    """The newest notifications of any of `recipients` (type, recipient), older than the one called `before`."""
+async def list_own(
+    tx: Tx, recipients: Sequence[tuple[str, str]], sight: Sight, *, before: UUID | None, limit: int
+) -> list[Row]:
+    """The newest notifications of any of `recipients` (type, recipient) about what is seen, older than the one called `before`."""
     values = {
         "tenant_id": tx.tenant_id,
         "types": [kind for kind, _ in recipients],
@@ -113,4 +121,5 @@ async def list_own(tx: Tx, recipients: Sequence[tuple[str, str]], *, before: UUI
         "before": before,
         "limit": limit,
     }
-    return await tx.rows(LIST_OWN, values)
+    seen = sql.SQL("") if sight.is_everything else _ABOUT_SEEN.format(seen=sight.predicate("q"))
+    return await tx.rows(LIST_OWN.format(seen=seen), values | sight.parameters)
