@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
-from builders import create, move
+from builders import add_agent, create, move
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from tests_support import problem
@@ -141,15 +141,26 @@ async def test_the_scope_and_the_rights_of_an_actor_are_those_of_its_role(town: 
 async def test_transitions_bind_the_roles_that_they_name_and_not_those_that_are_unbound(
     town: City, mayor: httpx.AsyncClient
 ) -> None:
-    porter, warden = await town.client("porter"), await town.client("warden")
+    porter = await town.client("porter", (await add_agent(mayor, "P-1", roles=["porter"]))["_id"])
+    warden = await town.client("warden", (await add_agent(mayor, "W-1", roles=["warden"]))["_id"])
     number = (await create(mayor))["request_id"]
-    refused = problem(await move(porter, number, "triaged"), 403, "role_not_allowed")
-    assert "these may: clerk, mayor, warden." in refused["reasons"][0]["detail"]
+    problem(await move(porter, number, "triaged"), 403, "outside_scope")
     assert (await move(warden, number, "triaged")).status_code == 200
-    closed = await move(mayor, (await create(mayor, lat=41.0))["request_id"], "closed")
-    assert closed.status_code == 200, closed.text
+    assert (await move(warden, number, "assigned", assigned_agent_id="P-1")).status_code == 200
+    problem(await move(porter, number, "in_progress"), 409, "missing_fields")
+    await mayor.patch(f"/requests/{number}/milestone", json={"milestone": "work_started"})
+    assert (await move(porter, number, "resolved", checklist=["done"])).status_code == 200
+    refused = problem(await move(porter, number, "closed"), 403, "role_not_allowed")
+    assert "these may: clerk, mayor, warden." in refused["reasons"][0]["detail"]
+    assert (await move(mayor, number, "closed")).status_code == 200
     events = (await warden.get(f"/requests/{number}/events")).json()["items"]
-    assert {event["by"]["actor_type"] for event in events} == {"dispatcher"}
+    assert {event["by"]["actor_type"] for event in events} == {"dispatcher", "agent"}
+
+
+async def test_a_role_of_a_zone_works_in_its_zones_only(town: City, mayor: httpx.AsyncClient) -> None:
+    elsewhere = await add_agent(mayor, "W-2", roles=["warden"], coverage={"zone_ids": ["Z-9"]})
+    number = (await create(mayor))["request_id"]
+    problem(await move(await town.client("warden", elsewhere["_id"]), number, "triaged"), 403, "outside_scope")
 
 
 async def test_only_who_may_move_requests_sets_a_priority(town: City) -> None:
