@@ -29,15 +29,15 @@ class Bundle:
     built_ns: int
 
     def url(self, name: str) -> str:
-        """The address of a plain file: `style`, `worker` or `icon`."""
+        """Gives the address of a plain file: `style`, `worker` or `icon`."""
         return f"/static/{self.manifest['files'][name]}"
 
     def script(self, name: str) -> str:
-        """The address of a page's script."""
+        """Gives the address of a page's script."""
         return f"/static/{self.manifest['scripts'][name]['js']}"
 
     def preload(self, name: str) -> list[str]:
-        """The addresses of the parts that this script loads later."""
+        """Gives the addresses of the parts that a page's script loads later."""
         return [f"/static/{part}" for part in self.manifest["scripts"][name]["preload"]]
 
 
@@ -49,7 +49,7 @@ class BundleShelf:
         self._bundle: Bundle | None = None
 
     def current(self) -> Bundle:
-        """The build that is on disk now. Raises BundleMissingError."""
+        """Reads the build that is on disk now. Raises BundleMissingError."""
         manifest = self._folder / "manifest.json"
         try:
             built_ns = manifest.stat().st_mtime_ns
@@ -61,7 +61,7 @@ class BundleShelf:
         return self._bundle
 
     def answer(self, request: Request, name: str) -> Response:
-        """The file called `name`, compressed as the browser likes it, or 404."""
+        """Sends the file called `name`, compressed as the browser likes it, or 404."""
         contents = self.current().contents
         suffix = Path(name).suffix
         if name not in contents or suffix not in TYPES:

@@ -38,24 +38,24 @@ _shelf = BundleShelf()
 
 @lru_cache
 def texts(language: str = "en") -> dict[str, str]:
-    """Every text of the pages in `language`, by its key; the scripts get the same ones."""
+    """Reads every text of the pages in `language`, by its key; pages and scripts share them."""
     loaded: dict[str, str] = json.loads((Path(__file__).parent / "texts" / f"{language}.json").read_text("utf-8"))
     return loaded
 
 
 def text(key: str, **values: object) -> str:
-    """The text under `key` with its {placeholders} filled."""
+    """Gives the text under `key` with its {placeholders} filled."""
     return texts()[key].format_map(values)
 
 
 def tile_origin(tile_url: str) -> str:
-    """Scheme and host of the optional tile server, for the Content-Security-Policy; empty without one."""
+    """Gives scheme and host of the optional tile server, for the Content-Security-Policy; empty without one."""
     parts = urlsplit(tile_url)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
 def security_headers(tile_url: str) -> dict[str, str]:
-    """What every page is allowed to do: talk to this origin, and to the tile server if one is set."""
+    """Says what every page is allowed to do: talk to this origin, and to the tile server if one is set."""
     tiles = tile_origin(tile_url)
     policy = {
         "default-src": "'self'",
@@ -82,7 +82,7 @@ def security_headers(tile_url: str) -> dict[str, str]:
 
 
 async def tenant_of(request: Request) -> Tenant | None:
-    """The tenant named by `?t=`, else by the host, else the default one; None if there is none."""
+    """Finds the tenant named by `?t=`, else by the host, else the default one; None if there is none."""
     tenants = services_of(request).tenants
     if slug := request.query_params.get("t", "").strip():
         return await tenants.by_slug(slug)
@@ -123,7 +123,7 @@ def _message(request: Request, tenant: Tenant | None, about: str) -> Response:
 
 
 async def home(request: Request) -> Response:
-    """The live public map."""
+    """Serves the live public map."""
     tenant = await tenant_of(request)
     if tenant is None:
         return _message(request, None, "tenant.unknown" if "t" in request.query_params else "tenant.none")
@@ -131,7 +131,7 @@ async def home(request: Request) -> Response:
 
 
 async def track(request: Request) -> Response:
-    """One request, for whoever has its id."""
+    """Serves the page of one request, for whoever has its number."""
     tenant = await tenant_of(request)
     if tenant is None:
         return _message(request, None, "tenant.unknown" if "t" in request.query_params else "tenant.none")
@@ -142,7 +142,7 @@ async def track(request: Request) -> Response:
 
 
 async def reference(_request: Request) -> Response:
-    """The API reference (Swagger UI, from our own origin)."""
+    """Serves the API reference (Swagger UI, from our own origin)."""
     bundle = _shelf.current()
     document = _templates.get_template("docs.html").render(
         style=bundle.url("docs_style"),
@@ -159,7 +159,7 @@ async def reference(_request: Request) -> Response:
 
 
 async def static(request: Request) -> Response:
-    """One file of the bundle."""
+    """Serves one file of the bundle."""
     return _shelf.answer(request, request.path_params["name"])
 
 

@@ -12,14 +12,14 @@ from civicpulse.sample.engine import Life
 
 
 async def talk_life(world: CityWorld, case: Case) -> Life:
-    """The reporter asks, the city answers in the thread."""
+    """Lets the reporter ask and the city answer in the thread."""
     resident = case.resident
     assert resident is not None, "only known reporters write"
     yield world.after(60, 60 * max(case.hours, 12) * 0.9)
     for _ in range(world.rng.choice((1, 1, 1, 2))):
         asked = await _say(world, case, resident.actor, "question")
         if world.chance(0.75):
-            yield world.in_operations_hours(world.after(20, 1300))
+            yield world.within(world.life.operations_hours, world.after(20, 1300))
             author = case.worker.actor if case.worker and world.chance(0.4) else world.dispatcher()
             await _say(world, case, author, "answer", parent=asked)
         yield world.after(1400, 6000)
@@ -28,8 +28,8 @@ async def talk_life(world: CityWorld, case: Case) -> Life:
 
 
 async def note_life(world: CityWorld, case: Case) -> Life:
-    """Staff among themselves, and a word to everybody from the crew."""
-    yield world.in_crew_hours(world.after(60, 60 * max(case.hours, 12) * 0.8))
+    """Lets staff write notes to each other, and the crew a word to everybody."""
+    yield world.within(world.life.crew_hours, world.after(60, 60 * max(case.hours, 12) * 0.8))
     author = case.worker.actor if case.worker else world.dispatcher()
     first = await talking.comment(
         world.tx,
@@ -61,8 +61,10 @@ async def _say(world: CityWorld, case: Case, author: Actor, kind: str, *, parent
 
 
 async def pressure_life(world: CityWorld, case: Case) -> Life:
-    """Somebody does not want to wait for the ladder."""
-    yield world.in_operations_hours(clock.now() + timedelta(hours=case.hours * world.rng.uniform(0.2, 1.1)))
+    """Escalates a case by hand, because somebody does not want to wait for the SLA clock."""
+    yield world.within(
+        world.life.operations_hours, clock.now() + timedelta(hours=case.hours * world.rng.uniform(0.2, 1.1))
+    )
     if case.status in OPEN[1:]:
         author = case.worker.actor if case.worker and world.chance(0.5) else world.supervisor()
         await actions.escalate(world.tx, author, case.number, reason=world.rng.choice(world.texts.escalation_reasons))

@@ -28,7 +28,7 @@ ANALYZED_AFTER = (1, 8, 48)
 
 
 async def build_samples(services: Services, *, say: Console) -> dict[str, Any]:
-    """Makes all samples, up to now; {"tenants": [as `build_sample`]}."""
+    """Builds all sample tenants, up to now; {"tenants": [as `build_sample`]}."""
     until = clock.now()
     return {"tenants": [await build_sample(services, name, say=say, until=until) for name in WORLDS]}
 
@@ -36,9 +36,9 @@ async def build_samples(services: Services, *, say: Console) -> dict[str, Any]:
 async def build_sample(
     services: Services, name: str, *, say: Console, until: datetime, scale: float = 1.0
 ) -> dict[str, Any]:
-    """Makes one sample tenant and its last days; {"tenant", "name", "tokens": [{"role", "token", "label"}]}.
+    """Builds one sample tenant and its last days; {"tenant", "name", "tokens": [{"role", "token", "label"}]}.
 
-    `scale` shrinks the load. The same description and end give the same tenant, figure for figure.
+    `scale` shrinks the load. A description and an end give one tenant, figure for figure.
     """
     world = WORLDS[name](services, until=until, scale=scale)
     about = world.about

@@ -39,7 +39,7 @@ class CampusWorld(World):
         self.inbox = InboxWriter(services.db)
 
     def zones(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """The buildings."""
+        """Lists the buildings."""
         sides = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
         for one in self.told.plan.buildings:
             corners = [self._point(one, x / 2, y / 2) for x, y in sides]
@@ -54,7 +54,7 @@ class CampusWorld(World):
             self.engine.start(notice.at, report_life(self, notice))
 
     def _point(self, building: Part, x: float, y: float) -> list[float]:
-        """A point of the building, so much of its width and depth away from its middle, as longitude and latitude."""
+        """Finds the longitude and latitude of a point so much of the building's width and depth away from its middle."""
         (lon, lat), east, north = self.told.plan.centre, building.east, building.north
         lon += (east + x * building.width) / METRES_PER_LON
         return [round(lon, 6), round(lat + (north + y * building.depth) / METRES_PER_LAT, 6)]
@@ -84,7 +84,7 @@ class CampusWorld(World):
 
 
 async def report_life(world: CampusWorld, notice: Notice) -> Life:
-    """One report: kept, read by the inbox, and worked on unless it joins another."""
+    """Files a report, has the inbox read it, and works on it unless it joins another."""
     body = ReportIn.model_validate({"description": notice.text, "location": notice.location})
     services, tenant = world.services, world.tx.tenant
     visitor = Visitor(tenant, stranger(world.pack), None, None, None)

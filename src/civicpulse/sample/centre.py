@@ -42,7 +42,7 @@ class CentreWorld(World):
             self.engine.start(self.until - timedelta(days=days), night_life(self, tables))
 
     async def somebody(self, tx: Tx, who: str) -> tuple[Actor, str] | None:
-        """A manager with open tickets."""
+        """Finds a manager with open tickets."""
         manager = await tx.row(ASSIGNED, {"tenant_id": tx.tenant_id}) if who == "manager" else None
         return (
             (acting(self.pack, "agent", manager["assigned_agent_id"]), "a manager with open tickets")
@@ -52,7 +52,7 @@ class CentreWorld(World):
 
 
 async def night_life(world: CentreWorld, tables: dict[str, str]) -> Life:
-    """One night's files through the product's own pipeline, and what managers then do with its tickets."""
+    """Sends one night's files through the product's own pipeline, and lets managers work on its tickets."""
     async with world.engine.apart():
         await _load(world, tables)
     for row in await world.tx.rows(ASSIGNED, {"tenant_id": world.tx.tenant_id}):

@@ -13,14 +13,14 @@ VIP = "VIP"
 
 
 def staff_files(files: Part, rng: Random) -> tuple[str, str]:
-    """Offices and managers, as text."""
+    """Writes the files of offices and of managers."""
     offices = [(office.name, office.address) for office in files.offices]
     managers = [row for office in files.offices for row in _managers(files, rng, office)]
     return _csv(files.headers.offices, offices), _csv(files.headers.managers, managers)
 
 
 def tickets_file(told: Part, rng: Random, *, many: int) -> str:
-    """So many tickets of one night, as text."""
+    """Writes the file of one night's tickets."""
     return _csv(told.files.headers.tickets, [_ticket(told, rng) for _ in range(many)])
 
 
@@ -50,7 +50,7 @@ def _ticket(told: Part, rng: Random) -> Sequence[object]:
 
 
 def _place(files: Part, rng: Random) -> tuple[str, str, str]:
-    """Country, region and town, as messy as people leave them."""
+    """Draws country, region and town, as messy as people leave them."""
     chance = rng.random()
     if chance < files.unknown_place:
         return rng.choice((files.country, "")), "", ""
@@ -65,7 +65,7 @@ def _place(files: Part, rng: Random) -> tuple[str, str, str]:
 
 
 def _letter(texts: Part, rng: Random, kind: str, language: str, town: str) -> str:
-    """One customer's text of that type of ticket."""
+    """Draws a customer's text of that type of ticket."""
     line: str = rng.choice(texts.letters[kind][language])
     slots = {
         "sum": f"{rng.randrange(5, 900)} {rng.choice(('000', '500'))}",

@@ -40,7 +40,7 @@ class Street:
 
     @property
     def metres(self) -> float:
-        """Its length."""
+        """Gives the street's length."""
         return float(self.line.length * 1000)
 
 
@@ -65,12 +65,12 @@ class City:
     hot_spots: dict[str, tuple[Place, ...]] = field(default_factory=dict)
 
     def outlines(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Code, name and GeoJSON geometry of each zone."""
+        """Gives code, name and GeoJSON geometry of each zone."""
         for zone in self.zones:
             yield zone.code, zone.name, mapping(shapely.transform(zone.polygon, self._on_globe))
 
     def somewhere(self, rng: Random, *, troubled: float) -> Place:
-        """A random place, by the zones' shares; with probability `troubled` near one of the hot spots."""
+        """Draws a place, by the zones' shares; with probability `troubled` near one of the hot spots."""
         zone = rng.choices(self.zones, [zone.share for zone in self.zones])[0].code
         if rng.random() < troubled:
             spot = rng.choice(self.hot_spots[zone])
@@ -79,7 +79,7 @@ class City:
         return self.place_on(street, rng.uniform(0, street.metres), rng)
 
     def place_on(self, street: Street, metres: float, rng: Random) -> Place:
-        """The house at so many metres from the street's beginning, or the nearest one that there is."""
+        """Finds the house at so many metres from the street's beginning, or the nearest one that there is."""
         metres, side = min(max(metres, 0), street.metres), rng.choice((0, 1))
         point = street.line.interpolate(metres / 1000)
         (lon, lat), km_per_lon = self.plan.centre, self._km_per_lon
@@ -88,13 +88,13 @@ class City:
         return Place(lon, lat, f"{number} {street.name}", street, metres)
 
     def moved(self, place: Place, rng: Random, maximum_m: float) -> Place:
-        """A point up to `maximum_m` metres away, told by the address of `place`: phones are not exact."""
+        """Moves a place up to `maximum_m` metres and keeps its address: phones are not exact."""
         angle, far = rng.uniform(0, 2 * math.pi), rng.uniform(0, maximum_m) / 1000
         lon = round(place.lon + far * math.cos(angle) / self._km_per_lon, 6)
         return replace(place, lon=lon, lat=round(place.lat + far * math.sin(angle) / KM_PER_LAT, 6))
 
     def fence_around(self, place: Place, radius_km: float) -> dict[str, Any]:
-        """A geofence for an agent: a GeoJSON polygon around a place."""
+        """Draws a geofence for an agent: a GeoJSON polygon around a place."""
         lon, lat = self.plan.centre
         centre = Point((place.lon - lon) * self._km_per_lon, (place.lat - lat) * KM_PER_LAT)
         ring = shapely.transform(centre.buffer(radius_km, quad_segs=3), self._on_globe).exterior
@@ -105,12 +105,12 @@ class City:
         return KM_PER_LAT * math.cos(math.radians(self.plan.centre[1]))
 
     def _on_globe(self, points: Any) -> Any:
-        """Kilometres of the plan as degrees of longitude and latitude, rounded to a decimetre or so."""
+        """Turns kilometres of the plan into longitude and latitude, rounded to a decimetre or so."""
         return (points / (self._km_per_lon, KM_PER_LAT) + self.plan.centre).round(6)
 
 
 def draw_city(plan: Part, rng: Random) -> City:
-    """Draws the city that is planned; the same `rng` gives the same city."""
+    """Draws the city that is planned; one seed of `rng` gives one city."""
     city = City(plan, _zones(plan, rng))
     for zone, planned in zip(city.zones, plan.zones, strict=True):
         city.streets[zone.code] = _streets(zone, planned.streets, bearing=planned.bearing)
@@ -121,7 +121,7 @@ def draw_city(plan: Part, rng: Random) -> City:
 
 
 def _zones(plan: Part, rng: Random) -> tuple[Zone, ...]:
-    """The plan's middles give the rough cells; each border is then roughened once, for both of its sides."""
+    """Draws the zones: the plan's middles give rough cells; each border is then bent once, for both of its sides."""
     limit = Polygon(plan.limit)
     middles = MultiPoint([zone.middle for zone in plan.zones])
     cells = [cell.intersection(limit) for cell in shapely.voronoi_polygons(middles, extend_to=limit).geoms]
@@ -140,7 +140,7 @@ def _lines(geometry: BaseGeometry) -> list[LineString]:
 
 
 def _roughened(line: LineString, rng: Random, limit: Polygon) -> LineString:
-    """The line with bends: mild within the city, wilder along the limit, where there is a shore or a river."""
+    """Bends a line: mildly within the city, wildly along the limit, where there is a shore or a river."""
     is_edge = limit.exterior.distance(line.interpolate(0.5, normalized=True)) < 1e-6
     points = list(line.coords)
     for level in range(4 if is_edge else 3):
@@ -157,7 +157,7 @@ def _bent(points: Sequence[tuple[float, ...]], rng: Random, bend: float) -> list
 
 
 def _streets(zone: Zone, names: Sequence[str], *, bearing: float) -> tuple[Street, ...]:
-    """Half of the streets run along the bearing, the others across, all cut at the zone's border."""
+    """Draws a zone's streets: half of them along the bearing, the others across, all cut at its border."""
     middle, half = zone.polygon.representative_point(), len(names) // 2
     streets = []
     for number, name in enumerate(names):

@@ -47,7 +47,7 @@ class Case:
     followers: list["Case"] = field(default_factory=list)
 
     def take(self, row: Row) -> None:
-        """Remembers what an action left."""
+        """Remembers the request as an action left it."""
         self.status, self.priority, self.category = row["status"], row["priority"], row["category"]
         self.hours = target_hours(row["sla"])
 
@@ -65,7 +65,7 @@ class Case:
 
     @property
     def state(self) -> str:
-        """The status, for a duplicate that of its last master."""
+        """Gives the case's status, for a duplicate that of its last master."""
         case = self
         while case.master is not None:
             case = case.master
@@ -85,11 +85,11 @@ class CityWorld(World):
         self.residents: list[Resident] = []
 
     def zones(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """The zones as they were drawn."""
+        """Lists the zones as they were drawn."""
         return self.city.outlines()
 
     def fence(self, zone: str) -> dict[str, Any]:
-        """Around the zone's first place of trouble."""
+        """Draws a fence around the zone's first place of trouble."""
         return self.city.fence_around(self.city.hot_spots[zone][0], FENCE_KM)
 
     async def settle(self, tx: Tx) -> None:
@@ -99,18 +99,18 @@ class CityWorld(World):
         self.residents = await town.settle(tx, self.rng, many=many, before=self.since)
 
     async def somebody(self, tx: Tx, who: str) -> tuple[Actor, str] | None:  # noqa: ARG002
-        """The citizen who writes most readily, of those with a proven contact and in English where there are any."""
+        """Finds the citizen who writes most readily, with a proven contact and in English where there is one."""
         if who != "citizen":
             return None
         citizen = max(self.residents, key=lambda one: (one.verified, one.language == "en", one.zeal))
         return citizen.actor, f"a citizen, {citizen.id}"
 
     def dispatcher(self) -> Actor:
-        """Somebody in the operations centre."""
+        """Picks a dispatcher of the operations centre."""
         return self.rng.choice(self.staff.of_role("dispatcher")).actor
 
     def supervisor(self) -> Actor:
-        """The supervisor."""
+        """Finds the supervisor."""
         return self.staff.of_role("supervisor")[0].actor
 
     async def enter(self, case: "Case", to: str, by: Actor, **fields: Any) -> None:
@@ -118,24 +118,17 @@ class CityWorld(World):
         case.take(await actions.transition(self.tx, by, case.number, to=to, fields=fields))
 
     def strain(self) -> float:
-        """How much slower everything goes at this moment than it used to."""
+        """Says how much slower everything goes at this moment than it used to."""
         left = (self.until - clock.now()) / timedelta(days=1)
         return float(self.life.work.strain) if left < self.life.work.strain_days else 1.0
 
     def photo(self) -> dict[str, str]:
-        """A piece of evidence."""
+        """Makes a piece of evidence."""
         url = self.texts.photo_url.format(name=f"{self.rng.getrandbits(48):012x}")
         return {"type": "photo", "url": url, "sha256": f"{self.rng.getrandbits(256):064x}"}
 
-    def in_operations_hours(self, at: datetime) -> datetime:
-        """`at`, or soon after the operations centre opens."""
-        return self._within(self.life.operations_hours, at)
-
-    def in_crew_hours(self, at: datetime) -> datetime:
-        """`at`, or soon after the crews begin."""
-        return self._within(self.life.crew_hours, at)
-
-    def _within(self, week: Sequence[tuple[float, float] | None], at: datetime) -> datetime:
+    def within(self, week: Sequence[tuple[float, float] | None], at: datetime) -> datetime:
+        """Moves a moment into the working hours of the week: to soon after the next opening, if it is not in them."""
         local = at.astimezone(self.local)
         for days in range(8):
             day = local + timedelta(days=days)
@@ -151,7 +144,7 @@ class CityWorld(World):
 
 
 def target_hours(sla: dict[str, Any] | None) -> float:
-    """The target in hours on the wall."""
+    """Gives the target of an SLA in hours on the wall."""
     if sla is None:
         return 96.0
     hours: float = sla["target_hours"]

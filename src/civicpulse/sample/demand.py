@@ -34,7 +34,7 @@ class Load:
     rng: Random
 
     def sightings(self, *, many: int, since: datetime, until: datetime) -> list[Sighting]:
-        """About `many` reports between the two moments, in order of time."""
+        """Draws about `many` reports between the two moments, in order of time."""
         (cells, sums), found = self._calendar(since, until), list[Sighting]()
         while len(found) < many:
             day, category = self.rng.choices(cells, cum_weights=sums)[0]
@@ -47,7 +47,7 @@ class Load:
         return sorted(found, key=lambda seen: seen.at)
 
     def _calendar(self, since: datetime, until: datetime) -> tuple[list[tuple[date, str]], list[float]]:
-        """Every (day, category), and their weights summed up."""
+        """Lists every (day, category), and their weights summed up."""
         first, last = since.astimezone(self.local).date(), until.astimezone(self.local).date()
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         storms = _storms(self.rng, days)
@@ -70,7 +70,7 @@ class Load:
         return local.astimezone(UTC)
 
     def _occurrences(self, category: str, first: datetime, until: datetime) -> Iterator[datetime]:
-        """The trouble itself and, at some places, its return weeks later."""
+        """Draws the moments of a trouble: the first and, at some places, its returns weeks later."""
         at = first
         while at <= until:
             yield at
@@ -79,7 +79,7 @@ class Load:
             at += timedelta(days=self.rng.uniform(12, 40), hours=self.rng.uniform(-3, 3))
 
     def _noticed(self, category: str, place: Place, at: datetime) -> Iterator[Sighting]:
-        """The first report and those of others who see it too: most at the spot, some a few houses away."""
+        """Draws the first report and those of others who see it too: mainly at the spot, some a few houses away."""
         rng, kind = self.rng, self.kinds[category]
         asset = f"{category[:2].upper()}-{rng.randrange(1000, 9999)}" if kind.has_asset and rng.random() < 0.5 else None
         yield Sighting(at, place, category, self._tags(category), asset)
@@ -102,7 +102,7 @@ class Load:
 
 
 def _storms(rng: Random, days: list[date]) -> set[date]:
-    """One every two or three weeks, the last a few days ago."""
+    """Draws the days of storms: one every two or three weeks, the last a few days ago."""
     storms, number = {days[-4]}, rng.randint(4, 12)
     while number < len(days) - 8:
         storms.add(days[number])

@@ -32,7 +32,7 @@ BEGIN = "BEGIN; SET LOCAL civicpulse.tenant = {}; SET LOCAL synchronous_commit =
 class _Direct(AsyncConnection[Any]):
     """A connection that waits for the server on the spot.
 
-    Nothing else runs in the loop while the sample is made, and a turn of the loop costs more than most statements do.
+    Nothing else runs in the loop while the sample is made, and a turn of the loop costs more than a typical statement does.
     """
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ASYNC109 - the driver's own signature
@@ -61,7 +61,7 @@ class Engine:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
-        """A transaction of the tenant, as the application's role, committed at the end of the block.
+        """Opens a transaction of the tenant, as the application's role, committed at the end of the block.
 
         In a pipeline: a write is sent without waiting for its answer, which comes with the next read's. So `tx.run`
         cannot tell how many rows it touched, and nothing that is done here may ask.
@@ -118,6 +118,6 @@ class Engine:
 
 @asynccontextmanager
 async def engine_for(url: str, tenant: Tenant, *, until: datetime) -> AsyncIterator[Engine]:
-    """An engine with a connection of its own, closed at the end of the block; what is not committed is rolled back."""
+    """Opens an engine with a connection of its own, closed at the end of the block; what is not committed is rolled back."""
     async with await _Direct.connect(as_application(url), autocommit=True, prepare_threshold=2) as conn:
         yield Engine(conn, tenant, until=until)

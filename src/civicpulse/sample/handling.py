@@ -29,7 +29,7 @@ class _Task:
 
 
 async def handling_life(world: World, handling: Handling, row: Row) -> Life:
-    """The steps in their order, until one is the last or nobody is found to take the request."""
+    """Takes a request through the steps in their order, until one is the last or nobody is found to work on it."""
     agent = row["assigned_agent_id"]
     factor = handling.slow_factor if world.chance(handling.slow) else 1.0
     task = _Task(row, handling.spread, factor, acting(world.pack, "agent", agent) if agent else None)
@@ -64,7 +64,7 @@ def _when(world: World, step: Step, task: _Task) -> datetime:
 
 
 async def _assignment_life(world: World, step: Step, task: _Task) -> Life:
-    """By the pack's policy; with nobody there again later, and in the end not at all."""
+    """Assigns a request by the pack's policy; with nobody there again later, and in the end not at all."""
     assert step.assign_again_minutes is not None, "the step is the assignment"
     for _ in range(ASSIGNMENT_TRIES):
         by = world.staff.by_code[step.by].actor

@@ -16,7 +16,7 @@ from civicpulse.sample.staff import Worker
 
 
 async def case_life(world: CityWorld, case: Case) -> Life:
-    """Everything that happens to a request that stands for itself."""
+    """Lives a request that stands for itself: triage, assignment, work and verdict."""
     async for at in _triage(world, case):
         yield at
     if case.status == "triaged":
@@ -35,7 +35,7 @@ async def _triage(world: CityWorld, case: Case) -> Life:
     if world.chance(world.life.triage.forgotten) and case.priority in ("P3", "P4"):
         delay += timedelta(days=rng.uniform(2, 7))
     at = clock.now() + delay
-    yield at if case.priority == "P1" else world.in_operations_hours(at)
+    yield at if case.priority == "P1" else world.within(world.life.operations_hours, at)
     if case.is_spam:
         await world.enter(case, "closed", world.dispatcher(), reason=world.texts.spam_reason)
         return
@@ -53,7 +53,7 @@ async def _triage(world: CityWorld, case: Case) -> Life:
 
 
 def _findings(world: CityWorld, case: Case) -> dict[str, Any]:
-    """What operations add or put right in triage."""
+    """Draws what operations add or put right in triage."""
     rng, found = world.rng, dict[str, Any]()
     if case.truth != case.category:
         found["category"] = case.truth
@@ -71,7 +71,7 @@ def _findings(world: CityWorld, case: Case) -> dict[str, Any]:
 
 
 async def _likely_duplicate(world: CityWorld, case: Case) -> Case | None:
-    """The likeliest duplicate that is still open, stands for itself, and would be the master of the two."""
+    """Finds the likeliest duplicate that is still open, stands for itself, and would be the master of the two."""
     own = await find_request(world.tx, case.number) if case.proposed else None
     for number in case.proposed:
         found = await find_request(world.tx, number)
@@ -81,13 +81,13 @@ async def _likely_duplicate(world: CityWorld, case: Case) -> Case | None:
 
 
 async def _merged(world: CityWorld, case: Case, other: Case) -> Life:
-    """Operations merge it with its duplicate; now and then a crew finds that they are two after all."""
+    """Merges a case with its duplicate; now and then a crew finds that they are two after all."""
     await merge(world.tx, world.dispatcher(), case.number, other=other.number)
     before = case.status
     case.follow(other)
     if not world.chance(world.life.triage.unmerged):
         return
-    yield world.in_operations_hours(world.after(600, 2900))
+    yield world.within(world.life.operations_hours, world.after(600, 2900))
     row = await unmerge(world.tx, world.supervisor(), case.number)
     case.leave()
     assert row["status"] == before, "unmerging brings back the state it had"
@@ -95,18 +95,17 @@ async def _merged(world: CityWorld, case: Case, other: Case) -> Life:
 
 
 async def _assignment(world: CityWorld, case: Case) -> Life:
-    """By the pack's policy, at once or, when it can wait, in the crews' hours; with nobody there again later. Some, and
-    those for whom nobody is found, by hand."""
+    """Assigns a case by the pack's policy, at once or in the crews' hours, twice at the utmost; else, and at times, by hand."""
     at_once = case.priority in ("P1", "P2") or world.kinds[case.category].round_the_clock
     soon = world.after(1, 25 if at_once else 600 * world.strain() - 575)
-    yield soon if at_once else world.in_crew_hours(soon)
+    yield soon if at_once else world.within(world.life.crew_hours, soon)
     for _ in range(0 if world.chance(world.life.work.by_hand) else 2):
         row, decision = await auto_assign(world.tx, world.dispatcher(), case.number)
         if decision.winner is not None:
             case.take(row)
             case.worker = world.staff.by_id[decision.winner.id]
             return
-        yield world.in_crew_hours(world.after(120, 600))
+        yield world.within(world.life.crew_hours, world.after(120, 600))
     skills = world.pack.required_skills(case.category)
     crews = [worker for worker in world.staff.crews if skills <= set(worker.post.skills)]
     near = [worker for worker in crews if case.zone in worker.post.zones]
@@ -116,12 +115,12 @@ async def _assignment(world: CityWorld, case: Case) -> Life:
 
 
 async def _work(world: CityWorld, case: Case) -> Life:
-    """On site, at work, done."""
+    """Works on a case: on site, at work, done."""
     rng, worker = world.rng, case.worker
     assert worker is not None, "an assigned case has its worker"
     done_at = _finish(world, case, worker)
     start = clock.now() + (done_at - clock.now()) * rng.uniform(0.35, 0.9)
-    yield start if case.priority == "P1" else world.in_crew_hours(start)
+    yield start if case.priority == "P1" else world.within(world.life.crew_hours, start)
     if world.chance(0.6):
         await _milestone(world, case, "arrived")
         if world.chance(0.12):
@@ -134,13 +133,13 @@ async def _work(world: CityWorld, case: Case) -> Life:
 
 
 def _finish(world: CityWorld, case: Case, worker: Worker) -> datetime:
-    """When the work will be done: mostly well inside the target, at times late, and some get stuck."""
+    """Draws when the work will be done: mainly well inside the target, at times late, and some get stuck."""
     rng, life = world.rng, world.life.work
     share = life.pace_median * rng.lognormvariate(0, life.pace_spread) * worker.pace * world.strain()
     if case.priority in ("P3", "P4") and world.chance(world.life.work.stuck):
         share = rng.uniform(1.5, 8.0)
     done_at = max(case.created_at + timedelta(hours=case.hours * share), world.after(25, 300))
-    return done_at if case.priority in ("P1", "P2") else world.in_crew_hours(done_at)
+    return done_at if case.priority in ("P1", "P2") else world.within(world.life.crew_hours, done_at)
 
 
 async def _milestone(world: CityWorld, case: Case, name: str, *, note: str | None = None) -> None:
@@ -167,7 +166,7 @@ async def _resolve(world: CityWorld, case: Case) -> None:
 
 
 async def _verdict(world: CityWorld, case: Case) -> Life:
-    """A dispute that may bring the work back, or the quiet close; ratings come in beside it."""
+    """Ends a case by a dispute that may bring the work back, or by the quiet close; ratings come in beside it."""
     late = clock.now() - case.created_at > timedelta(hours=case.hours)
     for follower in case.followers:
         world.engine.start(
@@ -176,19 +175,19 @@ async def _verdict(world: CityWorld, case: Case) -> Life:
     if case.resident is not None and not case.is_rated and world.chance(world.life.verdict.disputed):
         yield world.after(40, 1100)
         await _rate(world, case, stars=world.rng.choice((1, 1, 2)), mood="dispute")
-        yield world.in_operations_hours(world.after(60, 700))
+        yield world.within(world.life.operations_hours, world.after(60, 700))
         if world.chance(world.life.verdict.dispute_accepted):
             await world.enter(case, "in_progress", world.supervisor(), reason=world.texts.reopened_reason)
-            yield world.in_crew_hours(world.after(300, 4000))
+            yield world.within(world.life.crew_hours, world.after(300, 4000))
             await _resolve(world, case)
     else:
         world.engine.start(clock.now(), rating_life(world, case, late=late, chance=world.life.verdict.rated))
-    yield world.in_operations_hours(world.after(1200, 5600))
+    yield world.within(world.life.operations_hours, world.after(1200, 5600))
     await world.enter(case, "closed", world.dispatcher())
 
 
 async def rating_life(world: CityWorld, case: Case, *, late: bool, chance: float) -> Life:
-    """Perhaps the reporter says how it went."""
+    """Lets the reporter say how it went, or not."""
     if not world.chance(chance if case.resident else chance / 4):
         return
     yield world.after(20, 4000)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 
+from civicpulse.accounts.callers import Caller
 from civicpulse.base import clock
 from civicpulse.base.events import Actor
 from civicpulse.intake.actions import create_request
@@ -28,15 +30,6 @@ class Reporter:
     resident: Resident | None
     source: str
     is_named: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A report before it is sent."""
-
-    body: dict[str, Any]
-    language: str
-    is_spam: bool
 
 
 class LivingCity(CityWorld):
@@ -87,8 +80,8 @@ def _reporter(world: CityWorld, seen: Sighting) -> Reporter:
 
 
 async def _file(world: CityWorld, seen: Sighting, reporter: Reporter) -> Case:
-    draft = _draft(world, seen, reporter)
-    document = await _taken_in(world, reporter, draft)
+    body, language, is_spam = _draft(world, seen, reporter)
+    document = await _taken_in(world, reporter, body)
     duplicates = document["duplicates"]
     case = Case(
         number=document["request_id"],
@@ -101,8 +94,8 @@ async def _file(world: CityWorld, seen: Sighting, reporter: Reporter) -> Case:
         created_at=clock.now(),
         reporter=reporter.actor,
         resident=reporter.resident,
-        language=draft.language,
-        is_spam=draft.is_spam,
+        language=language,
+        is_spam=is_spam,
         proposed=[found["request_id"] for found in duplicates["proposed"]],
     )
     if not duplicates["is_master"]:
@@ -110,15 +103,16 @@ async def _file(world: CityWorld, seen: Sighting, reporter: Reporter) -> Case:
     return case
 
 
-async def _taken_in(world: CityWorld, reporter: Reporter, draft: Draft) -> Any:
-    """Files a report as the API does for its caller, with the profile behind a citizen's token; the document of the answer."""
-    resident, body = reporter.resident, RequestIn.model_validate(draft.body)
-    profile = resident.id if resident is not None and reporter.actor is resident.actor else None
-    receipt = await create_request(world.tx, reporter.actor, body, profile=profile, source=reporter.source)
+async def _taken_in(world: CityWorld, reporter: Reporter, body: dict[str, Any]) -> Any:
+    """Files a report as the API does for its caller; gives the document of the answer."""
+    actor, filed = reporter.actor, RequestIn.model_validate(body)
+    caller = Caller(world.tx, actor, UUID(actor.id) if actor.id else None, None, None)
+    receipt = await create_request(caller.tx, actor, filed, profile=caller.citizen_id, source=reporter.source)
     return orjson.loads(receipt.body)
 
 
-def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> Draft:
+def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> tuple[dict[str, Any], str, bool]:
+    """Draws a report before it is sent: its body, the language it is in, and whether it is spam."""
     rng, life, place, resident = world.rng, world.life.reporting, seen.place, reporter.resident
     kind, category = world.kinds[seen.category], seen.category
     wanted = resident.language if resident else drawn(rng, world.told.people.languages)
@@ -148,11 +142,11 @@ def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> Draft:
         "evidence": [world.photo()] if world.chance(life.with_photo) else [],
         "is_public": False if world.chance(life.hidden) else None,
     }
-    return Draft(body, language, is_spam)
+    return body, language, is_spam
 
 
 def _citizen_ref(reporter: Reporter) -> dict[str, Any]:
-    """Who is meant: nobody, whoever calls with their own token, or whom the operator at the phone names."""
+    """Says who is meant: nobody, whoever calls with their own token, or whom the operator at the phone names."""
     resident = reporter.resident
     if resident is None or not reporter.is_named:
         return {"anonymous": True, "contact_channel": "none"}

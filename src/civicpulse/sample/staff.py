@@ -34,17 +34,17 @@ class Staff:
     crews: tuple[Worker, ...]
 
     def of_role(self, role: str) -> tuple[Worker, ...]:
-        """Those of that role."""
+        """Lists the workers of that role."""
         return tuple(worker for worker in self.by_code.values() if worker.post.role == role)
 
 
 def acting(pack: Pack, role: str, actor_id: object) -> Actor:
-    """Somebody of the tenant in that role."""
+    """Makes the actor who is somebody of the tenant in that role."""
     return Actor.of(pack.roles.named[role], str(actor_id))
 
 
 def stranger(pack: Pack) -> Actor:
-    """Somebody without an account."""
+    """Makes the actor who is somebody without an account."""
     return Actor.of(pack.roles.anonymous, None)
 
 

@@ -67,7 +67,7 @@ async def _put_zones(services: Services, tenant: Tenant, zones: Sequence[tuple[s
 
 
 async def log_ins(tx: Tx, world: World) -> list[dict[str, str]]:
-    """A token for each log-in of the description, bound to somebody who has something to see."""
+    """Makes a token for each log-in of the description, bound to somebody who has something to see."""
     tokens = []
     for who in world.about.log_ins:
         worker = world.staff.by_code.get(who)

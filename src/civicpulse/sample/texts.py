@@ -8,7 +8,7 @@ DAYS = (2, 3, 4, 5, 6, 8, 10, 14)
 def describe(
     world: CityWorld, category: str, language: str, *, street: str, landmark: str
 ) -> tuple[str | None, str, str]:
-    """A report's sub-category (None: not said), its text, and the language it came out in."""
+    """Draws a report's sub-category (None: not said), its text, and the language it came out in."""
     rng, reports = world.rng, world.told.reports
     lines = reports.get(language, {}).get(category)
     if lines is None:
@@ -21,6 +21,6 @@ def describe(
 
 
 def talk(world: CityWorld, language: str, kind: str) -> str:
-    """One line of talk: `kind` is question, answer, update, praise, complaint or dispute."""
+    """Draws one line of talk: `kind` is question, answer, update, praise, complaint or dispute."""
     lines = world.told.talk
     return str(world.rng.choice(lines.get(language, lines["en"])[kind]))

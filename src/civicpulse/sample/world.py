@@ -38,15 +38,15 @@ class World(ABC):
 
     @property
     def tx(self) -> Tx:
-        """The open transaction."""
+        """Gives the open transaction."""
         return self.engine.tx
 
     def zones(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """Code, name and GeoJSON geometry of each zone, where the tenant has any."""
+        """Lists code, name and GeoJSON geometry of each zone, where the tenant has any."""
         return ()
 
     def fence(self, zone: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those who have a map
-        """The geofence of somebody who walks the heart of a zone."""
+        """Draws the geofence of somebody who walks the heart of a zone."""
         return None
 
     async def settle(self, tx: Tx) -> None:  # noqa: B027 - not every tenant has people beside its staff
@@ -57,25 +57,25 @@ class World(ABC):
         """Starts the lives."""
 
     async def somebody(self, tx: Tx, who: str) -> tuple[Actor, str] | None:  # noqa: ARG002
-        """Who is meant by a log-in that is no code of the staff, with a label; None where nobody is there."""
+        """Finds who is meant by a log-in that is no code of the staff, with a label; None where nobody is there."""
         return None
 
     def chance(self, probability: float) -> bool:
-        """True so often."""
+        """Draws whether something with this probability happens."""
         return self.rng.random() < probability
 
     def after(self, low: float, high: float) -> datetime:
-        """Between so many minutes from now."""
+        """Draws a moment between so many minutes from now."""
         return clock.now() + timedelta(minutes=self.rng.uniform(low, high))
 
 
 def drawn(rng: Random, weights: Mapping[str, float]) -> str:
-    """One of the keys, by its weight."""
+    """Draws one of the keys, by its weight."""
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
 async def sweep_life(world: World) -> Life:
-    """The SLA clock, swept as the worker would."""
+    """Sweeps the SLA clock as the worker would."""
     report = SweepReport()
     while True:
         while await sweep_batch(world.tx, now=clock.now(), report=report) == BATCH:
@@ -84,7 +84,7 @@ async def sweep_life(world: World) -> Life:
 
 
 async def score_life(world: World) -> Life:
-    """The scores of one hour, computed as the worker would."""
+    """Computes the scores of one hour as the worker would."""
     await compute_scores(world.tx)
     return
     yield  # a life is a generator, though this one has nothing to wait for

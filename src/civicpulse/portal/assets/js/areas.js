@@ -7,12 +7,12 @@ import { t, tn } from "./lib/page.js";
 const FEW = 7;
 let isWhole = false;
 
-function item({ properties, geometry }, most, city) {
+function item({ properties, geometry }, maximum, city) {
   const open = properties.open ?? 0;
   const overdue = (properties.overdue ?? 0) + (properties.breached ?? 0);
   const bar = el("span", { class: "cp-bar", "aria-hidden": "true" }, el("span", { class: "cp-bar-late" }), el("span", { class: "cp-bar-open" }));
-  bar.style.setProperty("--late", String(overdue / most));
-  bar.style.setProperty("--open", String(Math.max(0, open - overdue) / most));
+  bar.style.setProperty("--late", String(overdue / maximum));
+  bar.style.setProperty("--open", String(Math.max(0, open - overdue) / maximum));
   const button = el(
     "button",
     { type: "button", class: "cp-area", "data-zone": properties.zone_id },
@@ -34,10 +34,10 @@ export function showAreas(zones, city) {
   const sorted = zones.features
     .filter(({ geometry }) => geometry)
     .sort((a, b) => (b.properties.open ?? 0) - (a.properties.open ?? 0) || a.properties.name.localeCompare(b.properties.name));
-  const most = Math.max(1, sorted[0]?.properties.open ?? 0);
+  const maximum = Math.max(1, sorted[0]?.properties.open ?? 0);
   const shown = isWhole ? sorted : sorted.slice(0, FEW);
   const focused = document.activeElement?.dataset?.zone;
-  $("area-list").replaceChildren(...shown.map((feature) => item(feature, most, city)));
+  $("area-list").replaceChildren(...shown.map((feature) => item(feature, maximum, city)));
   if (focused) $("area-list").querySelector(`[data-zone="${CSS.escape(focused)}"]`)?.focus();
   if (!sorted.length) $("area-list").replaceChildren(el("li", { class: "cp-muted" }, t("areas.none")));
   const more = $("area-more");

@@ -9,13 +9,13 @@ import { grouped } from "../lib/grouping.js";
 import { t, trackUrl } from "../lib/page.js";
 
 // More buttons than this would slow a phone down; the largest groups come first.
-const MOST = 400;
-const MOST_LISTED = 12;
+const MAXIMUM_SHOWN = 400;
+const MAXIMUM_LISTED = 12;
 const GROUP_PX = 52;
 const SAME_PLACE_M = 3;
 // The feed is asked for finer groups than the map shows, which are then put together around where the reports are.
 const FINER = 3;
-const MOST_POINTS = 2000;
+const MAXIMUM_POINTS = 2000;
 const URGENT = new Set(["P1", "P2"]);
 
 /** The page's card for something on the map. */
@@ -71,7 +71,7 @@ export class Reports {
     const { map } = this.city;
     const zoom = Math.floor(map.getZoom() + 0.01);
     const query = new URLSearchParams({
-      zoom: Math.min(22, zoom + FINER), bbox: snapped(map.getBounds().toArray().flat(), zoom), max_points: MOST_POINTS,
+      zoom: Math.min(22, zoom + FINER), bbox: snapped(map.getBounds().toArray().flat(), zoom), max_points: MAXIMUM_POINTS,
     });
     if (this.#isStale) query.set("fresh", "true");
     this.#isStale = false;
@@ -81,7 +81,7 @@ export class Reports {
 
   #draw(features) {
     const zoom = Math.floor(this.city.map.getZoom() + 0.01);
-    const shown = grouped(features, zoom, GROUP_PX).slice(0, MOST);
+    const shown = grouped(features, zoom, GROUP_PX).slice(0, MAXIMUM_SHOWN);
     const wanted = new Map(shown.map((feature) => [this.#key(feature), feature]));
     for (const [key, marker] of this.#markers) {
       if (wanted.has(key)) continue;
@@ -143,7 +143,7 @@ export class Reports {
   }
 
   #list(point, members) {
-    const items = members.slice(0, MOST_LISTED).map(({ properties: { request_id: id, category } }) =>
+    const items = members.slice(0, MAXIMUM_LISTED).map(({ properties: { request_id: id, category } }) =>
       el("li", {}, el("a", { href: trackUrl(id) }, categoryName(category)), el("span", { class: "cp-muted" }, ` ${id}`)));
     openPopup(this.city.map, point, el("h3", {}, t("map.popup.group", { count: number(members.length) })), el("ul", {}, ...items));
   }
