@@ -80,6 +80,17 @@ async def test_a_day_without_a_time_ends_at_its_end(city: City, tmp_path: Path) 
     assert (await stored(city))[0]["closed_at"] == datetime(2025, 3, 4, 4, 59, 59, tzinfo=UTC)
 
 
+async def test_a_request_that_the_city_opened_again_is_told(city: City, tmp_path: Path) -> None:
+    closed = ROW.replace("T10:00:00,,Open", "T10:00:00,2025-03-04T10:00:00,Closed")
+    await bring(city, tmp_path / "day1.csv", HEADER + closed)
+    report = await bring(city, tmp_path / "day2.csv", HEADER + ROW.replace("Open", "Reopened"))
+    assert (report.added, report.notes["open_there_closed_here"]) == (0, 1)
+    assert [(doubt.line, doubt.external_id, doubt.reason) for doubt in report.doubts] == [
+        (2, "W1", "it is open there and closed here")
+    ]
+    assert (await bring(city, tmp_path / "day3.csv", HEADER + closed)).doubts == ()
+
+
 async def test_a_quote_that_nobody_closes_costs_one_row(city: City, tmp_path: Path) -> None:
     good = "".join(f"Q{n},2026-11-20T10:00:00,,Open,Pothole,Main {n},-74,40.7,ok\n" for n in range(3_000))
     bad = 'QX,2026-11-20T10:00:00,,Open,Pothole,"Main 1,-74,40.7,unterminated quote\n'

@@ -126,12 +126,12 @@ async def test_another_tenants_things_are_not_found_on_any_route(city, other_cit
         for role, client in clients.items():
             body = body_for(route, method)
             for values in itertools.product(*(theirs.ids[name] for name in names)):
-                path = route.path.format(**dict(zip(names, values, strict=True)))
+                path = route.path_format.format(**dict(zip(names, values, strict=True)))
                 answers = [await client.request(method, path, **sent) for sent in _bodies(method, route, body)]
                 tried += len(answers)
                 if all(answer.status_code == 404 and MARK not in _told(answer, path) for answer in answers):
                     continue
-                own = route.path.format(**{name: ours.ids[name][0] for name in names})
+                own = route.path_format.format(**{name: ours.ids[name][0] for name in names})
                 control = await client.request(method, own, json=body)
                 for answer in answers:
                     refused = answer.status_code in (401, 403) and control.status_code == answer.status_code

@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -124,6 +125,42 @@ async def test_a_polygon_that_crosses_itself_is_repaired_and_named(city: City, t
     assert zone["properties"]["repaired"] is True
     assert shape(zone["geometry"]).is_valid
     assert shape(zone["geometry"]).geom_type == "MultiPolygon"
+
+
+@pytest.mark.parametrize("code", ["Allston / Brighton", "a/b/c", "50%", "Ä ö?#", "at/home"])
+async def test_a_zone_of_any_code_is_found_by_it(city: City, tmp_path: Path, code: str) -> None:
+    await bring(city, collection(tmp_path / "z.json", feature(SQUARE, code=code)))
+    answer = await (await city.client()).get(f"/zones/{quote(code, safe='')}")
+    assert (answer.status_code, answer.json()["id"]) == (200, code)
+
+
+CRS = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::28992"}}
+
+
+@pytest.mark.parametrize(
+    "crs", [CRS, {"type": "link", "properties": {"href": "http://example.org"}}, "EPSG:3857", 4326, {}]
+)
+async def test_a_file_in_another_coordinate_system_is_refused_naming_the_member(
+    city: City, tmp_path: Path, crs: Any
+) -> None:
+    path = tmp_path / "z.json"
+    ring = [[10, 20], [11, 20], [11, 21], [10, 21], [10, 20]]
+    content = {"type": "FeatureCollection", "crs": crs, "features": [feature(ring, code="L1")]}
+    path.write_text(json.dumps(content))
+    with pytest.raises(Invalid, match="`crs`") as error:
+        await bring(city, path)
+    assert error.value.code == "foreign_crs"
+    report = await bring(city, collection(path, feature(ring, code="L1") | {"crs": crs}, feature(SQUARE, code="L2")))
+    assert (report.added, [bad.index for bad in report.bad]) == (("L2",), [0])
+    assert "`crs`" in report.bad[0].reason
+
+
+@pytest.mark.parametrize("name", ["urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326", "EPSG:4326", None])
+def test_a_file_that_says_it_is_wgs_84_is_read(tmp_path: Path, name: str | None) -> None:
+    path = tmp_path / "z.json"
+    crs = None if name is None else {"type": "name", "properties": {"name": name}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature(SQUARE, code="L1")]}))
+    assert len(read_zone_file(path, code_property="code", name_property=None).drafts) == 1
 
 
 async def test_features_that_cannot_be_zones_are_listed_by_index_with_the_reason(city: City, tmp_path: Path) -> None:

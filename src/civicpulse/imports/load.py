@@ -67,9 +67,18 @@ class _Import:
         self.tally.added += len(added)
         self.tally.updated += len(changed)
         self.tally.unchanged += len(batch) - len(added) - len(changed)
+        self._tell_reopened(batch, known)
         for case, row in new:
             if row["id"] in added:
                 self._count(case, row)
+
+    def _tell_reopened(self, batch: Batch, known: dict[str, Row]) -> None:
+        """Lists requests that the city has opened again: nobody here knows of it otherwise."""
+        for case, _ in batch:
+            here = known.get(case.external_id)
+            if here is not None and not case.is_closed and here["state_category"] not in OPEN_STATES:
+                self.tally.notes["open_there_closed_here"] += 1
+                self.tally.doubt(case.line, "it is open there and closed here", case.external_id)
 
     def _count(self, case: Case, row: Row) -> None:
         tally = self.tally

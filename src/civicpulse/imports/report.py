@@ -36,7 +36,7 @@ class ImportReport:
     """The outcome of one file. Every row read is one of added, updated, unchanged, repeated or bad.
 
     `updated`: open here, closed in the file, and closed now. `repeated`: an id that occurred earlier in the file.
-    `doubts` are rows that were taken although they contradict themselves; `notices` are about the file as a whole.
+    `doubts` are rows that somebody should look at: they contradict themselves, or what is here; `notices` are about the file as a whole.
     `notes` counts what deserves a look: see `Tally`. Lists hold the first 1,000. `by_*` count the added rows.
     """
 
@@ -123,7 +123,7 @@ class Tally:
     """The report while it grows.
 
     Notes: no_coordinates, placeholder_point, outside_zones, closed_without_time, closed_before_created,
-    open_with_closing_time, target_before_created, default_category, steps_passed (escalations long due, not fired).
+    open_with_closing_time, open_there_closed_here, target_before_created, default_category, steps_passed (escalations long due, not fired).
     """
 
     rows: int = 0
@@ -158,6 +158,6 @@ class Tally:
             self.repeats.append(RowFault(line, f"the id {external_id!r} occurs earlier in this file", external_id))
 
     def doubt(self, line: int, reason: str, external_id: str) -> None:
-        """Lists a row that was taken although it contradicts itself; the first ones are listed."""
+        """Lists a row that contradicts itself or what is here; the first ones."""
         if len(self.doubts) < MOST_LISTED:
             self.doubts.append(RowFault(line, reason, external_id))

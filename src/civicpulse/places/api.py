@@ -75,7 +75,7 @@ async def get_zone_at(
     return Json({"lon": lon, "lat": lat, "zone_id": zone_id, "name": row["name"] if row else None})
 
 
-@router.get("/zones/{zone_id}", summary="One zone as a GeoJSON feature")
+@router.get("/zones/{zone_id:path}", summary="One zone as a GeoJSON feature")
 async def get_zone(zone_id: str, caller: Annotated[Caller, needs(Permission.PLACE_READ)]) -> Response:
     """The feature with its polygon."""
     row = await queries.find_zone(caller.tx, zone_id)

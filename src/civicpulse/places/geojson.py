@@ -1,7 +1,8 @@
 """Zones from a GeoJSON file: read, checked and repaired before anything is stored. Pure but for reading the file."""
 
 import gzip
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import cos, radians
 from pathlib import Path
@@ -16,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from civicpulse.base.errors import Invalid
 
 METRES_PER_DEGREE = 111_195.0
+WGS_84 = frozenset({"CRS84", "CRS84H", "4326", "4979", "WGS84", "WGS 84"})
 POLYGONAL = frozenset({"Polygon", "MultiPolygon"})
 
 
@@ -75,12 +77,32 @@ def _features(path: Path) -> list[Any]:
         document = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     except (OSError, EOFError, ValueError) as error:
         raise Invalid(f"{path} cannot be read as GeoJSON: {error}", code="unreadable_file") from error
+    if isinstance(document, dict) and _is_foreign(document):
+        raise Invalid(
+            f"{path} has a member `crs` that names another coordinate system than WGS 84: {_brief(document['crs'])}. Save it "
+            "in WGS 84 (EPSG:4326, longitude first), which is what GeoJSON is made of.",
+            code="foreign_crs",
+        )
     if isinstance(document, dict) and document.get("type") == "Feature":
         return [document]
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
         raise Invalid(f"{path} is no GeoJSON FeatureCollection: it has no list of features.", code="not_geojson")
     return features
+
+
+def _is_foreign(part: Mapping[str, Any]) -> bool:
+    """Whether a GeoJSON object says, in the member `crs` of the format's first edition, that it is not in WGS 84."""
+    crs = part.get("crs")
+    if crs is None:
+        return False
+    named = crs.get("properties") if isinstance(crs, dict) else None
+    name = (named.get("name") or named.get("code")) if isinstance(named, dict) else None
+    return re.split(r"[:/#]", str(name).upper())[-1] not in WGS_84
+
+
+def _brief(value: Any) -> str:
+    return orjson.dumps(value).decode()[:200]
 
 
 def read_zones(features: Sequence[Any], *, code_property: str, name_property: str | None) -> ZoneFile:
@@ -109,12 +131,16 @@ def _draft(feature: Any, index: int, code_property: str, name_property: str | No
     properties = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(properties, dict):
         raise ValueError("it is no feature with properties")
+    geometry = feature.get("geometry")
+    for part in (feature, geometry):
+        if isinstance(part, dict) and _is_foreign(part):
+            raise ValueError(f"its member `crs` names another coordinate system than WGS 84: {_brief(part['crs'])}")
     zone_id = _code(properties.get(code_property))
     if zone_id is None:
         present = ", ".join(sorted(properties)) or "none"
         raise ValueError(f"its property {code_property!r} is missing or empty; it has {present}")
     name = _code(properties.get(name_property)) if name_property else None
-    given = _polygon(feature.get("geometry"))
+    given = _polygon(geometry)
     polygon, repair = given, None
     if not given.is_valid:
         reason = shapely.is_valid_reason(given)

@@ -105,7 +105,7 @@ class _Lines:
 
     def begin(self) -> None:
         """A new record begins; the lines of the one before are read for good."""
-        self._credit += CREDIT * sum(map(len, self.taken))
+        self._credit += CREDIT * (len(self.taken[0]) if len(self.taken) == 1 else sum(map(len, self.taken)))
         self._room = min(self._credit, LONGEST_LINE)
         self.taken = []
 
@@ -160,7 +160,7 @@ class DelimitedReader:
                 return
             if record is None:
                 return
-            if record.fault or any(cell.strip() for cell in record.fields):
+            if record.fault or "".join(record.fields).strip():
                 yield record
 
     def _next(self) -> Record | None:
@@ -218,7 +218,7 @@ def _is_lone_quote(taken: Sequence[str], cells: Sequence[str], delimiter: str, w
     A record of one line with as many cells as the header is taken as it is, unless the file ends within a quote. One of
     several lines must close its quotes where cells end; if it does not, its lines must at least be no records themselves.
     """
-    fits = width > 0 and _width(cells) <= width <= len(cells)
+    fits = width > 0 and (len(cells) == width or _width(cells) <= width <= len(cells))
     if not taken or (fits and len(taken) == 1 and taken[0].count('"') % 2 == 0):
         return False
     fault = _strictly(taken, delimiter)
@@ -240,4 +240,4 @@ def _strictly(taken: Sequence[str], delimiter: str) -> str | None:
 
 def _width(cells: Sequence[str]) -> int:
     """How many cells there are up to the last one that says something."""
-    return max((position for position, cell in enumerate(cells, 1) if cell.strip()), default=0)
+    return next((position for position in range(len(cells), 0, -1) if cells[position - 1].strip()), 0)
