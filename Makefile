@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := src/civicpulse/portal/static/dist/manifest.json
 ASSETS := $(shell find src/civicpulse/portal/assets src/civicpulse/portal/templates -type f 2>/dev/null) scripts/bundle.mjs package-lock.json
 
-.PHONY: help setup run test test-rules test-quick coverage bench check format lock clean
+.PHONY: help setup run test test-rules test-quick coverage bench check openapi format lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ check: setup ## Lint, format, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+openapi: setup ## Write what the API declares to docs/openapi.json
+	@$(BIN)/python scripts/openapi.py
 
 format: setup ## Put the code in form
 	@$(BIN)/ruff check --fix .

@@ -161,14 +161,19 @@ class City:
             return await create_token(tx, role=role, actor_id=actor_id, label=role)
 
     async def client(self, role: str | None = None, actor_id: object = None, **headers: str) -> httpx.AsyncClient:
-        """An HTTP client for a caller of `role` (None: anonymous)."""
+        """An HTTP client for a caller of `role` (None: anonymous); an answer that is not declared fails the test."""
         import httpx
+
+        from declared import checker
 
         sent = {"X-Tenant": self.tenant.slug, **headers}
         if role is not None:
             sent["Authorization"] = f"Bearer {await self.token(role, actor_id)}"
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://city.test", headers=sent, timeout=30)
+        hooks = {"response": [checker(self.app)]}
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://city.test", headers=sent, timeout=30, event_hooks=hooks
+        )
 
 
 async def make_city(app: FastAPI, database_url: str, pack: str = "civic", **changes: object) -> City:

@@ -15,7 +15,7 @@ from civicpulse.base.log import configure_logging
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
-from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, describe_tokens
+from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, complete_openapi
 from civicpulse.centre.api import router as pipeline
 from civicpulse.centre.tickets.api import router as tickets
 from civicpulse.duplicates.api import router as twins
@@ -102,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)
     mount_portal(app)
-    describe_tokens(app)
+    complete_openapi(app)
     app.add_middleware(GzipReads, minimum_size=4096, compresslevel=4)
     app.add_middleware(Observe)
     app.add_middleware(

@@ -15,11 +15,17 @@ from civicpulse.base import clock
 from civicpulse.base.db import Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
-from civicpulse.requests.listing import Filters, list_requests
+from civicpulse.requests.filters import RequestFilters
+from civicpulse.requests.listing import list_requests
 from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Ground, Sight, reported_by
 from conftest import City
 
-NARROWED: list[dict[str, Any]] = [{}, {"status": ["new"]}, {"category": ["pothole"]}, {"merged": False}]
+ASKED = [
+    RequestFilters(),
+    RequestFilters(status=("new",)),
+    RequestFilters(category=("pothole",)),
+    RequestFilters(merged=False),
+]
 ORIGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -320,13 +326,14 @@ async def test_pages_come_from_an_index_in_their_order(city, database_url) -> No
 
     own = PUBLIC | reported_by(Actor("citizen", "citizen", str(new_id())))
     of_zone = own | Sight((Ground("zone_id", ("UNZONED", "Z1")),))
-    wanted = [Filters(sight=sight, **narrowed) for sight in (EVERYTHING, PUBLIC, own, of_zone) for narrowed in NARROWED]
+    wanted = [(filters, sight) for sight in (EVERYTHING, PUBLIC, own, of_zone) for filters in ASKED]
     async with city.transaction() as tx:
-        for filters in wanted:
+        explaining, page = Explaining(tx.conn, tx.tenant), {"limit": 50, "cursor": None}
+        for filters, sight in wanted:
             for sort in ("created_at", "-created_at"):
-                await list_requests(Explaining(tx.conn, tx.tenant), filters, sort=sort, limit=50, cursor=None)
+                await list_requests(explaining, filters, sight, sort=sort, **page)
         for sort in ("-updated_at", "priority", "-priority"):
-            await list_requests(Explaining(tx.conn, tx.tenant), Filters(), sort=sort, limit=50, cursor=None)
+            await list_requests(explaining, RequestFilters(), PUBLIC, sort=sort, **page)
     for plan in plans:
         assert "Index Scan" in plan.split("SubPlan")[0], plan
         assert "Sort" not in plan.split("SubPlan")[0], plan

@@ -94,7 +94,6 @@ async def test_pages_by_number_and_by_cursor_hold_the_same(city: City, numbers: 
         ({"language": "es", "sentiment": "negative"}, []),
         ({"category": "Pothole"}, [4, 3, 2, 1, 0]),
         ({"category": "graffiti"}, []),
-        ({"segment": "VIP"}, []),
         ({"assigned": "false", "from": "2026-05-01T03:00:00Z"}, [4, 3]),
         ({"source": "api", "to": "2026-05-01T01:00:00Z"}, [0]),
     ],

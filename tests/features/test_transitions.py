@@ -8,6 +8,8 @@ import pytest
 from builders import PHOTO, add_agent, create, move, walk_to
 from tests_support import problem
 
+from declared import fault_expected
+
 LEGAL = {
     ("new", "triaged"),
     ("new", "closed"),
@@ -208,7 +210,7 @@ async def test_a_failing_commit_is_never_answered_as_success(city, monkeypatch: 
         if commit:
             raise RuntimeError("the disk is full")
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, fault_expected():
         patch.setattr(type(city.services.db), "finish", failing)
         answer = await move(client, number, "triaged")
     problem(answer, 500, "internal_error")

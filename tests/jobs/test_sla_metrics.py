@@ -290,6 +290,7 @@ async def test_lists_and_looks_use_their_indexes(city: City, database_url: str) 
     await measure(city)
     async with city.transaction() as tx:
         await tx.run("INSERT INTO sla_unmeasured SELECT tenant_id, id FROM requests ORDER BY id LIMIT 5")
+        await tx.run("UPDATE requests SET zone_id = 'ZONE-9' WHERE id = (SELECT max(id::text)::uuid FROM requests)")
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute("ANALYZE requests, sla_metrics, sla_unmeasured")
     async with city.transaction() as tx:
@@ -300,12 +301,14 @@ async def test_lists_and_looks_use_their_indexes(city: City, database_url: str) 
     rows = Tx.rows
 
     async def kept(self: Tx, statement: Any, params: Any = None) -> Any:
-        statements.append((statement, params))
+        if "FROM sla_metrics" in statement.as_string(self.conn):
+            statements.append((statement, params))
         return await rows(self, statement, params)
 
+    await listed(city, "?category=pothole&zone=UNZONED")  # the pack and the zones are read once a process
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tx, "rows", kept)
-        for query in ("", "?category=nothing", "?zone=nowhere", "?limit=500"):
+        for query in ("", "?category=pothole", "?zone=ZONE-9", "?limit=500"):
             await listed(city, query)
     assert len(statements) == 4
     async with city.transaction() as tx:

@@ -14,6 +14,8 @@ from typing import Any
 
 from civicpulse.rules.outcome import Refusal
 
+MOST_CHOICES = 100  # named in one refusal
+
 
 class Problem(Exception):
     """Base of every expected failure. `extra` joins the problem document."""
@@ -87,6 +89,17 @@ class Invalid(Problem):
     ) -> None:
         listed = list(errors) or ([{"field": field, "detail": detail}] if field else [])
         super().__init__(detail, extra={**more.pop("extra", {}), **({"errors": listed} if listed else {})}, **more)
+
+
+class NoSuchChoice(Invalid):
+    """A parameter has a value that does not exist; `errors` names the choices."""
+
+    def __init__(self, field: str, unknown: Sequence[str], choices: Sequence[str]) -> None:
+        named = list(choices)[:MOST_CHOICES]
+        more = f" and {len(choices) - len(named)} more" if len(choices) > len(named) else ""
+        known = f"is one of {', '.join(named)}{more}" if named else "has no values here"
+        detail = f"{field} {known}, not {', '.join(unknown)}."
+        super().__init__(detail, errors=[{"field": field, "detail": detail, "choices": named}])
 
 
 class TooMany(Problem):

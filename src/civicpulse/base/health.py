@@ -1,23 +1,39 @@
 """Operations: is the process alive, is it ready, what does it measure."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg import Error
 from psycopg_pool import PoolTimeout
 
-from civicpulse.base.web import Json, services_of
+from civicpulse.base.answers import Media, View, answers, optional
+from civicpulse.base.web import DeclaredRoute, Json, services_of
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(route_class=DeclaredRoute, tags=["operations"])
 
 
-@router.get("/health/live")
-async def live() -> Response:
+class LiveView(View):
+    """The process answers."""
+
+    status: Literal["live"]
+
+
+class ReadyView(View):
+    """The database answers and is migrated, or why not."""
+
+    status: Literal["ready", "not ready"]
+    reason: str = optional()
+
+
+@router.get("/health/live", summary="Is the process alive", responses=answers(LiveView))
+async def check_live() -> Response:
     """200 as long as the process answers."""
     return Json({"status": "live"})
 
 
-@router.get("/health/ready")
-async def ready(request: Request) -> Response:
+@router.get("/health/ready", summary="Is the process ready", responses=answers({200: ReadyView, 503: ReadyView}))
+async def check_ready(request: Request) -> Response:
     """200 when the database answers and is migrated, else 503 with the reason."""
     try:
         async with services_of(request).db.gate() as conn:
@@ -27,7 +43,7 @@ async def ready(request: Request) -> Response:
     return Json({"status": "ready"})
 
 
-@router.get("/metrics")
-async def metrics() -> Response:
+@router.get("/metrics", summary="Figures for Prometheus", responses=answers(Media(("text/plain",))))
+async def read_metrics() -> Response:
     """Prometheus text."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,19 +1,22 @@
 """How HTTP is spoken here: one transaction per request committed before the answer leaves, problem documents, JSON by orjson."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from psycopg import DataError, OperationalError
 from psycopg_pool import PoolTimeout
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from civicpulse.base.errors import Problem
+from civicpulse.base.answers import ANY, WITH_BODY, WITH_CALLER, ProblemView, merged, problem_answers, response_class
+from civicpulse.base.errors import Invalid, Problem
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 
@@ -40,7 +43,70 @@ class ProblemJson(Json):
     media_type = "application/problem+json"
 
 
-class TransactionRoute(APIRoute):
+class DeclaredRoute(APIRoute):
+    """An operation that declares what it may answer (`responses=answers(…)`) and refuses parameters that it does not have."""
+
+    problems: dict[int, tuple[str, ...]]
+    parameters: frozenset[str]
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        declared = options.get("responses") or {}
+        own = {int(status): answer["codes"] for status, answer in declared.items() if "codes" in answer}
+        options["responses"] = {status: answer for status, answer in declared.items() if "codes" not in answer}
+        options["operation_id"] = options.get("operation_id") or endpoint.__name__
+        if (answer_class := response_class(options["responses"])) is not None:
+            options["response_class"] = answer_class
+        super().__init__(path, endpoint, **options)
+        self.problems = merged(
+            own, ANY, WITH_CALLER if _admissions(self) else {}, WITH_BODY if self.body_field is not None else {}
+        )
+        self.responses = {**self.responses, **problem_answers(self.problems)}
+        self.parameters = frozenset(_parameters(self.dependant))
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler behind the check of the query's parameters."""
+        handle = super().get_route_handler()
+
+        async def known(request: Request) -> Response:
+            unknown = [name for name in request.query_params if name not in self.parameters]
+            if unknown:
+                await self._refuse(request, unknown)
+            return await handle(request)
+
+        return known
+
+    async def _refuse(self, request: Request, unknown: list[str]) -> None:
+        """Raises what the caller would hear anyway, else Invalid that names what this operation takes."""
+        for admit in _admissions(self):
+            await admit(request)
+        await _check_ids(request)
+        choices = sorted(self.parameters)
+        takes = f"it takes {', '.join(choices)}" if choices else "it takes none"
+        raise Invalid(
+            f"This operation has no parameter {', '.join(unknown)}; {takes}.",
+            errors=[{"field": name, "detail": "There is no such parameter.", "choices": choices} for name in unknown],
+        )
+
+
+def _admissions(route: APIRoute) -> list[Callable[[Request], Awaitable[object]]]:
+    """The dependencies that let a caller in."""
+    return [part.call for part in route.dependant.dependencies if part.call and hasattr(part.call, "permission")]
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    for field in dependant.query_params:
+        yield field.alias
+    for part in dependant.dependencies:
+        yield from _parameters(part)
+
+
+async def _check_ids(request: Request) -> None:
+    for name, guard in ID_GUARDS.items():
+        if name in request.path_params:
+            await guard(request)
+
+
+class TransactionRoute(DeclaredRoute):
     """Ends the caller's transaction after the handler and before the answer leaves.
 
     FastAPI runs the exit of a `yield` dependency after the response; a failing commit would then have answered 200.
@@ -55,9 +121,7 @@ class TransactionRoute(APIRoute):
                 response = await handle(request)
             except RequestValidationError:
                 try:
-                    for name, guard in ID_GUARDS.items():
-                        if name in request.path_params:
-                            await guard(request)
+                    await _check_ids(request)
                 finally:
                     await _finish(request, commit=False)
                 raise
@@ -168,18 +232,21 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
-def describe_tokens(app: FastAPI) -> None:
-    """Says in the OpenAPI document that a bearer token may be sent, so that tools offer a place for it."""
+def complete_openapi(app: FastAPI) -> None:
+    """Adds to the OpenAPI document what FastAPI cannot know: that a bearer token may be sent, and what a problem is."""
     describe = app.openapi
 
-    def with_tokens() -> dict[str, Any]:
+    def complete() -> dict[str, Any]:
         document = describe()
-        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["token"] = {"type": "http", "scheme": "bearer"}
+        components = document.setdefault("components", {})
+        components.setdefault("securitySchemes", {})["token"] = {"type": "http", "scheme": "bearer"}
+        _, shapes = models_json_schema([(ProblemView, "serialization")], ref_template="#/components/schemas/{model}")
+        shapes["$defs"]["Problem"] = shapes["$defs"].pop("ProblemView")
+        components["schemas"] = dict(sorted({**components.get("schemas", {}), **shapes["$defs"]}.items()))
         document["security"] = [{}, {"token": []}]
         return document
 
-    app.openapi = with_tokens  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = complete  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
 class GzipReads(GZipMiddleware):

@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock
+from civicpulse.base.answers import REPLAYABLE, Media, Page, answers
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Conflict, Problem
@@ -17,18 +18,30 @@ from civicpulse.centre import run_queries, start
 from civicpulse.centre.documents import is_over, links_of, result_document, run_document
 from civicpulse.centre.ingest import NOBODY_TO_GIVE_TO
 from civicpulse.centre.tickets.documents import ticket_documents
+from civicpulse.centre.views import AcceptedRunView, ListedRunView, PipelineResultView, RunView
 from civicpulse.centre.watching import watch
 from civicpulse.packs.store import current_pack
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["pipeline"])
 
+NO_RUN = {404: ("run_not_found",)}
+NO_PIPELINE = {409: ("no_pipeline",)}
+RAN = {200: PipelineResultView, 202: AcceptedRunView}
+RUN_FAILED = {500: ("run_failed",)}
+
 IsAsync = Annotated[bool, Query(alias="async", description="Answer at once; a worker does the run")]
 Table = Annotated[UploadFile | None, File(description="CSV")]
 
 
-@router.post("/upload", summary="Load offices, managers and tickets from CSV, and give the tickets out")
-async def post_upload(
+@router.post(
+    "/upload",
+    summary="Load offices, managers and tickets from CSV, and give the tickets out",
+    responses=answers(
+        RAN, NO_PIPELINE, REPLAYABLE, {422: ("missing_file", "missing_column", "unreadable_file")}, RUN_FAILED
+    ),
+)
+async def upload_files(
     request: Request,
     business_units: Table = None,
     managers: Table = None,
@@ -65,8 +78,12 @@ async def post_upload(
     return await _answer(request, caller, run_id, is_async=is_async, replayed=replayed)
 
 
-@router.post("/process", summary="Geocode, analyse and assign what is here again")
-async def post_process(
+@router.post(
+    "/process",
+    summary="Geocode, analyse and assign what is here again",
+    responses=answers(RAN, NO_PIPELINE, REPLAYABLE, RUN_FAILED),
+)
+async def process_tickets(
     request: Request,
     caller: Caller = needs(Permission.PIPELINE_RUN),
     every: Annotated[bool, Query(alias="all", description="Every ticket that nobody works on yet")] = False,
@@ -119,8 +136,8 @@ async def _result(request: Request, caller: Caller, storage: Storage, row: Row) 
     return found | {"tickets": tickets, "tickets_truncated": found["tickets_loaded"] > len(tickets)}
 
 
-@router.get("/pipeline-runs", summary="List runs of the pipeline")
-async def get_runs(
+@router.get("/pipeline-runs", summary="List runs of the pipeline", responses=answers(Page[ListedRunView]))
+async def list_runs(
     caller: Caller = needs(Permission.PIPELINE_RUN),
     state: Literal["waiting", "running", "done", "failed"] | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
@@ -151,14 +168,18 @@ async def _guard(request: Request) -> None:
 ID_GUARDS["run_id"] = _guard
 
 
-@router.get("/pipeline-runs/{run_id}", summary="Where a run stands")
+@router.get("/pipeline-runs/{run_id}", summary="Where a run stands", responses=answers(RunView, NO_RUN))
 async def get_run(run_id: UUID, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
     """State, step, progress by step, counts and errors; its tickets are in GET /tickets."""
     return Json(run_document(await _known(caller, run_id)))
 
 
-@router.get("/pipeline-runs/{run_id}/events", summary="Watch a run (Server-Sent Events)")
-async def get_events(run_id: UUID, request: Request, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
+@router.get(
+    "/pipeline-runs/{run_id}/events",
+    summary="Watch a run (Server-Sent Events)",
+    responses=answers(Media(("text/event-stream",)), NO_RUN),
+)
+async def watch_run(run_id: UUID, request: Request, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
     """`progress` whenever it moves, `done` or `failed` at its end, each with JSON; works when it is over already."""
     await _known(caller, run_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -166,7 +187,12 @@ async def get_events(run_id: UUID, request: Request, caller: Caller = needs(Perm
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-@router.post("/pipeline-runs/{run_id}/retry", status_code=202, summary="Go on with a run that failed")
+@router.post(
+    "/pipeline-runs/{run_id}/retry",
+    status_code=202,
+    summary="Go on with a run that failed",
+    responses=answers({202: RunView}, NO_RUN, {409: ("not_failed",)}),
+)
 async def retry_run(run_id: UUID, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
     """A worker goes on where it failed; 409 when the run has not failed."""
     await _known(caller, run_id)

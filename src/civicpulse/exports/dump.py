@@ -16,8 +16,8 @@ from psycopg.rows import dict_row
 from civicpulse.base.db import Row, Tx
 from civicpulse.packs.store import pack_version
 from civicpulse.people import agents, citizens
-from civicpulse.requests.documents import resolution_minutes, to_document
 from civicpulse.requests.queries import COLUMNS, FEEDBACK, RELATED
+from civicpulse.requests.views.request import kpis_document, request_document
 
 # The operator's command: all of the tenant's requests, whoever may see them.
 REQUESTS = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id"
@@ -98,7 +98,7 @@ def extended(value: Any, key: str = "") -> Any:
 
 
 async def _request(tx: Tx, row: Row) -> dict[str, Any]:
-    document = to_document(row, await pack_version(tx, row["pack_version"]))
+    document = request_document(row, await pack_version(tx, row["pack_version"]))
     return {key: value for key, value in document.items() if key not in ("computed_kpis", "citizen_feedback")}
 
 
@@ -115,13 +115,7 @@ async def _log(_: Tx, row: Row) -> dict[str, Any]:
         "_id": row["id"],
         "request_id": row["id"],
         "event_stream": [_event(event) for event in row["events"] or []],
-        "computed_kpis": {
-            "resolution_minutes": resolution_minutes(row["created_at"], row["resolved_at"]),
-            "sla_target_hours": row["sla"]["target_hours"] if row["sla"] else None,
-            "sla_state": row["sla_state"],
-            "escalation_count": row["escalation_count"],
-            "breach_reason": row["breach_reason"],
-        },
+        "computed_kpis": kpis_document(row),
         "citizen_feedback": row["feedback"],
     }
 

@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import GeoJson, answers
 from civicpulse.base.paging import MAX_LIMIT
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.insight.kpis import agents as desk
@@ -17,8 +18,10 @@ from civicpulse.insight.kpis import cohorts as recurrence
 from civicpulse.insight.kpis import kpis
 from civicpulse.insight.map import geofeeds
 from civicpulse.insight.map.feeds import Feed, Made, feed, filters_of
-from civicpulse.insight.schemas import Many, Scope, Since, Until, one_of, period, scope, words
+from civicpulse.insight.schemas import Scope, Since, Until, period, scope
+from civicpulse.insight.views import AgentFiguresPage, ClustersFeed, CohortsView, HeatmapFeed, KpisView, ZonesFeed
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.filters import Many, one_of, words
 from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
@@ -54,7 +57,7 @@ def _unless_seen(request: Request, caller: Caller, answer: dict[str, Any]) -> Re
     return Json(answer, headers=headers)
 
 
-@router.get("/analytics/kpis", summary="Key figures")
+@router.get("/analytics/kpis", summary="Key figures", responses=answers({200: KpisView, 304: None}))
 async def get_kpis(
     request: Request,
     caller: Caller = needs(Permission.ANALYTICS_READ),
@@ -69,13 +72,14 @@ async def get_kpis(
     ] = None,
 ) -> Response:
     """Backlog, SLA, resolution, ratings: totals and breakdowns, always as of the last committed change."""
-    wanted = scope(sight=(await reader_of(caller)).of_sums, zone=zone, category=category, priority=priority)
+    sight = (await reader_of(caller)).of_sums
+    wanted = await scope(caller.tx, sight=sight, zone=zone, category=category, priority=priority)
     groups = one_of("group", words("group", group), kpis.GROUPS) or kpis.GROUPS
     answer = await kpis.kpis(caller.tx, wanted, period(since, until), grain=grain, groups=groups)
     return _unless_seen(request, caller, answer)
 
 
-@router.get("/analytics/cohorts", summary="What comes back")
+@router.get("/analytics/cohorts", summary="What comes back", responses=answers(CohortsView))
 async def get_cohorts(
     caller: Caller = needs(Permission.ANALYTICS_READ),
     zone: Many = None,
@@ -85,12 +89,12 @@ async def get_cohorts(
     days: Annotated[int, Query(ge=1, le=366, description="How soon a report at the same place is a repeat")] = 30,
 ) -> Response:
     """Repeat-issue cohorts: how many first reports of a week were followed by another at the same place, and where most were."""
-    wanted = scope(sight=(await reader_of(caller)).of_figures, zone=zone, category=category)
+    wanted = await scope(caller.tx, sight=(await reader_of(caller)).of_figures, zone=zone, category=category)
     return Json(await recurrence.cohorts(caller.tx, wanted, period(since, until), days=days), headers={"Vary": VARY})
 
 
-@router.get("/analytics/agents", summary="Workload and productivity")
-async def get_agents(
+@router.get("/analytics/agents", summary="Workload and productivity", responses=answers(AgentFiguresPage))
+async def get_agent_figures(
     caller: Caller = needs(Permission.ANALYTICS_STAFF),
     since: Since = None,
     until: Until = None,
@@ -130,10 +134,17 @@ async def _map_scope(
     bbox: str | None,
 ) -> Scope:
     sight = (await reader_of(caller)).of_figures
-    return scope(sight=sight, zone=zone, category=category, priority=priority, status=status, bbox=bbox)
+    return await scope(
+        caller.tx, sight=sight, zone=zone, category=category, priority=priority, status=status, bbox=bbox
+    )
 
 
-@router.get("/analytics/geofeeds/heatmap", summary="Heatmap of open requests")
+@router.get(
+    "/analytics/geofeeds/heatmap",
+    summary="Heatmap of open requests",
+    response_class=GeoJson,
+    responses=answers({200: HeatmapFeed, 304: None}),
+)
 async def get_heatmap(
     request: Request,
     caller: Caller = needs(Permission.ANALYTICS_READ),
@@ -159,7 +170,12 @@ async def get_heatmap(
     )
 
 
-@router.get("/analytics/geofeeds/clusters", summary="Clusters of open requests")
+@router.get(
+    "/analytics/geofeeds/clusters",
+    summary="Clusters of open requests",
+    response_class=GeoJson,
+    responses=answers({200: ClustersFeed, 304: None}),
+)
 async def get_clusters(
     request: Request,
     caller: Caller = needs(Permission.ANALYTICS_READ),
@@ -194,8 +210,13 @@ async def get_clusters(
     )
 
 
-@router.get("/analytics/geofeeds/zones", summary="Zones with their figures")
-async def get_zones(
+@router.get(
+    "/analytics/geofeeds/zones",
+    summary="Zones with their figures",
+    response_class=GeoJson,
+    responses=answers({200: ZonesFeed, 304: None}),
+)
+async def get_zone_figures(
     request: Request,
     caller: Caller = needs(Permission.ANALYTICS_READ),
     zone: Many = None,

@@ -6,22 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
+from civicpulse.base.db import Tx
 from civicpulse.base.errors import Invalid
-from civicpulse.base.wire import DayOrInstant, storable
-from civicpulse.requests.listing import parse_bbox
+from civicpulse.base.wire import DayOrInstant
+from civicpulse.requests.filters import Box, RequestQuery, read_filters
 from civicpulse.requests.visibility import PUBLIC, Sight
-from civicpulse.rules.priority import PRIORITIES
 
-MOST_VALUES = 200
-MOST_VALUE_CHARACTERS = 200
-
-Many = Annotated[list[str] | None, Query(description="Repeated or comma-separated")]
 Since = Annotated[DayOrInstant | None, Query(alias="from", description="First instant, or a day (its midnight, UTC)")]
 Until = Annotated[
     DayOrInstant | None, Query(alias="to", description="The instant or day (its midnight, UTC) before which")
 ]
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +52,8 @@ class Period:
         return {"from": self.since, "to": self.until}
 
 
-def words(name: str, values: list[str] | None) -> tuple[str, ...]:
-    """Distinct values of a repeatable, comma-separated parameter, sorted. Raises Invalid for what cannot be a name."""
-    found = {word.strip() for value in values or () for word in value.split(",")} - {""}
-    if len(found) > MOST_VALUES or any(len(word) > MOST_VALUE_CHARACTERS for word in found):
-        raise Invalid(
-            f"{name} takes up to {MOST_VALUES} values of up to {MOST_VALUE_CHARACTERS} characters.", field=name
-        )
-    try:
-        return tuple(sorted(storable(word) for word in found))
-    except ValueError as error:
-        raise Invalid(f"{name} {error}.", field=name) from error
-
-
-def one_of(name: str, given: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """`given`, when all of it is in `allowed`; raises Invalid naming what is not."""
-    unknown = [value for value in given if value not in allowed]
-    if unknown:
-        raise Invalid(f"{name} is one of {', '.join(allowed)}, not {', '.join(unknown)}.", field=name)
-    return given
-
-
-def scope(
+async def scope(
+    tx: Tx,
     *,
     sight: Sight,
     zone: list[str] | None = None,
@@ -88,14 +62,16 @@ def scope(
     status: list[str] | None = None,
     bbox: str | None = None,
 ) -> Scope:
-    """The scope that the parameters describe; raises Invalid."""
+    """The scope that the parameters describe. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
+    asked = RequestQuery(zone=zone, category=category, priority=priority, status=status, bbox=bbox)
+    wanted = await read_filters(tx, asked)
     return Scope(
         sight=sight,
-        zone=words("zone", zone),
-        category=words("category", category),
-        priority=one_of("priority", words("priority", priority), PRIORITIES),
-        status=words("status", status),
-        bbox=parse_bbox(bbox),
+        zone=wanted.zone,
+        category=wanted.category,
+        priority=wanted.priority,
+        status=wanted.status,
+        bbox=wanted.bbox,
     )
 
 

@@ -24,8 +24,9 @@ from civicpulse.intake.spot import Understood, spot_of
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.requests import clock
-from civicpulse.requests.documents import to_document, to_public
 from civicpulse.requests.queries import add_evidence, lock_by_ids
+from civicpulse.requests.views.public import public_document
+from civicpulse.requests.views.request import request_document
 from civicpulse.requests.visibility import readers_of, seen_candidates, tracking_token
 from civicpulse.rules.access import Permission
 from civicpulse.rules.duplicates import Judgement, Match, judge
@@ -259,10 +260,10 @@ def _matches(verdict: Judgement) -> list[dict[str, Any]]:
 
 
 def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
-    document = to_document(row, pack)
+    document = request_document(row, pack)
     if not actor.may(Permission.REQUEST_READ_ALL):
         own = document["citizen_ref"]
-        document = to_public(document) | {"citizen_ref": own}
+        document = public_document(document) | {"citizen_ref": own}
     document["duplicates"]["proposed"] = proposed
     document["tracking_token"] = tracking_token(tx.tenant, row["id"])
     return document
@@ -276,7 +277,7 @@ async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, doc
     if not readers_of(row).sees(locked[0]):
         return None
     attached = await attach(tx, actor, duplicate=row, master=locked[0], origin="intake", score=asdict(master.score))
-    shown = to_document(attached, pack)
+    shown = request_document(attached, pack)
     changed = {name: shown[name] for name in ("version", "status", "workflow", "sla", "timestamps", "computed_kpis")}
     duplicates = {
         "is_master": False,

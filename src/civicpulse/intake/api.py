@@ -3,17 +3,33 @@
 from fastapi import APIRouter, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import REPLAYABLE, answers
 from civicpulse.base.web import Json, TransactionRoute
+from civicpulse.duplicates.views import SimilarListView
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.intake.similar import SimilarIn, find_similar
+from civicpulse.requests.views.public import NewPublicRequestView
+from civicpulse.requests.views.request import NewRequestView
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["intake"])
 
 
-@router.post("/requests", status_code=201, summary="Report a problem")
-async def post_request(body: RequestIn, caller: Caller = needs(Permission.REQUEST_CREATE)) -> Response:
+OPENED = NewRequestView | NewPublicRequestView
+
+
+@router.post(
+    "/requests",
+    status_code=201,
+    summary="Report a problem",
+    responses=answers(
+        {201: OPENED, 200: OPENED},
+        REPLAYABLE,
+        {403: ("not_yourself",), 409: ("external_id_taken",), 422: ("unknown_category", "outside_zones")},
+    ),
+)
+async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUEST_CREATE)) -> Response:
     """Creates a request; with the same Idempotency-Key and body the same answer again (200, Idempotent-Replayed).
 
     `duplicates` says whether it was attached to an open request at the same place, and which ones it may be a twin of.
@@ -32,8 +48,14 @@ async def post_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
     )
 
 
-@router.post("/requests/similar", summary="What is known already of a problem")
-async def post_similar(body: SimilarIn, caller: Caller = needs(Permission.REQUEST_CREATE, reads=True)) -> Response:
+@router.post(
+    "/requests/similar",
+    summary="What is known already of a problem",
+    responses=answers(SimilarListView, {422: ("unknown_category", "outside_zones")}),
+)
+async def find_similar_requests(
+    body: SimilarIn, caller: Caller = needs(Permission.REQUEST_CREATE, reads=True)
+) -> Response:
     """Up to three public, open requests that this would be a twin of, best first: for a form, while somebody types.
 
     Nothing is written and no number is drawn. `location` as in POST /reports. `attachable` says that a report of this

@@ -6,9 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.notify import queries
+from civicpulse.notify.views import NotificationView
 from civicpulse.requests.visibility import EVERYTHING, reader_of
 from civicpulse.rules.access import Permission
 
@@ -27,7 +29,7 @@ async def _recipients(caller: Caller) -> list[tuple[str, str]]:
     return [("agent", str(caller.actor_id)), *(("role", role) for role in sorted(roles))]
 
 
-@router.get("/notifications")
+@router.get("/notifications", summary="What you were told", responses=answers(Page[NotificationView]))
 async def list_notifications(
     caller: Caller = needs(Permission.NOTIFICATION_READ),
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,

@@ -5,17 +5,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.paging import page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.packs.model import Category
 from civicpulse.packs.store import current_pack
+from civicpulse.packs.views import CategoryView
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["categories"])
 
 
-@router.get("/categories", summary="What can be reported, in the pack's order; names in a language where it has them")
-async def get_categories(
+@router.get(
+    "/categories",
+    summary="What can be reported, in the pack's order; names in a language where it has them",
+    responses=answers(Page[CategoryView]),
+)
+async def list_categories(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     language: Annotated[str | None, Query(max_length=20)] = None,
 ) -> Response:

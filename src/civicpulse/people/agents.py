@@ -9,13 +9,15 @@ from civicpulse.accounts.callers import Caller
 from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Conflict, Invalid, NotFound
+from civicpulse.base.errors import Conflict, Invalid, NoSuchChoice, NotFound
 from civicpulse.base.events import record
 from civicpulse.base.ids import new_id
 from civicpulse.base.paging import decode_cursor, encode_cursor, page
+from civicpulse.packs.store import current_pack
 from civicpulse.people import queries
 from civicpulse.people.citizens import masked_phone
 from civicpulse.people.schemas import AgentChange, AgentIn
+from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.rules.access import Permission
 from civicpulse.rules.shifts import Schedule, is_on_shift, next_shift_start, shift_of
 
@@ -127,11 +129,15 @@ async def read(caller: Caller, key: str) -> dict[str, Any]:
 async def list_page(
     caller: Caller, *, limit: int, cursor: str | None, on_shift: bool | None, **filters: Any
 ) -> dict[str, Any]:
-    """A page of agents by agent_code; `filters`: skill, zone, active. At most two statements, whatever the number.
+    """A page of agents by agent_code; `filters`: skill, zone, active. At most three statements, whatever the number.
 
     Who is on shift is for the rules to say, so the ids of those who are come first and the page is cut from them.
+    Raises NoSuchChoice for a skill or zone that nobody has.
     """
     now = clock.now()
+    skill, zone = filters.get("skill"), filters.get("zone")
+    if skill or zone:
+        await _check_known(caller.tx, skill=skill, zone=zone)
     if on_shift is not None:
         everyone = await queries.list_agents(caller.tx, limit=None, **filters)
         filters["ids"] = [row["id"] for row in everyone if is_on_shift(schedule_of(row), now) is on_shift]
@@ -143,6 +149,25 @@ async def list_page(
         for row in rows[:limit]
     ]
     return page(items, encode_cursor(SORT, [items[-1]["agent_code"]]) if len(rows) > limit else None)
+
+
+async def _check_known(tx: Tx, *, skill: str | None, zone: str | None) -> None:
+    """Raises NoSuchChoice for a skill that neither the pack nor an agent has, and for a zone that is none and nobody's."""
+    pack = await current_pack(tx)
+    skills = dict.fromkeys(
+        skill
+        for category in pack.categories.values()
+        for skill in (*category.skills, *(skill for sub in category.sub_categories for skill in sub.skills or ()))
+    )
+    zones = (UNZONED, *(await zone_index(tx)).codes) if zone else ()
+    if (skill and skill not in skills) or (zone and zone not in zones):
+        known = await queries.agents_words(tx)
+        for name, given, choices in (
+            ("skill", skill, dict.fromkeys((*skills, *known["skills"]))),
+            ("zone", zone, dict.fromkeys((*zones, *known["zones"]))),
+        ):
+            if given and given not in choices:
+                raise NoSuchChoice(name, [given], list(choices))
 
 
 async def _find(tx: Tx, key: str) -> Row:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.background import BackgroundTask
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import REPLAYABLE, Page, answers
 from civicpulse.base.clients.senders import Message, Sender, SendFailed
 from civicpulse.base.errors import NotFound
 from civicpulse.base.idempotency import once
@@ -16,10 +17,20 @@ from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
 from civicpulse.people import agents, citizens, queries
 from civicpulse.people.citizens import Registered
 from civicpulse.people.schemas import AgentChange, AgentIn, CitizenChange, CitizenIn, CodeIn
+from civicpulse.people.views import (
+    AgentProfileView,
+    AgentView,
+    CitizenView,
+    CodeSentView,
+    ListedAgentView,
+    VerifiedCitizenView,
+)
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["people"])
 log = get_logger(__name__)
+
+NOBODY = {404: ("not_found",)}
 
 
 async def _deliver(sender: Sender, message: Message) -> None:
@@ -46,7 +57,12 @@ def _uuid(text: str) -> UUID:
         raise NotFound("There is no such citizen.") from None
 
 
-@router.post("/citizens", status_code=201)
+@router.post(
+    "/citizens",
+    status_code=201,
+    summary="Register a citizen",
+    responses=answers({201: CitizenView, 200: CitizenView}, REPLAYABLE, {409: ("contact_in_use",)}),
+)
 async def create_citizen(
     request: Request, body: CitizenIn, caller: Caller = needs(Permission.CITIZEN_CREATE)
 ) -> Response:
@@ -70,13 +86,26 @@ async def create_citizen(
     )
 
 
-@router.post("/citizens/{citizen_id}/verify")
+@router.post(
+    "/citizens/{citizen_id}/verify",
+    summary="Prove a contact by its code",
+    responses=answers(
+        VerifiedCitizenView,
+        NOBODY,
+        {409: ("no_code_pending", "verification_locked"), 410: ("code_expired",), 422: ("wrong_code",)},
+    ),
+)
 async def verify_citizen(citizen_id: str, body: CodeIn, caller: Caller = needs(Permission.CITIZEN_CREATE)) -> Response:
     """Takes the code in; answers the citizen's document and a `token` to act as that citizen, shown this once."""
     return Json(await citizens.verify(caller.tx, _uuid(citizen_id), body.code))
 
 
-@router.post("/citizens/{citizen_id}/verification", status_code=202)
+@router.post(
+    "/citizens/{citizen_id}/verification",
+    status_code=202,
+    summary="Send a new code",
+    responses=answers({202: CodeSentView}, NOBODY, {422: ("no_contact",)}),
+)
 async def send_citizen_code(
     request: Request, citizen_id: str, caller: Caller = needs(Permission.CITIZEN_CREATE)
 ) -> Response:
@@ -85,13 +114,17 @@ async def send_citizen_code(
     return Json(sent.document, status_code=202, background=_with_code(request, sent.message))
 
 
-@router.get("/citizens/{citizen_id}")
+@router.get("/citizens/{citizen_id}", summary="Read a citizen", responses=answers(CitizenView, NOBODY))
 async def get_citizen(citizen_id: str, caller: Caller = needs(Permission.CITIZEN_READ)) -> Response:
     """A citizen's profile and figures; contacts are masked unless you are the citizen or may see them."""
     return Json(await citizens.read(caller, _uuid(citizen_id)))
 
 
-@router.patch("/citizens/{citizen_id}")
+@router.patch(
+    "/citizens/{citizen_id}",
+    summary="Change a citizen",
+    responses=answers(CitizenView, NOBODY, {409: ("citizen_erased",)}),
+)
 async def change_citizen(
     citizen_id: str, body: CitizenChange, caller: Caller = needs(Permission.CITIZEN_READ)
 ) -> Response:
@@ -99,14 +132,23 @@ async def change_citizen(
     return Json(await citizens.change(caller, _uuid(citizen_id), body))
 
 
-@router.delete("/citizens/{citizen_id}", status_code=204)
+@router.delete(
+    "/citizens/{citizen_id}", status_code=204, summary="Erase a citizen", responses=answers({204: None}, NOBODY)
+)
 async def erase_citizen(citizen_id: str, caller: Caller = needs(Permission.CITIZEN_READ)) -> Response:
     """Erases a citizen's personal data by law; for the citizen, supervisors and admins. The audit trail stays."""
     await citizens.erase(caller, _uuid(citizen_id))
     return Response(status_code=204)
 
 
-@router.post("/agents", status_code=201)
+@router.post(
+    "/agents",
+    status_code=201,
+    summary="Make an agent or team",
+    responses=answers(
+        {201: AgentView, 200: AgentView}, REPLAYABLE, {409: ("agent_code_in_use", "name_in_office_in_use")}
+    ),
+)
 async def create_agent(body: AgentIn, caller: Caller = needs(Permission.AGENT_WRITE)) -> Response:
     """Makes an agent or team."""
 
@@ -119,7 +161,7 @@ async def create_agent(body: AgentIn, caller: Caller = needs(Permission.AGENT_WR
     return _created(answer, is_replay=is_replay)
 
 
-@router.get("/agents")
+@router.get("/agents", summary="List agents", responses=answers(Page[ListedAgentView]))
 async def list_agents(
     caller: Caller = needs(Permission.AGENT_READ),
     skill: Annotated[str | None, Query(max_length=80)] = None,
@@ -136,13 +178,17 @@ async def list_agents(
     return Json(listed)
 
 
-@router.get("/agents/{agent_id}")
+@router.get("/agents/{agent_id}", summary="Read an agent", responses=answers(AgentProfileView, NOBODY))
 async def get_agent(agent_id: str, caller: Caller = needs(Permission.AGENT_READ)) -> Response:
     """An agent by id or agent_code, with workload and the performance of the last 30 days."""
     return Json(await agents.read(caller, agent_id))
 
 
-@router.patch("/agents/{agent_id}")
+@router.patch(
+    "/agents/{agent_id}",
+    summary="Change an agent",
+    responses=answers(AgentView, NOBODY, {409: ("name_in_office_in_use",)}),
+)
 async def change_agent(agent_id: str, body: AgentChange, caller: Caller = needs(Permission.AGENT_WRITE)) -> Response:
     """Changes the fields that are sent."""
     return Json(await agents.change(caller, agent_id, body))

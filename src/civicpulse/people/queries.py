@@ -334,3 +334,16 @@ async def list_agents(tx: Tx, *, limit: int | None, **filters: Any) -> list[Row]
     conditions = sql.SQL(" ").join(AGENT_FILTERS[name] for name in wanted)
     statement = LIST_AGENTS.format(columns=AGENT_COLUMNS, loads=sql.SQL(OPEN_LOADS), conditions=conditions)
     return await tx.rows(statement, {"tenant_id": tx.tenant_id, "limit": limit, **wanted})
+
+
+AGENTS_WORDS = """
+SELECT array(SELECT DISTINCT skill FROM agents a, unnest(a.skills) AS skill WHERE a.tenant_id = %(tenant_id)s ORDER BY 1) AS skills,
+       array(SELECT DISTINCT zone FROM agents a, unnest(a.zone_ids) AS zone WHERE a.tenant_id = %(tenant_id)s ORDER BY 1) AS zones
+"""
+
+
+async def agents_words(tx: Tx) -> Row:
+    """The skills and zones that agents have, each once."""
+    row = await tx.row(AGENTS_WORDS, {"tenant_id": tx.tenant_id})
+    assert row is not None
+    return row

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.db import Row
 from civicpulse.base.errors import NotFound
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.places import queries
+from civicpulse.places.views import AreaView, ZoneAtView, ZoneFeature, ZoneView
 from civicpulse.places.zones import ZoneIndex, zone_index
 from civicpulse.rules.access import Permission
 
@@ -39,8 +41,12 @@ async def _page(caller: Caller, limit: int, cursor: str | None, *, geometry: boo
     return shown, encode_cursor(SORT, [shown[-1]["zone_id"]]) if len(rows) > limit else None
 
 
-@router.get("/zones", summary="The tenant's zones, by code; with their polygons when geometry=true")
-async def get_zones(
+@router.get(
+    "/zones",
+    summary="The tenant's zones, by code; with their polygons when geometry=true",
+    responses=answers(Page[ZoneView]),
+)
+async def list_zones(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     geometry: bool = False,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
@@ -52,8 +58,8 @@ async def get_zones(
     return Json(page([_document(row, index) for row in shown], following))
 
 
-@router.get("/areas", summary="The same as zones, in short: id and name")
-async def get_areas(
+@router.get("/areas", summary="Zones in short: id and name", responses=answers(Page[AreaView]))
+async def list_areas(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
     cursor: str | None = None,
@@ -63,8 +69,8 @@ async def get_areas(
     return Json(page([{"id": row["zone_id"], "name": row["name"]} for row in shown], following))
 
 
-@router.get("/zones/at", summary="The zone that holds a point")
-async def get_zone_at(
+@router.get("/zones/at", summary="The zone that holds a point", responses=answers(ZoneAtView))
+async def find_zone_at(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     lon: Annotated[float, Query(ge=-180, le=180)],
     lat: Annotated[float, Query(ge=-90, le=90)],
@@ -75,7 +81,11 @@ async def get_zone_at(
     return Json({"lon": lon, "lat": lat, "zone_id": zone_id, "name": row["name"] if row else None})
 
 
-@router.get("/zones/{zone_id:path}", summary="One zone as a GeoJSON feature")
+@router.get(
+    "/zones/{zone_id:path}",
+    summary="One zone as a GeoJSON feature",
+    responses=answers(ZoneFeature, {404: ("not_found",)}),
+)
 async def get_zone(zone_id: str, caller: Annotated[Caller, needs(Permission.PLACE_READ)]) -> Response:
     """The feature with its polygon."""
     row = await queries.find_zone(caller.tx, zone_id)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import CONDITIONAL, REPLAYABLE, Page, answers
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import NotFound
 from civicpulse.base.idempotency import once
@@ -13,6 +14,7 @@ from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute, end_transacti
 from civicpulse.packs import actions, queries
 from civicpulse.packs.schemas import ConfigChange, ConfigIn, RollbackIn
 from civicpulse.places.queries import list_zones
+from civicpulse.places.views import ConfigurationVersionView, ConfigurationView, TenantView
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["tenants"])
@@ -20,6 +22,9 @@ router = APIRouter(route_class=TransactionRoute, tags=["tenants"])
 SORT = "-version"
 LAST = 2**31 - 1
 MOST_AREAS = 10_000
+
+NOT_YOURS = {404: ("tenant_not_found",)}
+NO_VERSION = {404: ("version_not_found",)}
 
 Version = Annotated[int, Path(ge=1, le=LAST)]
 
@@ -72,7 +77,7 @@ async def _committed(request: Request, body: dict[str, Any], *, is_replay: bool 
     return Json(body, headers=_etag(body["version"]) | ({"Idempotent-Replayed": "true"} if is_replay else {}))
 
 
-@router.get("/tenants/{slug}", summary="Who this tenant is")
+@router.get("/tenants/{slug}", summary="Who this tenant is", responses=answers(TenantView, NOT_YOURS))
 async def get_tenant(slug: str, caller: Caller = needs(Permission.PLACE_READ)) -> Response:
     """What everybody may know of the caller's own tenant."""
     _own(caller, slug)
@@ -88,16 +93,24 @@ async def get_tenant(slug: str, caller: Caller = needs(Permission.PLACE_READ)) -
     )
 
 
-@router.get("/tenants/{slug}/config", summary="The tenant's configuration")
-async def get_config(slug: str, caller: Caller = needs(Permission.TENANT_READ)) -> Response:
+@router.get(
+    "/tenants/{slug}/config",
+    summary="The tenant's configuration",
+    responses=answers(ConfigurationView, NOT_YOURS),
+)
+async def get_configuration(slug: str, caller: Caller = needs(Permission.TENANT_READ)) -> Response:
     """The current version: categories, workflow, SLA policies, weights, dashboard and all other rules, under `config`."""
     _own(caller, slug)
     row = await _found(caller.tx)
     return Json(await _document(caller.tx, row), headers=_etag(row["version"]))
 
 
-@router.put("/tenants/{slug}/config", summary="Replace the tenant's configuration")
-async def put_config(
+@router.put(
+    "/tenants/{slug}/config",
+    summary="Replace the tenant's configuration",
+    responses=answers(ConfigurationView, NOT_YOURS, CONDITIONAL),
+)
+async def replace_configuration(
     slug: str, body: ConfigIn, request: Request, caller: Caller = needs(Permission.TENANT_CONFIGURE)
 ) -> Response:
     """Makes a new version; the same content again makes none. Every fault is listed and then nothing is changed.
@@ -110,8 +123,12 @@ async def put_config(
     return await _committed(request, await _document(caller.tx, row))
 
 
-@router.patch("/tenants/{slug}/config", summary="Change parts of the tenant's configuration")
-async def patch_config(
+@router.patch(
+    "/tenants/{slug}/config",
+    summary="Change parts of the tenant's configuration",
+    responses=answers(ConfigurationView, NOT_YOURS, CONDITIONAL),
+)
+async def change_configuration(
     slug: str, body: ConfigChange, request: Request, caller: Caller = needs(Permission.TENANT_CONFIGURE)
 ) -> Response:
     """Replaces the sections that are sent, each as a whole; otherwise as PUT.
@@ -124,8 +141,12 @@ async def patch_config(
     return await _committed(request, await _document(caller.tx, row))
 
 
-@router.get("/tenants/{slug}/config/versions", summary="The versions of the configuration")
-async def get_versions(
+@router.get(
+    "/tenants/{slug}/config/versions",
+    summary="The versions of the configuration",
+    responses=answers(Page[ConfigurationVersionView], NOT_YOURS),
+)
+async def list_configuration_versions(
     slug: str,
     caller: Caller = needs(Permission.TENANT_READ),
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
@@ -140,15 +161,25 @@ async def get_versions(
     return Json(page(shown, following))
 
 
-@router.get("/tenants/{slug}/config/versions/{version}", summary="One version of the configuration")
-async def get_version(slug: str, version: Version, caller: Caller = needs(Permission.TENANT_READ)) -> Response:
+@router.get(
+    "/tenants/{slug}/config/versions/{version}",
+    summary="One version of the configuration",
+    responses=answers(ConfigurationView, NOT_YOURS, NO_VERSION),
+)
+async def get_configuration_version(
+    slug: str, version: Version, caller: Caller = needs(Permission.TENANT_READ)
+) -> Response:
     """The pack as it was in that version; name, type and areas are of today."""
     _own(caller, slug)
     return Json(await _document(caller.tx, await _found(caller.tx, version)))
 
 
-@router.post("/tenants/{slug}/config/rollback", summary="Go back to an earlier version")
-async def rollback_config(
+@router.post(
+    "/tenants/{slug}/config/rollback",
+    summary="Go back to an earlier version",
+    responses=answers(ConfigurationView, NOT_YOURS, NO_VERSION, CONDITIONAL, REPLAYABLE),
+)
+async def roll_back_configuration(
     slug: str, body: RollbackIn, request: Request, caller: Caller = needs(Permission.TENANT_CONFIGURE)
 ) -> Response:
     """Makes a new version with the content of that one: nothing in between is lost. Name and type stay."""

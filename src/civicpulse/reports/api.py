@@ -6,19 +6,29 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, Visitor, needs, visits
+from civicpulse.base.answers import REPLAYABLE, Page, answers
 from civicpulse.base.db import Row
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import Json, TransactionRoute, services_of
 from civicpulse.packs.store import pack_version
 from civicpulse.reports import actions, listing, queries
-from civicpulse.reports.documents import report_document, requests_named
 from civicpulse.reports.issues import find_issue
 from civicpulse.reports.schemas import ReportIn
+from civicpulse.reports.views import (
+    OwnReportView,
+    PublicReportView,
+    ReceiptView,
+    ReportView,
+    report_document,
+    requests_named,
+)
 from civicpulse.requests.api import TrackingToken
 from civicpulse.requests.visibility import Reader, check_reach, is_reporter, reader_of, seen_numbers
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["reports"])
+
+NO_REPORT = {404: ("report_not_found",)}
 
 
 async def _documents(caller: Caller, rows: list[Row], token: str | None = None) -> list[dict[str, Any]]:
@@ -40,8 +50,17 @@ async def _document(
     return report_document(row, pack, seen=seen | own, is_staff=is_staff, is_reporter=is_sender)
 
 
-@router.post("/reports", status_code=202, summary="Report something in your own words")
-async def post_report(
+@router.post(
+    "/reports",
+    status_code=202,
+    summary="Report something in your own words",
+    responses=answers(
+        {202: ReceiptView, 200: ReceiptView},
+        REPLAYABLE,
+        {403: ("not_yourself",), 409: ("external_id_taken",), 422: ("outside_zones",)},
+    ),
+)
+async def send_report(
     body: ReportIn, request: Request, visitor: Visitor = visits(Permission.REQUEST_CREATE)
 ) -> Response:
     """Keeps the report and answers at once; a job files it, finds its twin, and opens a request or joins one.
@@ -60,7 +79,7 @@ async def post_report(
     )
 
 
-@router.get("/reports", summary="List reports")
+@router.get("/reports", summary="List reports", responses=answers(Page[ReportView], {404: ("request_not_found",)}))
 async def list_reports(
     caller: Caller = needs(Permission.REQUEST_READ_ALL),
     state: listing.State | None = None,
@@ -82,7 +101,11 @@ async def list_reports(
     return Json(page(await _documents(caller, rows), next_cursor))
 
 
-@router.get("/reports/{report_id}", summary="What became of a report")
+@router.get(
+    "/reports/{report_id}",
+    summary="What became of a report",
+    responses=answers(ReportView | OwnReportView | PublicReportView, NO_REPORT),
+)
 async def get_report(
     report_id: UUID, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
@@ -93,7 +116,11 @@ async def get_report(
     return Json((await _documents(caller, [row], token))[0])
 
 
-@router.post("/reports/{report_id}/retry", summary="Process a report again")
+@router.post(
+    "/reports/{report_id}/retry",
+    summary="Process a report again",
+    responses=answers(ReportView, NO_REPORT, {409: ("already_processed",)}),
+)
 async def retry_report(report_id: UUID, caller: Caller = needs(Permission.REPORT_RETRY)) -> Response:
     """Makes a parked or waiting report due now; 409 when it is processed already."""
     reach, before = (await reader_of(caller)).reach, await queries.find_report(caller.tx, report_id)

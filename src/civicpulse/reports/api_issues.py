@@ -5,15 +5,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant
-from civicpulse.packs.store import current_pack, pack_version
+from civicpulse.packs.store import pack_version
 from civicpulse.reports.issue_queries import issue_facts, issue_reports
-from civicpulse.reports.issues import issue_document, priorities_of, reports_json
-from civicpulse.reports.statuses import states_of
-from civicpulse.requests.api import Many, TrackingToken, words
-from civicpulse.requests.listing import Filters, list_requests
+from civicpulse.requests.api import OUT_OF_SIGHT, TrackingToken
+from civicpulse.requests.filters import (
+    Many,
+    RequestFilters,
+    issue_states,
+    known_categories,
+    known_zones,
+    priorities_of,
+    words,
+)
+from civicpulse.requests.listing import list_requests
+from civicpulse.requests.views.issue import IssueView, issue_document, issue_report_document
 from civicpulse.requests.visibility import reader_of, visible_request
 from civicpulse.rules.access import Permission
 
@@ -22,7 +31,7 @@ router = APIRouter(route_class=TransactionRoute, tags=["issues"])
 MOST_REPORTS = 200  # shown with an issue; GET /reports?issue=… pages through all
 
 
-@router.get("/issues", summary="List issues")
+@router.get("/issues", summary="List issues", responses=answers(Page[IssueView]))
 async def list_issues(
     caller: Caller = needs(Permission.REQUEST_READ),
     status: Annotated[
@@ -42,18 +51,17 @@ async def list_issues(
 ) -> Response:
     """Master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
     sight = (await reader_of(caller)).sight
-    wanted = Filters(
-        status=states_of(await current_pack(caller.tx), words(status)),
-        category=words(category),
-        priority=priorities_of(words(severity)),
-        zone=words(area),
+    wanted = RequestFilters(
+        status=await issue_states(caller.tx, words("status", status)),
+        category=await known_categories(caller.tx, words("category", category)),
+        priority=priorities_of(words("severity", severity)),
+        zone=await known_zones(caller.tx, words("area", area), name="area"),
         text=q,
         created_from=created_from,
         created_to=created_to,
         merged=False,
-        sight=sight,
     )
-    rows, next_cursor = await list_requests(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
+    rows, next_cursor = await list_requests(caller.tx, wanted, sight, sort=sort, limit=limit, cursor=cursor)
     facts = await issue_facts(caller.tx, [row["id"] for row in rows], sight) if rows else {}
     items = [
         issue_document(
@@ -64,7 +72,7 @@ async def list_issues(
     return Json(page(items, next_cursor))
 
 
-@router.get("/issues/{number}", summary="Read one issue")
+@router.get("/issues/{number}", summary="Read one issue", responses=answers(IssueView, OUT_OF_SIGHT))
 async def get_issue(
     number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
@@ -77,6 +85,6 @@ async def get_issue(
     pack = await pack_version(caller.tx, row["pack_version"])
     document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug)
     if reader.sees_as_staff(row):
-        found = await issue_reports(caller.tx, row["id"], reader.reach, most=MOST_REPORTS)
-        document["reports"] = reports_json(found)
+        reports = await issue_reports(caller.tx, row["id"], reader.reach, most=MOST_REPORTS)
+        document["reports"] = [issue_report_document(report) for report in reports]
     return Json(document)

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Invalid
+from civicpulse.base.errors import NoSuchChoice
 from civicpulse.base.paging import decode_cursor, encode_cursor
 from civicpulse.reports.queries import COLUMNS, OF_ISSUE, RELATED
 from civicpulse.requests.visibility import EVERYTHING, Sight
@@ -40,7 +40,7 @@ async def list_reports(
 ) -> tuple[list[Row], str | None]:
     """One page of reports and the cursor of the next one (None at the end). One statement."""
     if sort not in SORTS:
-        raise Invalid(f"sort is one of {', '.join(SORTS)}.", field="sort")
+        raise NoSuchChoice("sort", [sort], SORTS)
     descending = sort.startswith("-")
     parts: list[sql.Composable] = [sql.SQL("r.tenant_id = %(tenant_id)s")]
     if wanted.state is not None:

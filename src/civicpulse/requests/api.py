@@ -1,23 +1,26 @@
 """HTTP of requests: read one or many, move, talk, merge."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock as time
+from civicpulse.base.answers import CONDITIONAL, Page, View, answers, optional
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid, Unauthenticated
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
-from civicpulse.base.wire import DayOrInstant
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import actions, assigning, listing, queries, talking
 from civicpulse.requests.changes import not_found
-from civicpulse.requests.documents import to_document, to_public
 from civicpulse.requests.explain import explain
+from civicpulse.requests.filters import RequestQuery, read_filters, request_query
 from civicpulse.requests.schemas import CommentIn, EscalateIn, MilestoneIn, RatingIn, TransitionIn, given
+from civicpulse.requests.views.event import CommentView, EventView, event_document, is_public_event
+from civicpulse.requests.views.public import PublicRequestView, public_document
+from civicpulse.requests.views.request import AssignedRequestView, FeedbackView, RequestView, request_document
+from civicpulse.requests.views.sla import ClockView
 from civicpulse.requests.visibility import (
     Reader,
     find_seen,
@@ -30,13 +33,29 @@ from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
 
-Many = Annotated[list[str] | None, Query()]
+OUT_OF_SIGHT = {403: ("outside_scope",), 404: ("request_not_found",)}
+REFUSED_BY_WORKFLOW = {
+    403: ("role_not_allowed",),
+    409: ("transition_not_allowed", "unknown_state", "missing_fields", "condition_not_met", "follows_master"),
+}
+
+AnyRequestView = RequestView | PublicRequestView
+
+
+class RequestPage(Page[AnyRequestView]):
+    """A page of requests; `total` when it was asked for."""
+
+    total: int = optional()
+
+
+class RatedView(View):
+    """The verdict as it is kept."""
+
+    request_id: str
+    citizen_feedback: FeedbackView
+
+
 TrackingToken = Annotated[str | None, Header(alias="X-Tracking-Token")]
-
-
-def words(values: list[str] | None) -> list[str]:
-    """The values of a filter, given repeatedly or with commas between them."""
-    return [word for value in values or () for word in value.split(",") if word]
 
 
 def etag(version: int) -> dict[str, str]:
@@ -47,8 +66,8 @@ def etag(version: int) -> dict[str, str]:
 async def document_for(caller: Caller, row: Row, reader: Reader | None = None) -> dict[str, Any]:
     """The document as this caller may see it."""
     reader = reader or await reader_of(caller)
-    document = to_document(row, await pack_version(caller.tx, row["pack_version"]))
-    return document if reader.sees_as_staff(row) else to_public(document)
+    document = request_document(row, await pack_version(caller.tx, row["pack_version"]))
+    return document if reader.sees_as_staff(row) else public_document(document)
 
 
 async def answer(caller: Caller, number: str, **more: Any) -> Response:
@@ -68,26 +87,10 @@ async def _guard(request: Request) -> None:
 ID_GUARDS["number"] = _guard
 
 
-@router.get("/requests", summary="List requests")
+@router.get("/requests", summary="List requests", responses=answers(RequestPage))
 async def list_requests(
+    asked: Annotated[RequestQuery, Depends(request_query)],
     caller: Caller = needs(Permission.REQUEST_READ),
-    status: Many = None,
-    category: Many = None,
-    priority: Many = None,
-    zone: Many = None,
-    sla_state: Many = None,
-    agent: str | None = None,
-    created_from: Annotated[DayOrInstant | None, Query(alias="from")] = None,
-    created_to: Annotated[DayOrInstant | None, Query(alias="to")] = None,
-    q: Annotated[str | None, Query(max_length=500)] = None,
-    merged: Annotated[bool | None, Query(description="true: duplicates only; false: masters only")] = None,
-    needs_person: Annotated[
-        bool | None, Query(description="Whether an unsure analysis waits for a person; staff only")
-    ] = None,
-    bbox: Annotated[str | None, Query(description="west,south,east,north")] = None,
-    source: str | None = None,
-    external_id: str | None = None,
-    citizen_id: UUID | None = None,
     mine: Annotated[bool, Query(description="Only what this caller reported")] = False,
     sort: Annotated[
         str, Query(description="created_at, updated_at or priority; a minus turns it round")
@@ -97,41 +100,25 @@ async def list_requests(
     total: bool = False,
 ) -> Response:
     """Requests that match every filter given; a filter takes several values, repeated or comma-separated."""
-    if citizen_id and not caller.is_staff and citizen_id != caller.actor_id:
+    if asked.citizen_id and not caller.is_staff and asked.citizen_id != caller.actor_id:
         raise Invalid("Only staff may list what somebody else reported.", field="citizen_id")
-    if agent and not caller.is_staff:
+    if asked.agent and not caller.is_staff:
         raise Invalid("Only staff may list by agent.", field="agent")
-    if needs_person is not None and not caller.is_staff:
+    if asked.needs_person is not None and not caller.is_staff:
         raise Invalid("Only staff may ask what waits for a person.", field="needs_person")
     if mine and caller.actor.id is None:
         # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
     reader = await reader_of(caller)
-    wanted = listing.Filters(
-        status=words(status),
-        category=words(category),
-        priority=words(priority),
-        zone=words(zone),
-        sla_state=words(sla_state),
-        agent_id=await queries.agent_id(caller.tx, agent) if agent else None,
-        created_from=created_from,
-        created_to=created_to,
-        text=q,
-        merged=merged,
-        needs_person=needs_person,
-        bbox=listing.parse_bbox(bbox),
-        source=source,
-        external_id=external_id,
-        citizen_id=citizen_id,
-        reporter=caller.actor.key if mine else None,
-        sight=reader.sight,
+    wanted = await read_filters(caller.tx, asked, reporter=caller.actor.key if mine else None)
+    rows, next_cursor = await listing.list_requests(
+        caller.tx, wanted, reader.sight, sort=sort, limit=limit, cursor=cursor
     )
-    rows, next_cursor = await listing.list_requests(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)
-    more = {"total": await listing.count_requests(caller.tx, wanted)} if total else {}
+    more = {"total": await listing.count_requests(caller.tx, wanted, reader.sight)} if total else {}
     return Json(page([await document_for(caller, row, reader) for row in rows], next_cursor, **more))
 
 
-@router.get("/requests/{number}", summary="Read one request")
+@router.get("/requests/{number}", summary="Read one request", responses=answers(AnyRequestView, OUT_OF_SIGHT))
 async def get_request(
     number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
@@ -140,8 +127,12 @@ async def get_request(
     return Json(await document_for(caller, row), headers=etag(row["version"]))
 
 
-@router.patch("/requests/{number}/transition", summary="Move a request to another state")
-async def transition(
+@router.patch(
+    "/requests/{number}/transition",
+    summary="Move a request to another state",
+    responses=answers(RequestView, OUT_OF_SIGHT, REFUSED_BY_WORKFLOW, CONDITIONAL),
+)
+async def transition_request(
     number: str, body: TransitionIn, caller: Caller = needs(Permission.REQUEST_TRANSITION)
 ) -> Response:
     """Refused with 409, the reasons, every missing field and the states allowed next when the workflow says no."""
@@ -152,8 +143,14 @@ async def transition(
     return await answer(caller, number)
 
 
-@router.patch("/requests/{number}/milestone", summary="Note a milestone")
-async def milestone(number: str, body: MilestoneIn, caller: Caller = needs(Permission.REQUEST_MILESTONE)) -> Response:
+@router.patch(
+    "/requests/{number}/milestone",
+    summary="Note a milestone",
+    responses=answers(RequestView, OUT_OF_SIGHT, REFUSED_BY_WORKFLOW, {409: ("request_closed",)}, CONDITIONAL),
+)
+async def note_milestone(
+    number: str, body: MilestoneIn, caller: Caller = needs(Permission.REQUEST_MILESTONE)
+) -> Response:
     """Arrived, work started, resolution with evidence: what the pack defines; it may move the state."""
     evidence = [item.model_dump() for item in body.evidence]
     await actions.milestone(
@@ -168,15 +165,29 @@ async def milestone(number: str, body: MilestoneIn, caller: Caller = needs(Permi
     return await answer(caller, number)
 
 
-@router.post("/requests/{number}/escalate", summary="Escalate by hand")
-async def escalate(number: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE)) -> Response:
+@router.post(
+    "/requests/{number}/escalate",
+    summary="Escalate by hand",
+    responses=answers(RequestView, OUT_OF_SIGHT, {409: ("not_open",)}, CONDITIONAL),
+)
+async def escalate_request(
+    number: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE)
+) -> Response:
     """Adds a manual escalation to the trail and to the count, and reads the clock anew."""
     await actions.escalate(caller.tx, caller.actor, number, reason=body.reason, seen_version=caller.if_match)
     return await answer(caller, number)
 
 
-@router.post("/requests/{number}/auto-assign", summary="Assign by the pack's policy")
-async def auto_assign(number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ASSIGN)) -> Response:
+@router.post(
+    "/requests/{number}/auto-assign",
+    summary="Assign by the pack's policy",
+    responses=answers(
+        AssignedRequestView, OUT_OF_SIGHT, REFUSED_BY_WORKFLOW, {409: ("no_agent_available",)}, CONDITIONAL
+    ),
+)
+async def auto_assign_request(
+    number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ASSIGN)
+) -> Response:
     """Finds the right agent on shift now and moves to assigned; 409 with everybody's reasons when there is nobody."""
     _, decision = await assigning.auto_assign(caller.tx, caller.actor, number, seen_version=caller.if_match)
     told = {
@@ -192,8 +203,15 @@ async def auto_assign(number: str, request: Request, caller: Caller = needs(Perm
     return await answer(caller, number, decision=told)
 
 
-@router.post("/requests/{number}/comment", status_code=201, summary="Comment")
-async def comment(number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)) -> Response:
+@router.post(
+    "/requests/{number}/comment",
+    status_code=201,
+    summary="Comment",
+    responses=answers({201: CommentView}, OUT_OF_SIGHT),
+)
+async def comment_on_request(
+    number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)
+) -> Response:
     """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
         raise Invalid("Only staff may write internal notes.", field="internal")
@@ -208,8 +226,15 @@ async def comment(number: str, body: CommentIn, caller: Caller = needs(Permissio
     return Json(event, status_code=201)
 
 
-@router.post("/requests/{number}/rating", status_code=201, summary="Rate the outcome")
-async def rating(
+@router.post(
+    "/requests/{number}/rating",
+    status_code=201,
+    summary="Rate the outcome",
+    responses=answers(
+        {201: RatedView}, OUT_OF_SIGHT, {403: ("not_the_reporter",), 409: ("not_resolved", "already_rated")}
+    ),
+)
+async def rate_request(
     number: str, body: RatingIn, caller: Caller = needs(Permission.REQUEST_RATE), token: TrackingToken = None
 ) -> Response:
     """Once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
@@ -229,8 +254,8 @@ async def rating(
     return Json({"request_id": number, "citizen_feedback": feedback}, status_code=201)
 
 
-@router.get("/requests/{number}/events", summary="The audit trail")
-async def events(
+@router.get("/requests/{number}/events", summary="The audit trail", responses=answers(Page[EventView], OUT_OF_SIGHT))
+async def list_request_events(
     number: str,
     caller: Caller = needs(Permission.REQUEST_READ),
     after: Annotated[int, Query(ge=0)] = 0,
@@ -242,48 +267,15 @@ async def events(
     is_staff = reader.sees_as_staff(row)
     found = await queries.list_events(caller.tx, row["id"], after=after, most=limit + 1)
     shown = await trail_as_seen(caller.tx, reader.sight, found[:limit])
-    shown = [event_json(event, is_staff=is_staff) for event in shown if is_staff or _is_public_event(event)]
+    shown = [event_document(event, is_staff=is_staff) for event in shown if is_staff or is_public_event(event)]
     next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None
     return Json(page(shown, next_after))
 
 
-def _is_public_event(event: Row) -> bool:
-    return not event["is_internal"] and event["type"] not in INTERNAL_EVENTS
-
-
-def event_json(event: Row, *, is_staff: bool) -> dict[str, Any]:
-    """An event as spec 1 (D) writes it; a comment's text comes from outside the trail."""
-    meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
-    if event["type"] == "comment":
-        meta = {**meta, "message": event["message"], "erased": event["erased_at"] is not None}
-    by = {"actor_type": event["actor_type"], "actor_id": event["actor_id"] if is_staff else None}
-    return {
-        "seq": event["seq"],
-        "type": event["type"],
-        "by": by,
-        "at": event["at"],
-        "meta": meta,
-        "hash": event["hash"],
-    }
-
-
-INTERNAL_EVENTS = frozenset({"assignment_failed", "classified", "duplicate_rejected", "duplicate_rejection_undone"})
-PUBLIC_META = frozenset(
-    {
-        "from",
-        "to",
-        "milestone",
-        "master_request_id",
-        "duplicate_request_id",
-        "comment_id",
-        "parent_comment_id",
-        "rating",
-    }
-)
-
-
-@router.get("/requests/{number}/sla", summary="Explain the clock")
-async def sla(number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None) -> Response:
+@router.get("/requests/{number}/sla", summary="Explain the clock", responses=answers(ClockView, OUT_OF_SIGHT))
+async def explain_request_clock(
+    number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
+) -> Response:
     """The policy, the deadlines, and each interval that counted or paused."""
     row = await visible_request(caller, number, token)
     return Json(explain(row, await pack_version(caller.tx, row["pack_version"]), time.now()))

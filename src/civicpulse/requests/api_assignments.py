@@ -6,9 +6,11 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import answers
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant, Wire, Word
 from civicpulse.requests.simulating import simulate
+from civicpulse.requests.views.simulation import SimulationView
 from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
@@ -34,7 +36,9 @@ class SimulationIn(Wire):
     limit: Annotated[int, Field(ge=1, le=MOST_TICKETS)] = 500
 
 
-@router.post("/assignments/simulate", summary="Try another assignment policy on past tickets")
+@router.post(
+    "/assignments/simulate", summary="Try another assignment policy on past tickets", responses=answers(SimulationView)
+)
 async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permission.ASSIGNMENT_SIMULATE)) -> Response:
     """Before and after for each ticket, counts of changes and the load of each office and agent. Nothing is written."""
     simulated = await simulate(

@@ -1,13 +1,14 @@
 """Evidence as files: photos and documents sent with a request, kept in the object store, found by their hash."""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, File, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Media, View, answers
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Forbidden, Invalid, NotFound
@@ -15,7 +16,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.requests import queries
 from civicpulse.requests.actions import UPLOADERS
-from civicpulse.requests.api import TrackingToken
+from civicpulse.requests.api import OUT_OF_SIGHT, TrackingToken
 from civicpulse.requests.changes import open_change
 from civicpulse.requests.visibility import is_reporter, reader_of, visible_request
 from civicpulse.rules.access import Permission
@@ -26,6 +27,7 @@ MOST_FILES = 10
 MOST_BYTES = 15 * 1024 * 1024
 # Shown in the page as what they are; anything else is offered for download only.
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "application/pdf"})
+OTHER = "application/octet-stream"
 
 DESCRIBE = """
 UPDATE evidence SET media_type = %(media_type)s, file_name = %(file_name)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s
@@ -36,6 +38,22 @@ SELECT e.id, e.media_type, e.file_name, e.sha256, r.number FROM evidence e
 JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.request_id
 WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s AND e.media_type IS NOT NULL
 """
+
+
+class SentFileView(View):
+    """A file that is kept."""
+
+    type: Literal["photo", "video", "file"]
+    url: str
+    sha256: str
+    file_name: str
+    uploaded_by: str
+
+
+class SentFilesView(View):
+    """The files in the order in which they were sent."""
+
+    items: list[SentFileView]
 
 
 def storage_key(tx: Tx, evidence_id: UUID) -> str:
@@ -63,8 +81,13 @@ def kind_of(media_type: str) -> str:
     return {"image": "photo", "video": "video"}.get(media_type.split("/")[0], "file")
 
 
-@router.post("/requests/{number}/evidence", status_code=201, summary="Send files as evidence")
-async def add_files(
+@router.post(
+    "/requests/{number}/evidence",
+    status_code=201,
+    summary="Send files as evidence",
+    responses=answers({201: SentFilesView}, OUT_OF_SIGHT, {403: ("not_the_reporter",), 422: ("file_too_large",)}),
+)
+async def send_evidence(
     number: str,
     request: Request,
     files: Annotated[list[UploadFile], File(alias="file")],
@@ -110,8 +133,12 @@ async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:
     return about | describe_file(file.filename, file.content_type)
 
 
-@router.get("/evidence/{evidence_id}", summary="Fetch a file")
-async def get_file(
+@router.get(
+    "/evidence/{evidence_id}",
+    summary="Fetch a file",
+    responses=answers(Media((*sorted(SHOWN), OTHER)), {404: ("not_found", "file_missing", "request_not_found")}),
+)
+async def fetch_evidence(
     evidence_id: UUID, request: Request, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
     """The file, for whoever may see its request."""
@@ -131,6 +158,4 @@ async def get_file(
         "ETag": f'"{found["sha256"]}"',
         "Cache-Control": "private, max-age=3600",
     }
-    return StreamingResponse(
-        pieces, media_type=found["media_type"] if shown else "application/octet-stream", headers=headers
-    )
+    return StreamingResponse(pieces, media_type=found["media_type"] if shown else OTHER, headers=headers)

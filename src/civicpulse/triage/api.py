@@ -6,23 +6,32 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import answers
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import Invalid, NotFound
 from civicpulse.base.processes import TookTooLong
 from civicpulse.base.web import Json, TransactionRoute, end_transaction, services_of
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.api import OUT_OF_SIGHT
 from civicpulse.requests.visibility import visible_request
 from civicpulse.rules.access import Permission
 from civicpulse.triage import queries
 from civicpulse.triage.actions import keep
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.analyst import analyse_batch
+from civicpulse.triage.views import AnalysisView
 
 router = APIRouter(route_class=TransactionRoute, tags=["analysis"])
 
 
-@router.post("/requests/{number}/analyse", summary="Analyse a request's text again")
-async def analyse(number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ANALYSE)) -> Response:
+@router.post(
+    "/requests/{number}/analyse",
+    summary="Analyse a request's text again",
+    responses=answers(AnalysisView, OUT_OF_SIGHT, {422: ("text_takes_too_long",)}),
+)
+async def analyse_request(
+    number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ANALYSE)
+) -> Response:
     """The new analysis; the ones before it stay in the database. The request itself is not changed."""
     row = await visible_request(caller, number)
     pack, services = await current_pack(caller.tx), services_of(request)
@@ -38,8 +47,12 @@ async def analyse(number: str, request: Request, caller: Caller = needs(Permissi
         return Json(await _document(tx, row["id"], number))
 
 
-@router.get("/requests/{number}/analysis", summary="The current analysis of a request")
-async def analysis(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
+@router.get(
+    "/requests/{number}/analysis",
+    summary="The current analysis of a request",
+    responses=answers(AnalysisView, OUT_OF_SIGHT, {404: ("no_analysis",)}),
+)
+async def get_analysis(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """What was understood of the text, how surely, by which engine; 404 when it has not been analysed."""
     row = await visible_request(caller, number)
     return Json(await _document(caller.tx, row["id"], number))

@@ -1,21 +1,32 @@
 """HTTP of tickets, managers, business units and the dashboard's figures (spec 5, section 4)."""
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.errors import NotFound
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor
 from civicpulse.base.paging import page as page_of
 from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant, ShortText
 from civicpulse.centre.tickets import listing, queries
-from civicpulse.centre.tickets.documents import manager_document, office_document, ticket_documents
+from civicpulse.centre.tickets.documents import ticket_documents
+from civicpulse.centre.tickets.queries import TicketFilters
+from civicpulse.centre.views import DashboardView
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.distribution_queries import list_managers
+from civicpulse.requests.filters import Many, RequestFilters, known_sources, known_states, words
+from civicpulse.requests.views.ticket import (
+    BusinessUnitView,
+    ManagerView,
+    TicketPage,
+    TicketView,
+    manager_document,
+    office_document,
+)
 from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
@@ -24,16 +35,16 @@ router = APIRouter(route_class=TransactionRoute, tags=["tickets"])
 OFFICE_SORT = "name"
 
 
-@router.get("/tickets", summary="List tickets with analysis and assignment")
-async def get_tickets(
+@router.get("/tickets", summary="List tickets with analysis and assignment", responses=answers(TicketPage))
+async def list_tickets(
     request: Request,
     caller: Caller = needs(Permission.REQUEST_READ_ALL),
     segment: ShortText | None = None,
     category: Annotated[str | None, Query(max_length=200, description="Id or name of the type")] = None,
     sentiment: Literal["positive", "neutral", "negative"] | None = None,
     language: Annotated[str | None, Query(max_length=20, description="Code or label, such as kk or KZ")] = None,
-    status: ShortText | None = None,
-    source: ShortText | None = None,
+    status: Many = None,
+    source: Many = None,
     office: UUID | None = None,
     manager: UUID | None = None,
     assigned: bool | None = None,
@@ -46,21 +57,23 @@ async def get_tickets(
     """Newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
     pack = await current_pack(caller.tx)
     reach = (await reader_of(caller)).reach
-    wanted = listing.Wanted(
-        segment=listing.segment_of(pack, segment),
-        category=listing.category_of(pack, category),
+    wanted = TicketFilters(
+        RequestFilters(
+            status=await known_states(caller.tx, words("status", status)),
+            category=await listing.category_of(caller.tx, pack, category),
+            segment=await listing.segment_of(caller.tx, pack, segment),
+            source=await known_sources(caller.tx, words("source", source)),
+            office_id=office,
+            agent_id=manager,
+            assigned=assigned,
+            created_from=since,
+            created_to=until,
+        ),
         sentiment=sentiment,
         language=listing.language_of(pack, language),
-        status=status,
-        source=source,
-        office=office,
-        manager=manager,
-        assigned=assigned,
-        since=since,
-        until=until,
     )
     ids, next_cursor = await listing.list_tickets(caller.tx, wanted, reach, page=page, size=size, cursor=cursor)
-    total = await queries.count_tickets(caller.tx, asdict(wanted), reach)
+    total = await queries.count_tickets(caller.tx, wanted, reach)
     items = await _documents(request, caller, ids)
     exact = total < queries.MOST_COUNTED
     return Json(page_of(items, next_cursor, total=total, total_is_exact=exact, page=page, size=size))
@@ -71,7 +84,9 @@ async def _documents(request: Request, caller: Caller, ids: list[UUID]) -> list[
     return await ticket_documents(caller.tx, ids, storage=request.app.state.storage, sees_contacts=sees)
 
 
-@router.get("/tickets/{ticket_id}", summary="Read one ticket")
+@router.get(
+    "/tickets/{ticket_id}", summary="Read one ticket", responses=answers(TicketView, {404: ("ticket_not_found",)})
+)
 async def get_ticket(ticket_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """By request number, by the client's GUID or by id: with its analysis, its assignment and the reason for it."""
     documents = await _documents(request, caller, [await _known(caller, ticket_id)])
@@ -94,8 +109,10 @@ async def _guard(request: Request) -> None:
 ID_GUARDS["ticket_id"] = _guard
 
 
-@router.get("/managers", summary="All managers with their office and load")
-async def get_managers(caller: Caller = needs(Permission.AGENT_READ), office: UUID | None = None) -> Response:
+@router.get("/managers", summary="All managers with their office and load", responses=answers(Page[ManagerView]))
+async def list_managers_of_offices(
+    caller: Caller = needs(Permission.AGENT_READ), office: UUID | None = None
+) -> Response:
     """Active agents of offices, by name. `current_load` is what came with them plus what is open and theirs here."""
     rows = await list_managers(caller.tx)
     offices = {row["id"]: row["name"] for row in await _offices(caller)}
@@ -107,8 +124,12 @@ async def _offices(caller: Caller) -> list[dict[str, Any]]:
     return await queries.list_offices(caller.tx, after=("", queries.FIRST_ID), limit=queries.MOST_OFFICES)
 
 
-@router.get("/business-units", summary="Offices with their place and number of managers")
-async def get_offices(
+@router.get(
+    "/business-units",
+    summary="Offices with their place and number of managers",
+    responses=answers(Page[BusinessUnitView]),
+)
+async def list_business_units(
     caller: Caller = needs(Permission.AGENT_READ),
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
@@ -124,8 +145,8 @@ async def get_offices(
     return Json(page_of([office_document(row) for row in rows], next_cursor))
 
 
-@router.get("/dashboard/stats", summary="The dashboard's figures")
-async def get_stats(
+@router.get("/dashboard/stats", summary="The dashboard's figures", responses=answers(DashboardView))
+async def get_dashboard_figures(
     caller: Caller = needs(Permission.REQUEST_READ_ALL),
     since: Annotated[DayOrInstant | None, Query(alias="from")] = None,
     until: Annotated[DayOrInstant | None, Query(alias="to")] = None,

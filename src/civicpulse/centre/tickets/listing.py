@@ -1,64 +1,55 @@
-"""Which tickets a list is narrowed to, in the words of people and files, and its pages."""
+"""Which tickets a list is filtered by, in the words of people and files, and its pages."""
 
-from dataclasses import asdict, dataclass
+import re
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Invalid
+from civicpulse.base.errors import Invalid, NoSuchChoice
 from civicpulse.base.paging import decode_cursor, encode_cursor
 from civicpulse.centre.tickets import queries
+from civicpulse.centre.tickets.queries import TicketFilters
 from civicpulse.packs.model import Pack
+from civicpulse.requests.filters import known_categories, known_segments
 from civicpulse.requests.visibility import Sight
 
 SORT: Final = "-created_at"
+LANGUAGE: Final = re.compile("[a-z]{2,3}")
 MOST_SKIPPED: Final = 50_000  # rows before a numbered page; farther on the cursor is the way
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a list is narrowed to; None means everything."""
-
-    segment: str | None = None
-    category: str | None = None
-    sentiment: str | None = None
-    language: str | None = None
-    status: str | None = None
-    source: str | None = None
-    office: UUID | None = None
-    manager: UUID | None = None
-    assigned: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-def category_of(pack: Pack, given: str | None) -> str | None:
-    """A category by id or by its name in any of its languages. Raises Invalid."""
-    if given is None or given in pack.categories:
-        return given
+async def category_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
+    """A category by id or by its name in any of its languages, as a filter. Raises NoSuchChoice."""
+    if given is None:
+        return ()
     wanted = given.casefold()
     for category in pack.categories.values():
-        if wanted in {name.casefold() for name in (category.name, *category.names.values())}:
-            return category.id
-    raise Invalid(f"There is no category {given!r}; see GET /categories.", field="category")
+        if wanted in {name.casefold() for name in (category.id, category.name, *category.names.values())}:
+            return (category.id,)
+    return await known_categories(tx, (given,))
 
 
 def language_of(pack: Pack, given: str | None) -> str | None:
-    """A language by its code or by the tenant's label, such as kk or KZ."""
+    """A language by its code or by the tenant's label, such as kk or KZ. Raises NoSuchChoice."""
     if given is None:
         return None
     labels = {label.casefold(): code for code, label in pack.document.language_labels.items()}
-    return labels.get(given.casefold(), given.casefold())
+    code = labels.get(given.casefold(), given.casefold())
+    if not LANGUAGE.fullmatch(code):
+        raise NoSuchChoice("language", [given], sorted({*pack.document.language_labels, pack.document.language}))
+    return code
 
 
-def segment_of(pack: Pack, given: str | None) -> str | None:
-    """A segment in any of its spellings."""
-    return None if given is None else pack.spelled("segments", given) or given
+async def segment_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
+    """A segment in any of its spellings, as a filter. Raises NoSuchChoice."""
+    if given is None:
+        return ()
+    return await known_segments(tx, (pack.spelled("segments", given) or given,))
 
 
 async def list_tickets(
-    tx: Tx, wanted: Wanted, sight: Sight, *, page: int, size: int, cursor: str | None
+    tx: Tx, wanted: TicketFilters, sight: Sight, *, page: int, size: int, cursor: str | None
 ) -> tuple[list[UUID], str | None]:
     """The ids of one page of what is seen, newest first, and the cursor of the next. Raises Invalid for a page too far on."""
     after, offset = None, (page - 1) * size
@@ -67,7 +58,7 @@ async def list_tickets(
         after, offset = (at, key), 0
     if offset > MOST_SKIPPED:
         raise Invalid(f"Pages reach {MOST_SKIPPED} tickets deep: go on with next_cursor instead of page.", field="page")
-    rows: list[Row] = await queries.ticket_ids(tx, asdict(wanted), sight, after=after, offset=offset, limit=size + 1)
+    rows: list[Row] = await queries.ticket_ids(tx, wanted, sight, after=after, offset=offset, limit=size + 1)
     more = len(rows) > size
     rows = rows[:size]
     next_cursor = encode_cursor(SORT, [rows[-1]["created_at"], rows[-1]["id"]]) if more else None

@@ -1,6 +1,7 @@
 """Every statement of the contact centre's lists: which tickets, what is known of them, and their figures."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,6 +9,8 @@ from uuid import UUID
 from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.requests.filters import RequestFilters, conditions
+from civicpulse.requests.views.ticket import Sentiment
 from civicpulse.requests.visibility import Sight
 
 MOST_COUNTED: Final = 100_000
@@ -90,52 +93,42 @@ FIRST_ID: Final = UUID(int=0)
 MOST_OFFICES: Final = 10_000
 
 
-def conditions(wanted: dict[str, Any], sight: Sight) -> tuple[list[sql.Composable], dict[str, Any], bool]:
-    """WHERE parts, their values, and whether the current analysis must be joined; `wanted` as listing.Wanted has it."""
-    parts: list[sql.Composable] = [sql.SQL("r.tenant_id = %(tenant_id)s"), sight.predicate()]
-    values = {name: value for name, value in wanted.items() if value is not None} | sight.parameters
-    analysed = bool(values.keys() & {"sentiment", "language"})
-    for name, part in {
-        "segment": "r.segment = %(segment)s",
-        "category": "r.category = %(category)s",
-        "status": "r.status = %(status)s",
-        "source": "r.source = %(source)s",
-        "manager": "r.assigned_agent_id = %(manager)s",
-        "office": "r.office_id = %(office)s",
-        "assigned": "(r.assigned_agent_id IS NOT NULL) = %(assigned)s",
-        "sentiment": "n.sentiment = %(sentiment)s",
-        "language": "n.language = %(language)s",
-        "since": "r.created_at >= %(since)s",
-        "until": "r.created_at < %(until)s",
-    }.items():
-        if name in values:
-            parts.append(sql.SQL(part))
-    return parts, values, analysed
+@dataclass(frozen=True, slots=True)
+class TicketFilters:
+    """What a list of tickets is filtered by: what any list of requests may be, and what was understood of their words."""
+
+    requests: RequestFilters
+    sentiment: Sentiment | None = None
+    language: str | None = None
 
 
-def _source(analysed: bool) -> sql.SQL:
-    return sql.SQL(f"FROM requests r {_CURRENT if analysed else ''}")
+def _asked(wanted: TicketFilters, sight: Sight) -> tuple[list[sql.Composable], dict[str, Any], sql.SQL]:
+    """Conditions, their values, and what to read from: the current analysis is joined only where it is asked for."""
+    parts, values = conditions(wanted.requests, sight)
+    understood = {name: value for name in ("sentiment", "language") if (value := getattr(wanted, name)) is not None}
+    parts += [sql.SQL(f"n.{name} = %({name})s") for name in understood]
+    return parts, values | understood, sql.SQL(f"FROM requests r {_CURRENT if understood else ''}")
 
 
 async def ticket_ids(
-    tx: Tx, wanted: dict[str, Any], sight: Sight, *, after: tuple[datetime, UUID] | None, offset: int, limit: int
+    tx: Tx, wanted: TicketFilters, sight: Sight, *, after: tuple[datetime, UUID] | None, offset: int, limit: int
 ) -> list[Row]:
     """Ids and created_at of one page, newest first."""
-    parts, values, analysed = conditions(wanted, sight)
+    parts, values, source = _asked(wanted, sight)
     if after is not None:
         parts.append(sql.SQL("(r.created_at, r.id) < (%(after_at)s, %(after_id)s)"))
         values |= {"after_at": after[0], "after_id": after[1]}
     statement = sql.SQL(
         "SELECT r.id, r.created_at {source} WHERE {where} ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s OFFSET %(offset)s"
-    ).format(source=_source(analysed), where=sql.SQL(" AND ").join(parts))
+    ).format(source=source, where=sql.SQL(" AND ").join(parts))
     return await tx.rows(statement, values | {"tenant_id": tx.tenant_id, "limit": limit, "offset": offset})
 
 
-async def count_tickets(tx: Tx, wanted: dict[str, Any], sight: Sight) -> int:
+async def count_tickets(tx: Tx, wanted: TicketFilters, sight: Sight) -> int:
     """How many tickets match; counting stops at MOST_COUNTED."""
-    parts, values, analysed = conditions(wanted, sight)
+    parts, values, source = _asked(wanted, sight)
     statement = sql.SQL("SELECT count(*) FROM (SELECT 1 {source} WHERE {where} LIMIT %(most)s) AS counted").format(
-        source=_source(analysed), where=sql.SQL(" AND ").join(parts)
+        source=source, where=sql.SQL(" AND ").join(parts)
     )
     counted: int = await tx.value(statement, values | {"tenant_id": tx.tenant_id, "most": MOST_COUNTED})
     return counted

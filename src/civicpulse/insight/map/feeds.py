@@ -38,7 +38,7 @@ def filters_of(scope: Scope, **more: Any) -> dict[str, Any]:
         "priority_in": list(scope.priority),
         "bbox": list(scope.bbox) if scope.bbox else None,
         "public_only": scope.public_only,
-        **own,
+        **({"sight": own} if own else {}),
         **more,
     }
 

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.map.viewport import Span, cell_spans
 from civicpulse.insight.schemas import Scope
+from civicpulse.requests.filters import box_condition, box_values
 from civicpulse.requests.visibility import PUBLIC
 
 # Parents of a cell at a resolution share all digits down to it: setting the others (and fixing the resolution bits later,
@@ -121,11 +122,7 @@ def _narrowed(
     if not scope.sight.is_everything:
         parts.append(sql.SQL(" AND {}").format(scope.sight.predicate()))
     if scope.bbox is not None and "status" in columns:
-        parts.append(
-            sql.Composed(
-                [sql.SQL(" AND r.lon BETWEEN %(west)s AND %(east)s AND r.lat BETWEEN %(south)s AND %(north)s")]
-            )
-        )
+        parts.append(sql.Composed([sql.SQL(f" AND {box_condition(scope.bbox)}")]))
     return sql.Composed(parts)
 
 
@@ -148,9 +145,9 @@ def _parent(cell: str, resolution: int | str) -> sql.SQL:
 
 
 def _values(tx: Tx, scope: Scope, **more: Any) -> dict[str, Any]:
-    box = dict(zip(("west", "south", "east", "north"), scope.bbox, strict=True)) if scope.bbox else {}
     spans = _spans(scope) or []
     ends = {"lows": [low for low, _ in spans], "highs": [high for _, high in spans]}
+    box = box_values(scope.bbox)
     return {"tenant_id": tx.tenant_id, **scope.values(), **scope.sight.parameters, **box, **ends, **more}
 
 

@@ -9,7 +9,8 @@ import orjson
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.map import geo_queries
-from civicpulse.insight.schemas import Box, Scope
+from civicpulse.insight.schemas import Scope
+from civicpulse.requests.filters import Box, longitudes
 
 WEIGHT_FORMULA: Final = "priority_weight * ln(1 + age_hours)"
 HEATMAP_FINEST: Final = 9
@@ -163,7 +164,8 @@ def _positions(coordinates: Any) -> Iterator[tuple[float, float]]:
 
 def _touches(geometry: Mapping[str, Any], box: Box) -> bool:
     """Whether the polygon's own box meets `box`."""
-    west, south, east, north = box
+    _, south, _, north = box
     places = list(_positions(geometry["coordinates"]))
     lons, lats = [lon for lon, _ in places], [lat for _, lat in places]
-    return min(lons) <= east and max(lons) >= west and min(lats) <= north and max(lats) >= south
+    within = min(lats) <= north and max(lats) >= south
+    return within and any(min(lons) <= east and max(lons) >= west for west, east in longitudes(box))

@@ -6,8 +6,8 @@ from typing import Final
 
 import h3.api.basic_int as h3
 
-from civicpulse.insight.schemas import Box
 from civicpulse.places.cells import CELL_RESOLUTION
+from civicpulse.requests.filters import Box, longitudes
 
 # Coarser than this, or wider, the spans would cost more than they save.
 COARSEST: Final = 4
@@ -47,13 +47,21 @@ def _cells_around(box: Box, resolution: int) -> float:
 @lru_cache(maxsize=256)
 def cell_spans(box: Box) -> list[Span] | None:
     """Disjoint, sorted spans (both ends included) that hold every request in the box; None for a box too large for it."""
-    west, south, east, north = box
-    if max(east - west, north - south) > WIDEST_DEGREES or max(abs(south), abs(north)) > 85:
+    _, south, _, north = box
+    boxes = [(west, south, east, north) for west, east in longitudes(box)]
+    if sum(east - west for west, _, east, _ in boxes) > WIDEST_DEGREES or north - south > WIDEST_DEGREES:
         return None
-    fitting = [level for level in range(COARSEST, CELL_RESOLUTION) if _cells_around(box, level) <= MOST_CELLS]
+    if max(abs(south), abs(north)) > 85:
+        return None
+    fitting = [
+        level
+        for level in range(COARSEST, CELL_RESOLUTION)
+        if sum(_cells_around(one, level) for one in boxes) <= MOST_CELLS
+    ]
     if not fitting:
         return None
-    spans = sorted(_descendants(cell, fitting[-1]) for cell in _covering(box, fitting[-1]))
+    cells = {cell for one in boxes for cell in _covering(one, fitting[-1])}
+    spans = sorted(_descendants(cell, fitting[-1]) for cell in cells)
     merged = [spans[0]]
     for (_, end), (low, high) in pairwise(spans):
         if low - end == 1 << (3 * (15 - CELL_RESOLUTION)):

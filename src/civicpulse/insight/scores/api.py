@@ -5,16 +5,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.errors import Invalid
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import Word
 from civicpulse.insight.api import VARY
-from civicpulse.insight.schemas import Many, Since, Until, one_of, period, words
+from civicpulse.insight.schemas import Since, Until, period
 from civicpulse.insight.scores import leaderboard, measuring, scores
+from civicpulse.insight.scores.views import Leaderboard, RecalculatedView, ScoresPage, SlaMetricView
+from civicpulse.requests.filters import Many, known_categories, known_zones, priorities_of, words
 from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
-from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY
 
 router = APIRouter(route_class=TransactionRoute, tags=["scores"])
 
@@ -22,8 +24,10 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 
 
-@router.get("/sla-metrics", summary="How each resolution stood against its threshold")
-async def get_sla_metrics(
+@router.get(
+    "/sla-metrics", summary="How each resolution stood against its threshold", responses=answers(Page[SlaMetricView])
+)
+async def list_sla_metrics(
     caller: Caller = needs(Permission.ANALYTICS_STAFF),
     category: Many = None,
     severity: Annotated[
@@ -41,9 +45,9 @@ async def get_sla_metrics(
     """Figures by time of resolution, latest first; taken every 15 minutes. `from` and `to` are times of resolution."""
     during = period(since, until)
     wanted = {
-        "category": list(words("category", category)) or None,
-        "priority": _priorities(severity) or None,
-        "zone_id": list(words("zone", zone)) or None,
+        "category": list(await known_categories(caller.tx, words("category", category))) or None,
+        "priority": list(priorities_of(words("severity", severity))) or None,
+        "zone_id": list(await known_zones(caller.tx, words("zone", zone))) or None,
         "met_sla": met,
         "number": number,
         "since": during.since,
@@ -55,13 +59,8 @@ async def get_sla_metrics(
     )
 
 
-def _priorities(severity: list[str] | None) -> list[str]:
-    given = one_of("severity", words("severity", severity), (*PRIORITY_OF_SEVERITY, *PRIORITIES))
-    return sorted({PRIORITY_OF_SEVERITY.get(word, word) for word in given})
-
-
-@router.get("/scores", summary="Performance scores of the tenant and its zones")
-async def get_scores(
+@router.get("/scores", summary="Performance scores of the tenant and its zones", responses=answers(ScoresPage))
+async def list_scores(
     caller: Caller = needs(Permission.ANALYTICS_READ),
     zone: Many = None,
     level: Annotated[
@@ -76,7 +75,7 @@ async def get_scores(
 
     Callers who are not staff see scores of public requests. Hours are kept for 40 days, then the last one of each day.
     """
-    zones = words("zone", zone)
+    zones = await known_zones(caller.tx, words("zone", zone))
     if zones and level == "tenant":
         raise Invalid("Ask either for zones or for level=tenant.", field="level")
     answer = await scores.list_scores(
@@ -91,7 +90,11 @@ async def get_scores(
     return Json(answer, headers={"Vary": VARY})
 
 
-@router.get("/scores/leaderboard", summary="Zones by rank, or the tenants that chose to be compared")
+@router.get(
+    "/scores/leaderboard",
+    summary="Zones by rank, or the tenants that chose to be compared",
+    responses=answers(Leaderboard),
+)
 async def get_leaderboard(
     caller: Caller = needs(Permission.ANALYTICS_READ),
     scope: Annotated[
@@ -114,8 +117,8 @@ async def get_leaderboard(
     return Json(page(ranked[start : start + limit], following, scope=scope), headers={"Vary": VARY})
 
 
-@router.post("/scores/recalculate", summary="Compute the scores of this hour now")
-async def recalculate(caller: Caller = needs(Permission.SCORE_RECALCULATE)) -> Response:
+@router.post("/scores/recalculate", summary="Compute the scores of this hour now", responses=answers(RecalculatedView))
+async def recalculate_scores(caller: Caller = needs(Permission.SCORE_RECALCULATE)) -> Response:
     """Replaces this hour's scores, as often as it is called; answers how many there are and the tenant's own."""
     written = await scores.compute_scores(caller.tx)
     return Json({"written": written, "tenant": await scores.latest_score(caller.tx, public_only=False)})

@@ -1,11 +1,130 @@
 """A report as its document: what anybody may know, and what staff and the reporter see (spec 3)."""
 
 from collections.abc import Collection
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
 
+from pydantic import Field
+
+from civicpulse.base.answers import View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
-from civicpulse.reports.statuses import word_of
+from civicpulse.requests.views.issue import IssueStatus, word_of
+from civicpulse.requests.views.request import ScoreView
+
+ReportState = Literal["waiting", "processed", "parked"]
+Outcome = Literal["new", "attached", "proposed"]
+
+
+class ReportIssueView(View):
+    """The issue that a report belongs to."""
+
+    request_id: str
+    status: IssueStatus
+    state: str
+
+
+class PlaceFoundView(View):
+    """Where the report's place was found, and by what."""
+
+    zone_id: str
+    found_by: str
+    geo_quality: str | None
+    country_code: str | None
+
+
+class DecisiveView(View):
+    """A request that decided what became of the report; `is_public` in decisions of before 0.2."""
+
+    request_id: str
+    score: ScoreView
+    why: str
+    is_public: bool = optional()
+
+
+class ReportDuplicatesView(View):
+    """What became of the report among those that are here."""
+
+    outcome: Outcome
+    candidates: list[DecisiveView]
+
+
+class ReportCategoryView(View):
+    """How surely it is of one category."""
+
+    category: str
+    score: float
+
+
+class ReportDecisionView(View):
+    """What was understood of the report, where it was placed, and what it is a duplicate of."""
+
+    category: str
+    category_scores: list[ReportCategoryView]
+    priority: int
+    sentiment: Literal["positive", "neutral", "negative"]
+    language: str
+    summary: str
+    recommendation: str
+    confidence: float
+    needs_person: bool
+    engine: str
+    model: str
+    version: str
+    fell_back_because: str | None
+    place: PlaceFoundView
+    duplicates: ReportDuplicatesView
+
+
+class PublicReportView(View):
+    """What became of a report, for whoever knows its id."""
+
+    id: UUID
+    processed: bool
+    state: ReportState
+    outcome: Outcome | None
+    submitted_at: datetime
+    processed_at: datetime | None
+    issue: ReportIssueView | None
+
+
+class OwnReportView(PublicReportView):
+    """A report as its reporter sees it: also what was decided and why."""
+
+    description: str
+    location: dict[str, Any] | str | None
+    tags: list[str]
+    asset_id: str | None
+    request_id: str | None
+    decision: ReportDecisionView | None
+    attempts: int
+
+
+class ReportView(OwnReportView):
+    """A report as staff sees it."""
+
+    external_id: str | None
+    citizen_id: UUID | None
+    last_error: str | None
+    next_try_at: datetime | None
+
+
+class ReportLinksView(View):
+    """Where to look for what becomes of it."""
+
+    self_: str = Field(alias="self")
+
+
+class ReceiptView(View):
+    """A report is kept; the token lets its reporter see what becomes of it without an account."""
+
+    id: UUID
+    processed: bool
+    state: ReportState
+    submitted_at: datetime
+    tracking_token: str
+    links: ReportLinksView
 
 
 def requests_named(row: Row) -> set[str]:

@@ -1,0 +1,84 @@
+"""An event of a request's trail as spec 1 (D) writes it, for staff and for the public."""
+
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from civicpulse.base.answers import View
+from civicpulse.base.db import Row
+
+INTERNAL_EVENTS: Final = frozenset(
+    {"assignment_failed", "classified", "duplicate_rejected", "duplicate_rejection_undone"}
+)
+PUBLIC_META: Final = frozenset(
+    {
+        "from",
+        "to",
+        "milestone",
+        "master_request_id",
+        "duplicate_request_id",
+        "comment_id",
+        "parent_comment_id",
+        "rating",
+    }
+)
+
+ActorType = Literal["citizen", "agent", "dispatcher", "system"]
+
+
+class ActorView(View):
+    """Who did it; the public is not told who."""
+
+    actor_type: ActorType
+    actor_id: str | None
+
+
+class EventView(View):
+    """One entry of the trail; `meta` depends on the type, `hash` chains it to the entry before."""
+
+    seq: int
+    type: str
+    by: ActorView
+    at: datetime
+    meta: dict[str, Any]
+    hash: str
+
+
+class CommentMetaView(View):
+    """A comment: the event holds its id, its text lies outside the trail."""
+
+    comment_id: UUID
+    parent_comment_id: UUID | None
+    internal: bool
+    message: str
+
+
+class CommentView(View):
+    """The event that a comment has just made."""
+
+    type: Literal["comment"]
+    seq: int
+    by: ActorView
+    at: datetime
+    meta: CommentMetaView
+
+
+def event_document(event: Row, *, is_staff: bool) -> dict[str, Any]:
+    """An event; a comment's text comes from outside the trail."""
+    meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
+    if event["type"] == "comment":
+        meta = {**meta, "message": event["message"], "erased": event["erased_at"] is not None}
+    by = {"actor_type": event["actor_type"], "actor_id": event["actor_id"] if is_staff else None}
+    return {
+        "seq": event["seq"],
+        "type": event["type"],
+        "by": by,
+        "at": event["at"],
+        "meta": meta,
+        "hash": event["hash"],
+    }
+
+
+def is_public_event(event: Row) -> bool:
+    """Whether the public is told of it."""
+    return not event["is_internal"] and event["type"] not in INTERNAL_EVENTS

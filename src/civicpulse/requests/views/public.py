@@ -1,0 +1,27 @@
+"""A request as anybody may see it: no people, no internal notes, no comment of the reporter."""
+
+from typing import Any
+
+from civicpulse.requests.views.request import AnyRequest, NewDuplicatesView
+
+PRIVATE = frozenset({"internal", "assignment", "external_id", "needs_person"})
+
+
+class PublicRequestView(AnyRequest):
+    """A request as anybody may see it: `citizen_ref.citizen_id` and `citizen_feedback.comment` are null."""
+
+
+class NewPublicRequestView(PublicRequestView):
+    """A request that has just been opened, as its reporter sees it; the token lets them follow and rate it without an account."""
+
+    duplicates: NewDuplicatesView
+    tracking_token: str
+
+
+def public_document(document: dict[str, Any]) -> dict[str, Any]:
+    """The public's part of what `request_document` made."""
+    shown = {key: value for key, value in document.items() if key not in PRIVATE}
+    shown["citizen_ref"] = {**document["citizen_ref"], "citizen_id": None}
+    if feedback := document["citizen_feedback"]:
+        shown["citizen_feedback"] = {**feedback, "comment": None}
+    return shown

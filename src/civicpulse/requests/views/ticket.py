@@ -1,0 +1,226 @@
+"""A request as a contact centre reads it (spec 5): the customer's words, what was understood of them, who got it and why."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from civicpulse.base.answers import Page, View
+from civicpulse.base.db import Row
+from civicpulse.packs.model import Pack
+from civicpulse.requests.views.request import Priority
+
+Sentiment = Literal["positive", "neutral", "negative"]
+
+
+class AnalysisOfTicketView(View):
+    """What was understood of the words, how surely, and by which engine."""
+
+    category: str
+    category_name: str
+    sentiment: Sentiment
+    priority: int
+    language: str
+    language_label: str | None
+    summary: str
+    recommendation: str
+    confidence: float
+    needs_person: bool
+    engine: str
+    model: str
+    version: str
+    fell_back_because: str | None
+    analysed_at: datetime
+
+
+class AssignmentStepView(View):
+    """One step of the policy: what it looked at and what came out."""
+
+    step: str
+    detail: dict[str, Any]
+    outcome: str
+
+
+class AssignmentOfTicketView(View):
+    """The manager who has it, and why."""
+
+    manager_id: UUID
+    manager_name: str | None
+    manager_position: str | None
+    business_unit_id: UUID | None
+    business_unit_name: str | None
+    policy: str | None
+    reason: str | None
+    steps: list[AssignmentStepView]
+    assigned_at: datetime | None
+
+
+class TicketView(View):
+    """A ticket: `gender` and `birth_date` are null for those who may not see contacts."""
+
+    id: UUID
+    request_id: str
+    client_guid: str | None
+    source: str
+    gender: str | None
+    birth_date: str | None
+    description: str
+    segment: str | None
+    country: str | None
+    region: str | None
+    city: str | None
+    street: str | None
+    house: str | None
+    address: str | None
+    latitude: float | None
+    longitude: float | None
+    geo_quality: str | None
+    attachment_key: str | None
+    attachment_url: str | None
+    status: str
+    category: str
+    priority: Priority
+    needs_person: bool
+    created_at: datetime
+    analysis: AnalysisOfTicketView | None
+    assignment: AssignmentOfTicketView | None
+    unassigned_reason: str | None
+
+
+class TicketPage(Page[TicketView]):
+    """A page of tickets; `total` stops counting at 100,000 and says so."""
+
+    total: int
+    total_is_exact: bool
+    page: int
+    size: int
+
+
+class ManagerView(View):
+    """An agent of an office; `current_load` is what came with them and what is open and theirs here."""
+
+    id: UUID
+    agent_code: str
+    name: str
+    position: str | None
+    skills: list[str]
+    business_unit_id: UUID
+    business_unit_name: str | None
+    base_load: int
+    current_load: int
+
+
+class BusinessUnitView(View):
+    """An office with its place and how many managers it has."""
+
+    id: UUID
+    name: str
+    address: str
+    latitude: float | None
+    longitude: float | None
+    geo_quality: str | None
+    managers: int
+
+
+def ticket_document(
+    row: Row, pack: Pack, *, attachment: tuple[str | None, str | None], sees_contacts: bool
+) -> dict[str, Any]:
+    """A ticket from the row that reads it; `attachment` is its key in the store and the address to fetch it from."""
+    key, url = attachment
+    return {
+        "id": row["id"],
+        "request_id": row["number"],
+        "client_guid": row["client_guid"] or row["external_id"],
+        "source": row["source"],
+        "gender": row["gender"] if sees_contacts else None,
+        "birth_date": row["birth_date"] if sees_contacts else None,
+        "description": row["description"],
+        "segment": row["segment"],
+        "country": row["country"] or row["country_code"],
+        "region": row["region"],
+        "city": row["town"],
+        "street": row["street"],
+        "house": row["house"],
+        "address": row["address_hint"],
+        "latitude": row["lat"],
+        "longitude": row["lon"],
+        "geo_quality": row["geo_quality"],
+        "attachment_key": key,
+        "attachment_url": url,
+        "status": row["status"],
+        "category": row["filed_under"],
+        "priority": row["priority"],
+        "needs_person": row["waits_for_person"],
+        "created_at": row["created_at"],
+        "analysis": _analysis(row, pack) if row["category"] is not None else None,
+        "assignment": _assignment(row) if row["assigned_agent_id"] is not None else None,
+        "unassigned_reason": row["reason"] if row["assigned_agent_id"] is None else None,
+    }
+
+
+def _analysis(row: Row, pack: Pack) -> dict[str, Any]:
+    category = pack.categories.get(row["category"])
+    language = pack.document.language
+    return {
+        "category": row["category"],
+        "category_name": category.name_in(language) if category else row["category"],
+        "sentiment": row["sentiment"],
+        "priority": row["priority_read"],
+        "language": row["language"],
+        "language_label": language_label(pack, row["language"]),
+        "summary": row["summary"],
+        "recommendation": row["recommendation"],
+        "confidence": row["confidence"],
+        "needs_person": row["needs_person"],
+        "engine": row["engine"],
+        "model": row["model"],
+        "version": row["version"],
+        "fell_back_because": row["fell_back_because"],
+        "analysed_at": row["analysed_at"],
+    }
+
+
+def _assignment(row: Row) -> dict[str, Any]:
+    return {
+        "manager_id": row["assigned_agent_id"],
+        "manager_name": row["manager_name"],
+        "manager_position": row["manager_position"],
+        "business_unit_id": row["office_id"],
+        "business_unit_name": row["office_name"],
+        "policy": row["policy"],
+        "reason": row["reason"],
+        "steps": row["steps"] or [],
+        "assigned_at": row["assigned_at"],
+    }
+
+
+def language_label(pack: Pack, language: str | None) -> str | None:
+    """What the tenant calls a language, such as KZ for kk; else its code in capitals."""
+    return None if language is None else pack.document.language_labels.get(language, language.upper())
+
+
+def manager_document(row: Row, offices: dict[UUID, str]) -> dict[str, Any]:
+    """A manager (spec 5, section 7); `offices` are names by id."""
+    return {
+        "id": row["id"],
+        "agent_code": row["agent_code"],
+        "name": row["name"],
+        "position": row["position"],
+        "skills": row["skills"],
+        "business_unit_id": row["office_id"],
+        "business_unit_name": offices.get(row["office_id"]),
+        "base_load": row["base_load"],
+        "current_load": row["current_load"],
+    }
+
+
+def office_document(row: Row) -> dict[str, Any]:
+    """A business unit (spec 5, section 7)."""
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "address": row["address"],
+        "latitude": row["lat"],
+        "longitude": row["lon"],
+        "geo_quality": row["geo_quality"],
+        "managers": row["managers"],
+    }

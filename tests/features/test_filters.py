@@ -1,0 +1,176 @@
+"""Filters of lists and feeds: what does not exist is refused with the choices, and a box may go across the 180th meridian."""
+
+from typing import Any
+
+import httpx
+import pytest
+from builders import add_agent, create, move
+from fastapi import FastAPI
+from tests_support import problem
+
+from civicpulse.base.web import DeclaredRoute
+from civicpulse.rules.priority import PRIORITIES
+from conftest import City, make_city
+
+STATES = ["new", "triaged", "assigned", "in_progress", "resolved", "closed"]
+
+
+async def refused(client: httpx.AsyncClient, path: str, name: str) -> list[str]:
+    """The choices that a refusal of parameter `name` names."""
+    document = problem(await client.get(path), 422, "invalid")
+    (fault,) = document["errors"]
+    assert fault["field"] == name
+    assert fault["choices"], document
+    assert fault["choices"][0] in document["detail"]
+    choices: list[str] = fault["choices"]
+    return choices
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "among"),
+    [
+        ("/requests?status=bogus", "status", STATES),
+        ("/requests?status=new,bogus", "status", STATES),
+        ("/requests?category=bogus", "category", ["pothole"]),
+        ("/requests?priority=P9", "priority", list(PRIORITIES)),
+        ("/requests?zone=NOWHERE", "zone", ["UNZONED"]),
+        ("/requests?sla_state=late", "sla_state", ["on_time", "on_track", "near_breach", "breached"]),
+        ("/requests?source=fax", "source", ["api", "report", "csv"]),
+        ("/requests?sort=colour", "sort", ["created_at", "-priority"]),
+        ("/issues?status=bogus", "status", ["open", "in-progress", *STATES]),
+        ("/issues?severity=awful", "severity", ["critical", "P1"]),
+        ("/issues?area=NOWHERE", "area", ["UNZONED"]),
+        ("/issues?category=bogus", "category", ["pothole"]),
+        ("/issues?sort=colour", "sort", ["-created_at"]),
+        ("/reports?sort=colour", "sort", ["-submitted_at"]),
+        ("/tickets?status=bogus", "status", STATES),
+        ("/tickets?category=bogus", "category", ["pothole"]),
+        ("/tickets?source=fax", "source", ["csv"]),
+        ("/tickets?language=klingon", "language", ["en"]),
+        ("/agents?skill=bogus", "skill", ["road_maintenance"]),
+        ("/agents?zone=NOWHERE", "zone", ["UNZONED"]),
+        ("/analytics/kpis?zone=NOWHERE", "zone", ["UNZONED"]),
+        ("/analytics/kpis?group=colour", "group", ["zone", "period"]),
+        ("/analytics/cohorts?category=bogus", "category", ["pothole"]),
+        ("/analytics/geofeeds/heatmap?status=bogus", "status", STATES),
+        ("/analytics/geofeeds/clusters?priority=P9", "priority", list(PRIORITIES)),
+        ("/analytics/geofeeds/zones?zone=NOWHERE", "zone", ["UNZONED"]),
+        ("/sla-metrics?severity=awful", "severity", ["low"]),
+        ("/sla-metrics?zone=NOWHERE", "zone", ["UNZONED"]),
+        ("/scores?zone=NOWHERE", "zone", ["UNZONED"]),
+    ],
+)
+async def test_a_value_that_does_not_exist_is_refused_with_the_choices(
+    city: City, path: str, name: str, among: list[str]
+) -> None:
+    staff = await city.client("dispatcher")
+    assert set(await refused(staff, path, name)) >= set(among)
+
+
+async def test_a_segment_of_a_contact_centre_by_any_of_its_spellings(app: FastAPI, database_url: str) -> None:
+    centre = await make_city(app, database_url, "contact_centre")
+    staff = await centre.client("dispatcher")
+    assert (await staff.get("/tickets?segment=vip")).status_code == 200
+    assert set(await refused(staff, "/tickets?segment=Gold", "segment")) == {"Mass", "VIP", "Priority"}
+
+
+async def test_a_filter_that_has_no_values_here_says_so(city: City) -> None:
+    document = problem(await (await city.client("agent")).get("/tickets?segment=VIP"), 422, "invalid")
+    assert document["detail"] == "segment has no values here, not VIP."
+
+
+async def test_what_an_older_version_of_the_rules_knew_may_still_be_asked_for(city: City) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin, category="noise"))["request_id"]
+    await move(admin, number, "triaged", zone_id="ZONE-9")
+    config = (await admin.get(f"/tenants/{city.tenant.slug}/config")).json()["config"]
+    config["categories"] = [one for one in config["categories"] if one["id"] not in ("noise", "graffiti")]
+    for one in config["categories"]:
+        one["compatible_with"] = [other for other in one["compatible_with"] if other not in ("noise", "graffiti")]
+    config["sla"] = [one for one in config["sla"] if one["category"] not in ("noise", "graffiti")]
+    changed = await admin.put(f"/tenants/{city.tenant.slug}/config", json={"config": config})
+    assert changed.status_code == 200, changed.text
+    for query, count in (("category=noise", 1), ("category=graffiti", 0), ("zone=ZONE-9", 1), ("status=triaged", 1)):
+        answer = await admin.get(f"/requests?{query}")
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["items"]) == count
+    assert "noise" not in await refused(admin, "/requests?category=bogus", "category")
+
+
+async def test_many_choices_are_counted_not_listed(city: City) -> None:
+    staff = await city.client("supervisor")
+    for index in range(3):
+        await add_agent(staff, f"AG-{index}", skills=[f"skill-{index}-{number:02d}" for number in range(50)])
+    document = problem(await staff.get("/agents?skill=bogus"), 422, "invalid")
+    assert len(document["errors"][0]["choices"]) == 100
+    assert " more, not bogus." in document["detail"]
+
+
+# ---------------------------------------------------------------------------------------------------------- parameters
+
+
+def operations(app: FastAPI) -> list[tuple[str, DeclaredRoute]]:
+    return [
+        (method, route) for route in app.routes if isinstance(route, DeclaredRoute) for method in sorted(route.methods)
+    ]
+
+
+async def test_an_unknown_parameter_is_refused_by_every_operation_with_those_that_it_takes(
+    app: FastAPI, city: City
+) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    agent = await add_agent(admin)
+    known: dict[str, Any] = {
+        "number": number,
+        "other": number,
+        "slug": city.tenant.slug,
+        "agent_id": agent["_id"],
+        "ticket_id": number,
+    }
+    for method, route in operations(app):
+        if not set(route.param_convertors) <= set(known):
+            continue
+        path = route.path.format(**known)
+        document = problem(await admin.request(method, f"{path}?colour=red&colour=blue"), 422, "invalid")
+        assert document["errors"] == [
+            {"field": "colour", "detail": "There is no such parameter.", "choices": sorted(route.parameters)}
+        ]
+        for name in route.parameters:
+            assert name in document["detail"]
+    assert (await admin.get(f"/requests/{number}")).json()["version"] == 1, "nothing was done"
+
+
+async def test_who_may_not_hears_that_first(city: City) -> None:
+    problem(await (await city.client()).get("/tickets?colour=red"), 401, "unauthenticated")
+    problem(await (await city.client("citizen")).get("/tickets?colour=red"), 403, "forbidden")
+    problem(await (await city.client("admin")).get("/requests/CST-2026-999999?colour=red"), 404, "request_not_found")
+
+
+# --------------------------------------------------------------------------------------------------------- the meridian
+
+
+async def test_a_box_across_the_180th_meridian(city: City) -> None:
+    anybody = await city.client()
+    places = {"Taveuni": 179.97, "Rabi": -179.98, "Suva": 178.4, "Apia": -171.8}
+    numbers = {
+        name: (await create(anybody, lon=lon, lat=-16.8, description=name))["request_id"]
+        for name, lon in places.items()
+    }
+    inside = {numbers["Taveuni"], numbers["Rabi"]}
+    box = "179.9,-17,-179.9,-16"
+    listed = (await anybody.get("/requests", params={"bbox": box})).json()["items"]
+    assert {item["request_id"] for item in listed} == inside
+    for feed, more in (("heatmap", {}), ("clusters", {"zoom": 20})):
+        answer = (await anybody.get(f"/analytics/geofeeds/{feed}", params={"bbox": box, **more})).json()
+        assert {feature["properties"]["request_id"] for feature in answer["features"]} == inside
+        assert answer["filters"]["bbox"] == [179.9, -17.0, -179.9, -16.0]
+    wide = (await anybody.get("/analytics/geofeeds/heatmap", params={"bbox": "170,-40,-170,40"})).json()
+    assert wide["aggregation"]["count"] == 4
+    other_way = (await anybody.get("/requests", params={"bbox": "-179.9,-17,179.9,-16"})).json()["items"]
+    assert {item["request_id"] for item in other_way} == set(numbers.values()) - inside
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "-181,0,0,1", "0,1,1,0", "0,-91,1,0", "nan,0,1,1"])
+async def test_what_is_no_box_is_refused(city: City, box: str) -> None:
+    problem(await (await city.client()).get("/requests", params={"bbox": box}), 422, "invalid")
