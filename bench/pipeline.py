@@ -110,7 +110,8 @@ def _ticket(rng: random.Random, key: UUID) -> TicketFacts:
         rng.randrange(1, 11),
         rng.choice(("Mass", "Mass", "VIP", "Priority")),
         rng.choice(("ru", "ru", "kk", "en")),
-        *place,
+        lon=place[0],
+        lat=place[1],
         country="KZ",
         quality="town" if place[0] is not None else "none",
     )

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -153,14 +153,14 @@ class City:
         async with self.services.db.transaction(self.tenant) as tx:
             yield tx
 
-    async def token(self, role: str, actor_id: object = None) -> str:
+    async def token(self, role: str, actor_id: Any = None) -> str:
         """A new token for `role`."""
         from civicpulse.accounts.tokens import create_token
 
         async with self.transaction() as tx:
             return await create_token(tx, role=role, actor_id=actor_id, label=role)
 
-    async def client(self, role: str | None = None, actor_id: object = None, **headers: str) -> httpx.AsyncClient:
+    async def client(self, role: str | None = None, actor_id: Any = None, **headers: str) -> httpx.AsyncClient:
         """An HTTP client for a caller of `role` (None: anonymous); an answer that is not declared fails the test."""
         import httpx
 

@@ -46,7 +46,9 @@ def called(node: ast.AST) -> Iterator[tuple[list[str], list[ast.AST | None]]]:
         case ast.AnnAssign(target=target, value=value):
             yield [ast.unparse(target)], [value]
         case ast.Dict(keys=keys, values=values):
-            yield from (([ast.unparse(key)], [value]) for key, value in zip(keys, values, strict=True) if key)
+            for key, given in zip(keys, values, strict=True):
+                if key:
+                    yield [ast.unparse(key)], [given]
         case ast.Call(func=func) if ast.unparse(func) in ("Actor", "Role", "actor_as"):
             yield ["role"], [node]
 

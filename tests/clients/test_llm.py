@@ -153,7 +153,7 @@ async def test_after_three_faults_it_rests_and_then_tries_again(server, client, 
         *(client.ask(QUESTION, record=calls.append) for _ in range(100)), return_exceptions=True
     )
     assert time.monotonic() - started < 5, "a hundred texts wait hardly longer than one"
-    assert {fault.reason for fault in faults} == {"timeout", "paused_after_faults"}
+    assert {getattr(fault, "reason", fault) for fault in faults} == {"timeout", "paused_after_faults"}
     assert len(calls) <= 10
     monkeypatch.setattr(client._endpoint, "paused_until", 0.0)
     server.answer = lambda body, number: json.dumps(GOOD)

@@ -5,7 +5,7 @@ import smtplib
 import socket
 from collections.abc import Iterator
 from email import message_from_bytes
-from email.message import Message as Mail
+from email.message import EmailMessage as Mail
 from email.policy import default
 
 import pytest
@@ -38,7 +38,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         assert isinstance(envelope.content, bytes)
-        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content, policy=default)))
+        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content, Mail, policy=default)))
         return "250 OK"
 
 
@@ -59,13 +59,13 @@ def mailbox() -> Iterator[tuple[Mailbox, str]]:
 def body_of(mail: Mail) -> str:
     part = mail.get_body(("plain",)) or mail.get_body(("html",))
     assert part is not None
-    return part.get_content()
+    return str(part.get_content())
 
 
 @pytest.mark.parametrize("kind", ["log", "apprise"])
 async def test_a_sender_takes_a_message_and_answers_nothing(kind: str, mailbox: tuple[Mailbox, str]) -> None:
     sender: Sender = build_sender(Settings(senders=(mailbox[1],) if kind == "apprise" else ()))
-    assert await sender.send(HELLO) is None
+    assert await sender.send(HELLO) is None  # type: ignore[func-returns-value]
 
 
 async def test_the_log_sender_writes_one_line_with_all_there_is_to_know() -> None:

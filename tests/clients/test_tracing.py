@@ -153,7 +153,7 @@ async def test_langfuse_gets_them_at_its_own_address_with_its_keys(server, colle
 
 async def test_both_get_all_of_them(server, collector) -> None:
     with collecting() as langfuse:
-        keys = {"langfuse_public_key": "p", "langfuse_secret_key": "s", "langfuse_host": langfuse.url}
+        keys: dict[str, Any] = {"langfuse_public_key": "p", "langfuse_secret_key": "s", "langfuse_host": langfuse.url}
         with tracing(Settings(otlp_url=collector.url, **keys)):
             await ask(server)
         assert collector.spans == langfuse.spans

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from builders import walk_to
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import APIResponse, Page, Route, expect
 
 from e2e.conftest import SOUTH, STEP, WEST, Visitor
 from e2e.test_map import PHONE
@@ -143,7 +143,7 @@ async def test_what_the_server_refuses_is_said_at_its_field(visit: Visitor) -> N
 async def test_a_report_that_got_lost_on_the_way_is_not_made_twice(visit: Visitor) -> None:
     page = await visit.map()
     before = await backlog(visit)
-    lost = []
+    lost: list[APIResponse] = []
 
     async def lose_the_first_answer(route: Route) -> None:
         if lost:
@@ -167,7 +167,7 @@ async def test_a_report_that_got_lost_on_the_way_is_not_made_twice(visit: Visito
 
 async def test_a_twin_is_announced_before_and_explained_after(visit: Visitor) -> None:
     page = await visit.map()
-    numbers = []
+    numbers: list[str] = []
     for _ in range(2):
         await open_form(page)
         await at(page, WEST + STEP * 1.7, SOUTH + STEP * 1.7)

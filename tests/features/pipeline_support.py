@@ -146,7 +146,7 @@ async def broken_rules(city: City, client: httpx.AsyncClient, folder: Path, tick
         }
         for one in tickets
     ]
-    by_name = {one["name"]: key for key, one in managers.items()}
+    by_name = {str(one["name"]): key for key, one in managers.items()}
     outcome = [_outcome(one, by_name) for one in sorted(tickets, key=lambda one: -one["analysis"]["priority"])]
     return faults(Centre(city, offices, managers), known, outcome)
 

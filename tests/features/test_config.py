@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import psycopg
@@ -63,10 +63,10 @@ async def test_staff_read_the_configuration_and_only_admins_change_it(city: City
                 assert answer.status_code == 200, answer.text
             else:
                 problem(answer, 403, "forbidden")
-    for role in (None, "citizen"):
-        client = await city.client(role)
+    for visitor in (None, "citizen"):
+        client = await city.client(visitor)
         for path in ("", "/versions", "/versions/1"):
-            problem(await client.get(where(city, path)), 401 if role is None else 403)
+            problem(await client.get(where(city, path)), 401 if visitor is None else 403)
 
 
 async def test_another_tenants_configuration_is_not_there(city: City, other_city: City) -> None:
@@ -243,7 +243,7 @@ async def test_every_fault_of_a_whole_pack_is_told_at_once(city: City) -> None:
     many = problem(await admin.put(where(city), json={"config": config}), 422)
     assert len(many["errors"]) == 100
     assert "the first 100 of" in many["detail"]
-    for body in ({}, {"config": []}, {"config": {}, "colour": "red"}, []):
+    for body in cast("tuple[Any, ...]", ({}, {"config": []}, {"config": {}, "colour": "red"}, [])):
         problem(await admin.put(where(city), json=body), 422)
 
 
@@ -262,7 +262,7 @@ async def test_if_match_guards_against_overwriting(city: City) -> None:
 
 async def test_simultaneous_changes_queue_and_none_is_lost(city: City) -> None:
     admin = await city.client("admin")
-    sections = [
+    sections: list[dict[str, Any]] = [
         {"title": "A"}, {"language": "es"}, {"dashboard": {"refresh_seconds": 30}}, {"linked_entity_types": ["lamp"]},
         {"rating_reason_codes": ["fine"]}, {"outside_zones": "reject"},
     ]  # fmt: skip

@@ -90,7 +90,7 @@ VALUES (%(tenant_id)s, %(analysis)s, %(id)s, %(category)s, '[]', %(priority)s, '
 
 async def add_ticket(tx: Any, number: int, place: Place, **facts: Any) -> dict[str, Any]:
     """A request as the pipeline leaves it before the assignment."""
-    values = {
+    values: dict[str, Any] = {
         "id": new_id(),
         "number": f"TCK-{number:06}",
         "category": "consultation",
@@ -305,7 +305,7 @@ async def test_a_simulation_shows_what_another_policy_would_do_and_writes_nothin
 async def everything(centre: Centre) -> list[Any]:
     async with centre.city.transaction() as tx:
         tables = ("requests", "assignments", "distribution_state", "agents", "offices", "events", "outbox")
-        return [await tx.rows(f"SELECT t::text FROM {table} t ORDER BY 1") for table in tables]  # type: ignore[arg-type]
+        return [await tx.rows(f"SELECT t::text FROM {table} t ORDER BY 1") for table in tables]
 
 
 async def test_a_policy_that_cannot_be_used_is_refused_with_its_fields(dispatcher: httpx.AsyncClient) -> None:

@@ -111,7 +111,10 @@ async def test_many_choices_are_counted_not_listed(city: City) -> None:
 
 def operations(app: FastAPI) -> list[tuple[str, DeclaredRoute]]:
     return [
-        (method, route) for route in app.routes if isinstance(route, DeclaredRoute) for method in sorted(route.methods)
+        (method, route)
+        for route in app.routes
+        if isinstance(route, DeclaredRoute)
+        for method in sorted(route.methods or ())
     ]
 
 

@@ -68,12 +68,12 @@ async def with_zones(city: City, path: Path, code: str) -> City:
 
 async def stored(city: City, columns: str = "*") -> list[Row]:
     async with city.transaction() as tx:
-        return await tx.rows(f"SELECT {columns} FROM requests ORDER BY external_id")  # type: ignore[arg-type]
+        return await tx.rows(f"SELECT {columns} FROM requests ORDER BY external_id")
 
 
 async def counted(city: City, column: str) -> dict[str, int]:
     async with city.transaction() as tx:
-        rows = await tx.rows(f"SELECT {column} AS name, count(*) AS count FROM requests GROUP BY 1")  # type: ignore[arg-type]
+        rows = await tx.rows(f"SELECT {column} AS name, count(*) AS count FROM requests GROUP BY 1")
     return {row["name"]: row["count"] for row in rows}
 
 
@@ -419,7 +419,7 @@ async def test_a_dry_run_reports_the_same_and_writes_nothing(city: City, tmp_pat
     dry = await bring(city, path, small, dry_run=True)
     async with city.transaction() as tx:
         tables = ("requests", "events", "import_runs", "outbox")
-        assert [await tx.value(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0, 0]  # type: ignore[arg-type]
+        assert [await tx.value(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0, 0]
     wet = await bring(city, path, small)
     own = {"dry_run", "run_id", "seconds"}
 

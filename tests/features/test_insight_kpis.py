@@ -311,7 +311,7 @@ async def test_another_tenant_counts_nothing_of_it(city: City, other_city: City)
 
 async def test_the_number_of_statements_does_not_grow_with_rows(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await city.client("admin")
-    counts = []
+    counts: list[int] = []
     rows = Tx.rows
     value = Tx.value
 

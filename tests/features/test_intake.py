@@ -192,7 +192,8 @@ async def test_64_simultaneous_equal_reports_become_one_master_with_63_duplicate
 
 def _border_pairs(count: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Pairs 10 m apart in different lock cells, all over the earth, near the date line and far north and south too."""
-    dice, pairs = random.Random(311), []
+    dice = random.Random(311)
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
     while len(pairs) < count:
         kind = len(pairs) % 4
         lat = dice.uniform(70, 85) * dice.choice((-1, 1)) if kind == 0 else dice.uniform(-65, 65)

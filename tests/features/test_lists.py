@@ -209,8 +209,8 @@ async def test_each_role_sees_what_is_its_own_to_see(city, town) -> None:
     public = set(town.values()) - {town["noise"]}
     for role in ("agent", "dispatcher", "supervisor", "admin", "system"):
         assert set(await listed(await city.client(role))) == set(town.values())
-    for role in (None, "citizen"):
-        caller = await city.client(role)
+    for visitor in (None, "citizen"):
+        caller = await city.client(visitor)
         assert set(await listed(caller)) == public
         assert await listed(caller, category="noise") == []
         assert await listed(caller, q="jackhammer") == []
@@ -328,7 +328,8 @@ async def test_pages_come_from_an_index_in_their_order(city, database_url) -> No
     of_zone = own | Sight((Ground("zone_id", ("UNZONED", "Z1")),))
     wanted = [(filters, sight) for sight in (EVERYTHING, PUBLIC, own, of_zone) for filters in ASKED]
     async with city.transaction() as tx:
-        explaining, page = Explaining(tx.conn, tx.tenant), {"limit": 50, "cursor": None}
+        explaining = Explaining(tx.conn, tx.tenant)
+        page: dict[str, Any] = {"limit": 50, "cursor": None}
         for filters, sight in wanted:
             for sort in ("created_at", "-created_at"):
                 await list_requests(explaining, filters, sight, sort=sort, **page)

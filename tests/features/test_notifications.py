@@ -52,7 +52,7 @@ async def add_citizen(city: City, *, proven: tuple[str, ...] = ("email",), **pre
         row |= {"phone": f"+1202{citizen_id.int % 10**7:07}", "neighborhood": None, "city": None, "zone_id": None}
         await people.add_citizen(tx, row | {"created_at": now})
         for channel in proven:
-            challenge = {"id": new_id(), "citizen_id": citizen_id, "channel": channel, "code_hash": "x"}
+            challenge: dict[str, Any] = {"id": new_id(), "citizen_id": citizen_id, "channel": channel, "code_hash": "x"}
             await people.add_challenge(tx, challenge | {"tries_left": 5, "created_at": now, "expires_at": now})
             await people.consume_code(tx, challenge["id"], at=now)
     return citizen_id
@@ -366,18 +366,18 @@ async def test_everyone_sees_their_own_and_no_other_tenants(
         at = datetime.now(UTC)
         await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="sla_escalation", at=at, meta=step)
     await react(city)
+    callers: dict[str, tuple[City, str, UUID | None]] = {
+        "citizen": (city, "citizen", citizen_id),
+        "stranger": (city, "citizen", stranger),
+        "agent": (city, "agent", UUID(agent["_id"])),
+        "other agent": (city, "agent", new_id()),
+        "dispatcher": (city, "dispatcher", None),
+        "admin": (city, "admin", None),
+        "elsewhere": (other_city, "dispatcher", None),
+        "citizen elsewhere": (other_city, "citizen", citizen_id),
+    }
     kinds = {
-        name: sorted(item["recipient_type"] for item in (await own(*who))["items"])
-        for name, who in {
-            "citizen": (city, "citizen", citizen_id),
-            "stranger": (city, "citizen", stranger),
-            "agent": (city, "agent", UUID(agent["_id"])),
-            "other agent": (city, "agent", new_id()),
-            "dispatcher": (city, "dispatcher"),
-            "admin": (city, "admin"),
-            "elsewhere": (other_city, "dispatcher"),
-            "citizen elsewhere": (other_city, "citizen", citizen_id),
-        }.items()
+        name: sorted(item["recipient_type"] for item in (await own(*who))["items"]) for name, who in callers.items()
     }
     assert kinds == {
         "citizen": ["citizen"] * 3,

@@ -22,7 +22,9 @@ from civicpulse.centre import analyse, assign, attachments, geocode, ingest, run
 from civicpulse.centre.jobs import runs_line, work_off_runs
 from civicpulse.centre.run import Run
 from civicpulse.centre.watching import watch
+from civicpulse.requests.bulk_assigning import assign_queued
 from civicpulse.triage import apart
+from civicpulse.triage.analyst import analyse_batch
 from conftest import City, make_city
 
 COMMITTED = """
@@ -320,7 +322,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
 ) -> None:
     accepted = await begin(client, small(*[ticket(f"g-{n}") for n in range(20)]))
     monkeypatch.setattr(assign, "BATCH", 5)
-    original = assign.assign_queued
+    original = assign_queued
     halted, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(*given: Any) -> Any:
@@ -346,7 +348,7 @@ async def test_a_batch_that_takes_long_keeps_its_lease(
 ) -> None:
     accepted = await begin(client, small())
     monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.02)
-    original = analyse.analyse_batch
+    original = analyse_batch
 
     async def slow(*given: Any) -> Any:
         await hurry(centre)

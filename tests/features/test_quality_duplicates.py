@@ -5,6 +5,7 @@ import gzip
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -130,6 +131,11 @@ def test_without_the_word_gold_near_pairs_count_as_gold(tmp_path: Path) -> None:
     assert truth == Truth(frozenset({0, 1, 2}), (Pair(0, 1, is_gold=False), Pair(0, 2, is_gold=True)))
 
 
+def about(value: float) -> Any:
+    """What compares equal to any figure so near, where a figure is asked for."""
+    return pytest.approx(value)
+
+
 def test_figures_count_pairs_in_either_order_and_through_their_master() -> None:
     made = [Decision("new", None, (), None), Decision("attached", 0, (), None), Decision("attached", 0, (), None)]
     made += [Decision("proposed", None, (0,), None), Decision("new", None, (), None)]
@@ -138,10 +144,10 @@ def test_figures_count_pairs_in_either_order_and_through_their_master() -> None:
     def everyone(_place: int) -> bool:
         return True
 
-    assert judge_attached(made, truth, everyone) == Figures(1.0, pytest.approx(1 / 3), 0.5, 2)
-    assert judge_offered(made, truth, everyone) == Figures(1.0, pytest.approx(2 / 3), 1.0, 3)
+    assert judge_attached(made, truth, everyone) == Figures(1.0, about(1 / 3), 0.5, 2)
+    assert judge_offered(made, truth, everyone) == Figures(1.0, about(2 / 3), 1.0, 3)
     assert judge_attached(made, truth, lambda place: place > 2) == Figures(0.0, 0.0, 0.0, 0)
-    assert judge_links([(2, 1), (4, 3)], 5, truth, everyone) == Figures(0.5, pytest.approx(2 / 3), 0.5, 2)
+    assert judge_links([(2, 1), (4, 3)], 5, truth, everyone) == Figures(0.5, about(2 / 3), 0.5, 2)
 
 
 def test_between_two_rungs_the_curve_is_a_line() -> None:

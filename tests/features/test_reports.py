@@ -545,7 +545,8 @@ async def test_pages_of_reports_follow_each_other(city) -> None:
     anybody, staff = await city.client(), await city.client("agent")
     sent = [(await send(anybody))["id"] for _ in range(7)]
     for sort, expected in (("submitted_at", sent), ("-submitted_at", sent[::-1])):
-        found, cursor = [], None
+        found: list[str] = []
+        cursor = None
         while cursor is not None or not found:
             params = {"limit": 3, "sort": sort} | ({"cursor": cursor} if cursor else {})
             body = (await staff.get("/reports", params=params)).json()

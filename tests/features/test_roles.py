@@ -100,7 +100,7 @@ def doors(app: FastAPI) -> dict[Permission, tuple[str, str]]:
                 path = route.path
                 for name in route.param_convertors:
                     path = path.replace(f"{{{name}}}", str(uuid4()))
-                found.setdefault(permission, (min(route.methods), path))
+                found.setdefault(permission, (min(route.methods or ()), path))
     return found
 
 
@@ -338,7 +338,7 @@ async def test_managers_of_a_file_have_the_role_that_the_pack_gives_agents(
 async def test_roles_are_read_once_a_version(town: City, monkeypatch: pytest.MonkeyPatch) -> None:
     warden, stranger = await town.client("warden"), await town.client()
     await asyncio.gather(warden.get("/categories"), stranger.get("/categories"))
-    counted = []
+    counted: Any = []
     transaction = town.services.db.transaction
     monkeypatch.setattr(type(town.services.db), "transaction", lambda *args: counted.append(args) or transaction(*args))
     for client in (warden, stranger):

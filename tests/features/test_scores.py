@@ -17,6 +17,7 @@ from civicpulse.base.db import Tx
 from civicpulse.cli.main import app as cli
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.jobs import scores_timer
+from civicpulse.insight.scores import score_queries
 from civicpulse.insight.scores import scores as scoring
 from civicpulse.rules.scoring import Figures, Weights, score, speed_of
 from conftest import City, make_city
@@ -36,7 +37,7 @@ async def resolve(
     """A resolved request of that zone: resolved so long ago, after so many hours, with that target."""
     done = clock.now() - ago
     at = done - took * HOUR
-    columns = {
+    columns: dict[str, Any] = {
         "status": "resolved",
         "zone_id": zone,
         "resolved_at": done,
@@ -140,7 +141,8 @@ async def test_only_masters_resolved_in_the_last_thirty_days_count(city: City) -
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_scores_agree_with_the_rule_and_with_the_kpis(city: City, seed: int) -> None:
     """Of requests that all came in the last 30 days the KPIs of that period speak of the same requests."""
-    dice, by_zone = random.Random(seed), {}
+    dice = random.Random(seed)
+    by_zone: dict[Any, Any] = {}
     since = NOW - 30 * DAY
     with clock.at(NOW):
         async with city.transaction() as tx:
@@ -430,5 +432,5 @@ async def test_the_window_is_read_by_its_index(city: City, database_url: str) ->
         await owner.execute("ANALYZE requests")
     async with city.transaction() as tx:
         values = {"tenant_id": tx.tenant_id, "since": NOW - 30 * DAY, "until": NOW}
-        plan = "\n".join(row["QUERY PLAN"] for row in await tx.rows(f"EXPLAIN {scoring.queries.RESOLVED}", values))
+        plan = "\n".join(row["QUERY PLAN"] for row in await tx.rows(f"EXPLAIN {score_queries.RESOLVED}", values))
     assert "requests_resolved" in plan, plan

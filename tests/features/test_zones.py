@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +26,7 @@ RIGHT: Ring = [[2, 0], [4, 0], [4, 2], [2, 2], [2, 0]]
 BOW_TIE: Ring = [[10, 0], [12, 2], [12, 0], [10, 2], [10, 0]]
 
 
-def feature(ring: Ring, **properties: Any) -> dict[str, Any]:
+def feature(ring: Sequence[Sequence[float]], **properties: Any) -> dict[str, Any]:
     return {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
 
 
@@ -165,7 +166,7 @@ def test_a_file_that_says_it_is_wgs_84_is_read(tmp_path: Path, name: str | None)
 
 async def test_features_that_cannot_be_zones_are_listed_by_index_with_the_reason(city: City, tmp_path: Path) -> None:
     metres = [[236000.0, 900000.0], [237000.0, 900000.0], [237000.0, 901000.0], [236000.0, 900000.0]]
-    flat = [[0, 0], [1, 1], [2, 2], [0, 0]]
+    flat: Ring = [[0, 0], [1, 1], [2, 2], [0, 0]]
     point = {"type": "Feature", "properties": {"code": "p"}, "geometry": {"type": "Point", "coordinates": [1, 1]}}
     empty = {"type": "Feature", "properties": {"code": "e"}, "geometry": None}
     broken = feature([[0, 0], ["x", 1], [1, 1], [0, 0]], code="b")  # type: ignore[list-item]

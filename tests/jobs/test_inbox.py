@@ -27,6 +27,7 @@ from civicpulse.packs.store import current_pack
 from civicpulse.reports import actions, jobs, queries
 from civicpulse.reports.jobs import process_batch, process_reports, reports_line
 from civicpulse.triage import analyst, apart
+from civicpulse.triage.actions import keep as keep_analysis
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.analyst import analyse_each
 from conftest import City
@@ -64,7 +65,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports with the text BAD fail half-way: after the request is written."""
-    plain = actions.keep
+    plain = keep_analysis
 
     async def keep(tx: Any, actor: Any, request: Any, analysis: Any) -> None:
         await plain(tx, actor, request, analysis)
@@ -402,7 +403,7 @@ async def test_a_fault_of_the_database_is_nobodys_try_and_one_of_a_statement_is(
     anybody, staff = await city.client(), await city.client("dispatcher")
     sent = [await send(anybody, location={"coordinates": [-74.0, 40 + n]}) for n in range(3)]
     faults = iter([psycopg.errors.DeadlockDetected("two of us"), psycopg.errors.AdminShutdown("going down")])
-    plain = actions.keep
+    plain = keep_analysis
 
     async def keep(*args: Any) -> None:
         error = next(faults, None)
@@ -425,7 +426,7 @@ async def test_a_fault_of_the_database_is_nobodys_try_and_one_of_a_statement_is(
 def test_what_may_be_twins_is_settled_in_order() -> None:
     """At one point, at one place however it is said, or of one asset; what names no place is nobody's twin."""
     point, lift = {"coordinates": [-74.0, 40.71]}, {"location": None, "asset_id": "LIFT-1"}
-    kinds = [
+    kinds: list[list[dict[str, Any]]] = [
         [{"location": point}],
         [{"location": "Library, 2nd floor"}, {"location": "2 floor of the library"}],
         [lift],
@@ -435,7 +436,7 @@ def test_what_may_be_twins_is_settled_in_order() -> None:
         for n in range(20)
         for kind, says in enumerate([*kinds, [{"location": None}]])
     ]
-    found = jobs.lanes([(report, ValueError()) for report in made])  # type: ignore[arg-type]
+    found = jobs.lanes([(report, ValueError()) for report in made])
     assert sum(map(len, found)) == 80
     for kind in range(len(kinds)):
         (lane,) = [lane for lane in found if any(row["kind"] == kind for row, _ in lane)]

@@ -156,7 +156,9 @@ async def test_what_no_figure_depends_on_queues_nothing(city: City) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_figures_equal_the_requests_after_any_changes(city: City, seed: int) -> None:
-    dice, rows, masters = random.Random(seed), [], []
+    dice = random.Random(seed)
+    rows: list[Any] = []
+    masters: list[Any] = []
     for _ in range(6):
         async with city.transaction() as tx:
             for _ in range(20):
@@ -219,7 +221,7 @@ async def test_a_look_that_fails_leaves_everything_as_it_was(city: City) -> None
 
 async def test_batches_go_on_until_nothing_waits(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("civicpulse.insight.jobs.MEASURE_AT_ONCE", 3)
-    monkeypatch.setitem(measure_resolutions.__kwdefaults__, "most", 3)
+    monkeypatch.setitem(measure_resolutions.__kwdefaults__ or {}, "most", 3)
     async with city.transaction() as tx:
         for number in range(10):
             await done(tx, took=number)
@@ -229,7 +231,11 @@ async def test_batches_go_on_until_nothing_waits(city: City, monkeypatch: pytest
 async def test_the_list_is_narrowed_and_paged(city: City) -> None:
     async with city.transaction() as tx:
         for number in range(12):
-            columns = {"category": "ab"[number % 2], "zone_id": f"Z{number % 3}", "priority": f"P{1 + number % 4}"}
+            columns: dict[str, Any] = {
+                "category": "ab"[number % 2],
+                "zone_id": f"Z{number % 3}",
+                "priority": f"P{1 + number % 4}",
+            }
             await done(tx, took=number * 4, **columns)
     await measure(city)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,7 +20,7 @@ REQUEST = RequestFacts("pothole", frozenset({"asphalt", "road_maintenance"}), "Z
 POLICY = AssignmentPolicy("zone+skill+workload", ("zone", "skill", "availability", "lowest_load"))
 
 
-def an_agent(number: int = 1, **changes: object) -> AgentFacts:
+def an_agent(number: int = 1, **changes: Any) -> AgentFacts:
     made = AgentFacts(
         id=UUID(int=number),
         code=f"AG-{number}",
@@ -45,7 +46,7 @@ def an_agent(number: int = 1, **changes: object) -> AgentFacts:
         ({"zone_ids": frozenset(), "skills": frozenset(), "schedule": NIGHT}, "zone", "does not cover ZONE-DT-01"),
     ],
 )
-def test_an_agent_falls_out_at_the_first_step_that_fails(changes: dict[str, object], step: str, detail: str) -> None:
+def test_an_agent_falls_out_at_the_first_step_that_fails(changes: dict[str, Any], step: str, detail: str) -> None:
     result = assign(REQUEST, [an_agent(**changes)], POLICY, now=MONDAY)
     assert result.winner is None
     assert [(failure.step, failure.detail) for failure in result.failures] == [(step, detail)]
@@ -56,7 +57,7 @@ def test_an_agent_falls_out_at_the_first_step_that_fails(changes: dict[str, obje
     "changes",
     [{"zone_ids": frozenset(), "inside_geofence": True}, {"schedule": replace(NIGHT, on_call=True)}],
 )
-def test_geofence_stands_for_zone_and_on_call_for_shift(changes: dict[str, object]) -> None:
+def test_geofence_stands_for_zone_and_on_call_for_shift(changes: dict[str, Any]) -> None:
     assert assign(REQUEST, [an_agent(**changes)], POLICY, now=MONDAY).winner is not None
 
 

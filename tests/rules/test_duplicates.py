@@ -32,11 +32,11 @@ LON, LAT = -71.06, 42.36
 METRE = 1 / 111_195  # degrees of latitude
 
 
-def a_report(**changes: object) -> Report:
+def a_report(**changes: Any) -> Report:
     return replace(Report(LON, LAT, NOON, "pothole", None, None, "a deep pothole"), **changes)
 
 
-def a_candidate(number: int = 1, *, metres: float = 0, hours: float = 1, **changes: object) -> Candidate:
+def a_candidate(number: int = 1, *, metres: float = 0, hours: float = 1, **changes: Any) -> Candidate:
     made = Candidate(
         id=UUID(int=number),
         number=f"CST-2026-{number:06}",
@@ -150,7 +150,7 @@ def test_texts_are_compared_by_their_words(one: str, other: str, least: float, m
     assert least <= text_similarity(one, other) <= most
 
 
-NOWHERE = {"lon": None, "lat": None}
+NOWHERE: dict[str, Any] = {"lon": None, "lat": None}
 
 
 def a_placeless_report(**changes: object) -> Report:
@@ -177,7 +177,7 @@ def a_placeless_report(**changes: object) -> Report:
         ({"address_key": "@2 fl library", "lon": LON, "lat": LAT}, "attached"),
     ],
 )
-def test_without_coordinates_asset_or_address_and_words_decide(candidate: dict[str, object], outcome: str) -> None:
+def test_without_coordinates_asset_or_address_and_words_decide(candidate: dict[str, Any], outcome: str) -> None:
     policy = replace(POLICY, address_hours=72)
     judgement = judge(a_placeless_report(), [a_candidate(**(NOWHERE | candidate))], policy)
     assert judgement.outcome == outcome
@@ -381,7 +381,7 @@ def test_real_street_light_and_tree_reports_reach_the_floor(shared_data: Path) -
             known += case in flagged
             while recent and report.at - recent[0].created_at > timedelta(hours=POLICY.window_hours):
                 recent.popleft()
-            near = [as_of(one, report.at) for one in recent if abs(one.lat - report.lat) < 100 * METRE]
+            near = [as_of(one, report.at) for one in recent if abs((one.lat or 0) - (report.lat or 0)) < 100 * METRE]
             if judge(report, near, POLICY).outcome == "attached":
                 attached, hits = attached + 1, hits + (case in flagged)
             recent.append(boston_candidate(row, report))

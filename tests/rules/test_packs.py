@@ -13,8 +13,9 @@ from civicpulse.packs.model import PackDocument, compile_pack
 from civicpulse.packs.shapes import PLACEHOLDERS
 from civicpulse.rules.calendar import ALWAYS
 from civicpulse.rules.duplicates import DuplicatePolicy
+from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.sla import choose_policy
-from civicpulse.rules.workflow import Refusal, check_workflow, decide_transition
+from civicpulse.rules.workflow import check_workflow, decide_transition
 
 CIVIC = read_pack("civic")
 PACK = compile_pack(CIVIC)

@@ -44,17 +44,22 @@ def test_a_score_lies_between_0_and_100_and_between_its_parts(compliance: float,
     assert 100 * min(compliance, speed) - 0.01 <= found <= 100 * max(compliance, speed) + 0.01
 
 
+def sure(found: float | None) -> float:
+    assert found is not None
+    return found
+
+
 @given(shares, shares, shares, weights)
 def test_more_compliance_or_speed_never_lowers_a_score(one: float, other: float, fixed: float, given: Weights) -> None:
     low, high = sorted((one, other))
-    assert score(low, fixed, given) <= score(high, fixed, given)
-    assert score(fixed, low, given) <= score(fixed, high, given)
+    assert sure(score(low, fixed, given)) <= sure(score(high, fixed, given))
+    assert sure(score(fixed, low, given)) <= sure(score(fixed, high, given))
 
 
 @given(shares, shares, shares, shares)
 def test_weight_moves_a_score_towards_the_part_that_has_it(one: float, two: float, low: float, high: float) -> None:
     low, high = sorted((low, high))
-    less, more = score(one, two, Weights(low, 1 - low)), score(one, two, Weights(high, 1 - high))
+    less, more = (sure(score(one, two, Weights(part, 1 - part))) for part in (low, high))
     assert (more - less) * (one - two) >= -0.02
 
 
@@ -88,7 +93,7 @@ def test_figures_add_up_in_any_split(rows: list[tuple[bool, float, float]], cut:
     whole, added = figures(rows), figures(rows[:cut]) + figures(rows[cut:])
     assert (added.resolved, added.met, added.missed) == (whole.resolved, whole.met, whole.missed)
     assert (added.hours, added.speed) == pytest.approx((whole.hours, whole.speed))
-    assert 0 <= added.compliance <= 1
+    assert 0 <= sure(added.compliance) <= 1
 
 
 @pytest.mark.parametrize(
@@ -134,4 +139,4 @@ def test_a_rank_is_one_more_than_those_above(scores: dict[str, float | None]) ->
     found = ranks(scores)
     assert found.keys() == {name for name, value in scores.items() if value is not None}
     for name, rank in found.items():
-        assert rank == 1 + sum(value > scores[name] for value in scores.values() if value is not None)
+        assert rank == 1 + sum(value > sure(scores[name]) for value in scores.values() if value is not None)

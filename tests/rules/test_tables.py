@@ -374,7 +374,7 @@ def test_a_packed_file_cut_short_keeps_what_came_before(tmp_path: Path) -> None:
 
 
 def test_a_workbook_is_a_table_by_its_rows() -> None:
-    cells = [
+    cells: list[list[Any]] = [
         ["ID", "Opened", "Count", "Share", "Open", "Text"],
         [],
         ["a", datetime(2024, 1, 2, 3, 4, 5), 7, 0.5, True, "two\nlines"],  # noqa: DTZ001 - a cell knows no zone

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -94,14 +95,14 @@ def test_a_refusal_names_the_unbound_roles_among_those_who_may() -> None:
 @pytest.mark.parametrize("role", ["system", "admin", "mayor"])
 def test_who_is_not_bound_may_take_every_edge_but_still_owes_its_fields(role: str) -> None:
     for edge in CIVIC.transitions:
-        ask = {"current": edge.source, "to": edge.target, "role": role, "is_bound": False}
+        ask: dict[str, Any] = {"current": edge.source, "to": edge.target, "role": role, "is_bound": False}
         assert isinstance(decide_transition(CIVIC, present=EVERYTHING, facts=DISPUTE, **ask), Decision)
         bare = decide_transition(CIVIC, present=frozenset(), facts=DISPUTE, **ask)
         assert isinstance(bare, Refusal if edge.requires else Decision)
 
 
 def test_a_resolved_request_reopens_only_when_the_dispute_is_accepted() -> None:
-    ask = {"current": "resolved", "to": "in_progress", "role": "dispatcher", "present": EVERYTHING}
+    ask: dict[str, Any] = {"current": "resolved", "to": "in_progress", "role": "dispatcher", "present": EVERYTHING}
     refused = decide_transition(CIVIC, **ask)
     assert isinstance(refused, Refusal)
     assert (refused.code, refused.reasons[0].field) == ("condition_not_met", "dispute_accepted")
@@ -144,7 +145,7 @@ def test_of_two_edges_between_the_same_states_either_will_do(
     role: str, present: set[str], facts: set[str], code: str | None
 ) -> None:
     workflow = two_ways()
-    ask = {"current": "open", "to": "done", "role": role, "is_bound": role != "admin"}
+    ask: dict[str, Any] = {"current": "open", "to": "done", "role": role, "is_bound": role != "admin"}
     answer = decide_transition(workflow, present=frozenset(present), facts=frozenset(facts), **ask)
     assert getattr(answer, "code", None) == code
     assert workflow.next_states("open") == ("done",)
