@@ -80,6 +80,24 @@ async def test_a_day_without_a_time_ends_at_its_end(city: City, tmp_path: Path) 
     assert (await stored(city))[0]["closed_at"] == datetime(2025, 3, 4, 4, 59, 59, tzinfo=UTC)
 
 
+async def test_what_ended_as_a_duplicate_cancelled_or_invalid_counts_in_no_resolution_figure(
+    city: City, tmp_path: Path
+) -> None:
+    ended = ("Closed", "Twice", "withdrawn", "Spam")
+    rows = "".join(
+        ROW.replace("W1", f"W{place}").replace("T10:00:00,,Open", f"T10:00:00,2025-03-04T10:00:00,{word}")
+        for place, word in enumerate(ended)
+    )
+    status = "{closed: Closed, duplicate: Twice, cancelled: [Withdrawn], invalid: Spam}"
+    report = await bring(city, tmp_path / "a.csv", HEADER + rows, status=status)
+    assert (report.added, report.bad, report.by_status["closed"]) == (4, 0, 4)
+    assert "closed_without_time" not in report.notes
+    solved, *others = await stored(city)
+    assert (solved["resolved_at"], solved["tags"]) == (datetime(2025, 3, 4, 15, tzinfo=UTC), [])
+    assert {(row["state_category"], row["resolved_at"], row["sla_met"]) for row in others} == {("closed", None, None)}
+    assert [row["tags"] for row in others] == [["duplicate"], ["cancelled"], ["invalid"]]
+
+
 async def test_a_request_that_the_city_opened_again_is_told(city: City, tmp_path: Path) -> None:
     closed = ROW.replace("T10:00:00,,Open", "T10:00:00,2025-03-04T10:00:00,Closed")
     await bring(city, tmp_path / "day1.csv", HEADER + closed)
@@ -196,6 +214,7 @@ async def test_date_and_time_in_two_columns(city: City, tmp_path: Path) -> None:
         ("encoding", "martian", "write one of utf-8, utf-16"),
         ("date_formats", "'%s'", "strptime's, iso, epoch or epoch_ms"),
         ("delimiter", "';;'", "delimiter"),
+        ("status", "{closed: Closed, cancelled: [closed]}", "'closed' is listed more than once"),
     ],
 )
 async def test_a_mapping_that_cannot_be_meant_is_refused(

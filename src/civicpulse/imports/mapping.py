@@ -100,12 +100,28 @@ class ColumnMap(Shape):
     tags: Columns = ()
 
 
+OUTCOMES = ("duplicate", "cancelled", "invalid")
+
+
 class StatusMap(Shape):
-    """The city's words for closed and open; `other` says what any other word means (reject: a bad row)."""
+    """The city's words for closed and open; `other` says what any other word means (reject: a bad row).
+
+    A request that ended as a duplicate, cancelled or invalid is closed, and nobody has resolved it.
+    """
 
     closed: Values = Field(min_length=1)
     open: Values = ()
+    duplicate: Values = ()
+    cancelled: Values = ()
+    invalid: Values = ()
     other: Literal["open", "closed", "reject"] = "reject"
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        words = [folded(word) for name in ("open", "closed", *OUTCOMES) for word in getattr(self, name)]
+        if repeated := sorted({word for word in words if words.count(word) > 1}):
+            raise ValueError(f"{', '.join(map(repr, repeated))} is listed more than once")
+        return self
 
 
 class CategoryTable(Shape):

@@ -138,7 +138,7 @@ class Preparer:
         if case.doubt is not None:
             notes["closed_before_created"] += 1
             self._tally.doubt(case.line, case.doubt, case.external_id)
-        elif case.is_closed and case.closed_at is None:
+        elif case.is_closed and case.closed_at is None and case.outcome is None:
             notes["closed_without_time"] += 1
         if not case.is_closed and case.closed_at is not None:
             notes["open_with_closing_time"] += 1

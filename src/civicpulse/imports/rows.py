@@ -8,7 +8,7 @@ from string import Formatter
 from zoneinfo import ZoneInfo
 
 from civicpulse.base.tables import Record, find_column, read_number
-from civicpulse.imports.mapping import CategoryMap, Mapping, PriorityMap, VerdictMap, folded
+from civicpulse.imports.mapping import OUTCOMES, CategoryMap, Mapping, PriorityMap, VerdictMap, folded
 from civicpulse.imports.times import read_time, to_utc
 from civicpulse.rules.duplicates import distance_m
 
@@ -29,6 +29,7 @@ class RowError(ValueError):
 class Case:
     """One row, understood. Times are UTC; `is_place` is False where there are no coordinates or only a placeholder.
 
+    What ended with an `outcome` (duplicate, cancelled, invalid) has no closing time, because nobody resolved it, and a tag.
     `doubt` says what in the row contradicts itself: a request that the city closed before it was created has no closing time.
     `city_zone` and `city_verdict` (deadline met?) are what the file says; `known_category` is False where no table
     knew the row and the mapping's default was taken.
@@ -54,6 +55,7 @@ class Case:
     is_place: bool
     city_zone: str | None
     city_verdict: bool | None
+    outcome: str | None = None
     doubt: str | None = None
 
 
@@ -136,12 +138,16 @@ class CaseReader:
         created_at = self._time(self._created, fields, "created")
         if created_at is None:
             raise RowError("it has no creation time")
-        is_closed = self._is_closed(fields)
+        status = self._status_of(fields)
+        is_closed = status != "open"
+        outcome = status if status in OUTCOMES else None
         # The other columns (last touched, say) tell when a closed row was closed, and nothing of an open one.
         closed_at = self._time(self._closed if is_closed else self._closed_itself, fields, "closed")
         doubt = None
         if is_closed and closed_at is not None and closed_at < created_at:
             closed_at, doubt = self._closed_too_early(created_at, closed_at)
+        if outcome is not None:
+            closed_at, doubt = None, None
         category, known_category = self._category(fields)
         lon, lat = self._point(fields)
         sub_category = self._sub_category(fields)
@@ -160,12 +166,17 @@ class CaseReader:
             channel=self._channel(fields),
             address=_cut(self._address(fields)),
             asset_id=_cut(self._asset(fields)),
-            tags=(*self.mapping.tags, *(tag for read in self._tags if (tag := read(fields)) is not None)),
+            tags=(
+                *self.mapping.tags,
+                *([outcome] if outcome else []),
+                *(tag for read in self._tags if (tag := read(fields)) is not None),
+            ),
             lon=lon,
             lat=lat,
             is_place=self._is_place(lon, lat),
             city_zone=self._zone_code(self._city_zone(fields)),
             city_verdict=self._verdicts.get(folded(self._verdict(fields) or "")),
+            outcome=outcome,
             doubt=doubt,
         )
 
@@ -197,12 +208,13 @@ class CaseReader:
         words = f"closed {closed:%Y-%m-%d %H:%M} before it was created {opened:%Y-%m-%d %H:%M}"
         return None, f"it was {words}: kept as closed at an unknown time, so it counts in no duration and no SLA figure"
 
-    def _is_closed(self, fields: Fields) -> bool:
+    def _status_of(self, fields: Fields) -> str:
+        """Open, closed or an outcome."""
         word = self._status(fields)
         status = self._statuses.get(folded(word or ""), self.mapping.status.other)
         if status == "reject":
             raise RowError(f"its status {word!r} is not in the mapping" if word else "its status is blank")
-        return status == "closed"
+        return status
 
     def _category(self, fields: Fields) -> tuple[str, bool]:
         for read, table in self._categories:
@@ -249,8 +261,8 @@ def _cut(text: str | None, most: int = 500) -> str | None:
 
 
 def _statuses(mapping: Mapping) -> dict[str, str]:
-    words = {folded(word): "open" for word in mapping.status.open}
-    return words | {folded(word): "closed" for word in mapping.status.closed}
+    meanings = ("open", "closed", *OUTCOMES)
+    return {folded(word): meaning for meaning in meanings for word in getattr(mapping.status, meaning)}
 
 
 def _categories(category: CategoryMap) -> list[tuple[str, dict[str, str]]]:
