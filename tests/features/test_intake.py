@@ -53,7 +53,8 @@ async def test_the_example_of_the_specification_works_word_for_word(city) -> Non
     assert (document["category"], document["sub_category"], document["tags"]) == ("pothole", None, [])
     assert document["description"] == "Large pothole near downtown"
     assert (document["status"], document["priority"]) == ("new", "P3")
-    assert document["workflow"]["current_state"] == "new"
+    workflow = document["workflow"]
+    assert (workflow["current_state"], workflow["state_title"], workflow["state_category"]) == ("new", "New", "open")
     assert document["workflow"]["allowed_next"] == ["triaged", "closed"]
     assert document["workflow"]["transition_rules_version"]
     policy = document["sla_policy"]

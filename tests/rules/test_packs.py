@@ -277,3 +277,9 @@ def test_a_pack_is_read_by_name_or_by_path(tmp_path: Path) -> None:
         read_pack("atlantis")
     with pytest.raises(PackError, match="cannot be read"):
         read_pack(tmp_path / "missing.yaml")
+
+
+def test_a_state_is_called_by_its_title_and_one_of_an_earlier_version_by_its_name() -> None:
+    pack = compile_pack(read_pack("campus"))
+    assert pack.title_of("waiting_parts") == pack.document.workflow.states["waiting_parts"].title
+    assert pack.title_of("sent_to_workshop") == "Sent to workshop"

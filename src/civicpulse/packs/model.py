@@ -130,6 +130,11 @@ class Pack:
 
     _chosen: dict[tuple[str, str, str], Policy | None] = field(default_factory=dict, repr=False, compare=False)
 
+    def title_of(self, state: str) -> str:
+        """What people call a state; one that an earlier version had is called by its name, made readable."""
+        known = self.document.workflow.states.get(state)
+        return known.title if known else state.replace("_", " ").capitalize()
+
     @property
     def version(self) -> str:
         """The pack's version, such as "civic-1.0"."""

@@ -30,6 +30,8 @@ class WorkflowView(View):
     """Where it stands, and where it may go next."""
 
     current_state: str
+    state_title: str
+    state_category: str
     allowed_next: list[str]
     transition_rules_version: str
 
@@ -268,6 +270,8 @@ def request_document(row: Row, pack: Pack) -> dict[str, Any]:
         "needs_person": row["needs_person"],
         "workflow": {
             "current_state": row["status"],
+            "state_title": pack.title_of(row["status"]),
+            "state_category": row["state_category"],
             "allowed_next": pack.workflow.next_states(row["status"]) if row["master_id"] is None else (),
             "transition_rules_version": pack.workflow.version,
         },

@@ -34,7 +34,7 @@ async function send(request, token, done) {
 
 /** Shows the rating box when the request is solved and not yet rated; `done()` after it was sent. */
 export function setUpRating(request, token, done) {
-  const isSolved = ["resolved", "closed"].includes(request.status) && request.timestamps.resolved_at;
+  const isSolved = ["resolved", "closed"].includes(request.workflow.state_category) && request.timestamps.resolved_at;
   const isThanked = !$("rating-thanks").hidden;
   $("track-rating").hidden = !isThanked && !(token && isSolved && !request.citizen_feedback);
   if (isSetUp || $("track-rating").hidden) return;

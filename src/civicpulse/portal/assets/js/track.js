@@ -2,23 +2,30 @@
 import { ApiError, get } from "./lib/api.js";
 import { categories, categoryName } from "./lib/categories.js";
 import { $, el, sentence } from "./lib/dom.js";
-import { ago, duration, moment, pretty } from "./lib/format.js";
+import { ago, duration, moment } from "./lib/format.js";
 import { setUpHeader } from "./lib/header.js";
-import { hasText, page, t, tn, trackUrl } from "./lib/page.js";
+import { page, t, tn, trackUrl } from "./lib/page.js";
 import { setUpRating } from "./rating.js";
 
 const EVERY_MS = 30_000;
 const STEPS = ["created", "triaged", "assigned", "in_progress", "resolved", "closed"];
+const ENDED = STEPS.indexOf("resolved");
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
-function showHead({ request_id: id, status }) {
+/** How far it is: `waiting`, or the stage that it reached last. Neither depends on how a tenant names its states. */
+function stageOf({ timestamps, workflow: { state_category: category } }) {
+  if (category !== "open") return category;
+  return STEPS.slice(0, ENDED).findLast((step) => timestamps[`${step}_at`]) ?? STEPS[0];
+}
+
+function showHead(request) {
+  const { request_id: id, workflow } = request;
   document.title = document.title.replace(page.request_id, id);
   $("track-id").textContent = id;
-  const known = hasText(`state.${status}`);
-  $("track-heading").textContent = known ? t(`state.${status}`) : pretty(status);
-  $("track-lead").textContent = known ? t(`state.${status}.lead`) : t("state.other.lead");
-  $("track-state").textContent = pretty(status);
-  $("track-state").dataset.state = status;
+  $("track-heading").textContent = t(`stage.${stageOf(request)}`);
+  $("track-lead").textContent = t(`stage.${stageOf(request)}.lead`);
+  $("track-state").textContent = workflow.state_title;
+  $("track-state").dataset.state = workflow.state_category;
   $("track-state").hidden = false;
 }
 
@@ -54,10 +61,10 @@ function showPromise(request) {
   $("promise-note").textContent = promiseNote(request);
 }
 
-function showTimeline({ timestamps, status }) {
+function showTimeline({ timestamps, workflow }) {
   const reached = STEPS.map((step) => timestamps[`${step}_at`]);
   const last = reached.findLastIndex(Boolean);
-  const isOver = status === "closed";
+  const isOver = workflow.state_category === "closed";
   $("timeline").replaceChildren(...STEPS.map((step, index) => {
     const at = reached[index];
     const state = at ? (index === last && !isOver ? "current" : "done") : index < last || isOver ? "skipped" : "pending";

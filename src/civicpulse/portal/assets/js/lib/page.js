@@ -17,8 +17,6 @@ export function tn(key, count, values = {}) {
   return t(form in page.texts ? form : `${key}.other`, { count: count.toLocaleString(language), ...values });
 }
 
-export const hasText = (key) => key in page.texts;
-
 /** The address of a request's page. */
 export const trackUrl = (id, token = "") =>
   `/track/${encodeURIComponent(id)}${page.query}${token ? `#token=${encodeURIComponent(token)}` : ""}`;

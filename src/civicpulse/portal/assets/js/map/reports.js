@@ -3,7 +3,7 @@ import { Marker, Popup } from "maplibre-gl";
 import { get } from "../lib/api.js";
 import { categoryName } from "../lib/categories.js";
 import { el } from "../lib/dom.js";
-import { ago, number, pretty } from "../lib/format.js";
+import { ago, number } from "../lib/format.js";
 import { boundsOf, metres } from "../lib/geo.js";
 import { grouped } from "../lib/grouping.js";
 import { t, trackUrl } from "../lib/page.js";
@@ -152,7 +152,7 @@ export class Reports {
     const { request_id: id, category } = properties;
     const state = el("p", { class: "cp-muted" });
     openPopup(this.city.map, geometry.coordinates, el("h3", {}, categoryName(category)), el("p", { class: "cp-muted" }, id), state, link(id));
-    const tell = ({ status, timestamps }) => (state.textContent = t("map.popup.state", { state: pretty(status), ago: ago(timestamps.created_at) }));
+    const tell = ({ workflow, timestamps }) => (state.textContent = t("map.popup.state", { state: workflow.state_title, ago: ago(timestamps.created_at) }));
     get(`/requests/${encodeURIComponent(id)}`).then(tell, () => state.remove()); // the link below leads to the same facts
   }
 }
