@@ -1,5 +1,6 @@
 """Functions that other processes run for the tests: some of them never end. Imports little, as those processes load it."""
 
+import importlib
 import os
 import time
 from collections.abc import Sequence
@@ -26,6 +27,27 @@ def catastrophe(text: str) -> bool:
     import re
 
     return re.match(r"(a+)+$", text) is not None
+
+
+HARD = [
+    *(letter * 20_000 for letter in "aA1@ (+<éй.-\n"),
+    *(pair * 10_000 for pair in ("a@", "1 ", "-1", "x1", "a'", "A ", "a-", "1.")),
+    *(
+        word * (20_000 // len(word))
+        for word in ("a.b@c", "http://", "A1 ", "AA11 ", "my name is ", "account ", "pin ", "1.1 ")
+    ),
+    *(word * (20_000 // len(word)) for word in ("фио ", "паспорт ", "12 345 ", "Aa ", "район ", "first ", "// ")),
+]
+
+
+def try_pattern(module: str, name: str) -> None:
+    """Feeds a pattern what makes careless ones run for ever."""
+    pattern = getattr(importlib.import_module(module), name)
+    for text in HARD:
+        pattern.match(text)
+        pattern.fullmatch(text)
+        for _ in pattern.finditer(text):
+            pass
 
 
 def die() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
-_NUMBER = re.compile(r"\s*[-+]?[\d.]+(e[-+]?\d+)?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s{0,20}[-+]?[\d.]{1,400}(e[-+]?\d{1,400})?\s{0,20}", re.IGNORECASE)
 
 
 class Wire(BaseModel):

@@ -32,7 +32,10 @@ _KINDS = re.compile(
     re.IGNORECASE,
 )
 # A district of a region or of a town, with its name before or after it.
-_DISTRICT = re.compile(r"\S+\s+(?:р-н|район|ауданы|district)(?!\w)|(?<!\w)(?:р-н|район|ауданы)\.?\s+\S+", re.IGNORECASE)
+_DISTRICT = re.compile(
+    r"(?<!\S)\S{1,100}\s{1,20}(?:р-н|район|ауданы|district)(?!\w)|(?<!\w)(?:р-н|район|ауданы)\.?\s{1,20}\S{1,100}",
+    re.IGNORECASE,
+)
 # From here on a text speaks of a place inside a town.
 _STREET = re.compile(
     r"(?<!\w)(?:ул|улица|көшесі|көш|пр|пр-т|пр-кт|просп|проспект|даңғылы|пер|переулок|бул|бульвар|мкр|мкрн|мик-н|микрорайон"

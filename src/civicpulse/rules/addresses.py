@@ -64,16 +64,16 @@ _MOST_NAME_WORDS = 12  # more is a story, not a name
 NAMED = "@"  # begins the key of a place that is called by a name, so that it is never taken for a street address
 
 _HOUSE = re.compile(r"\d{1,6}[^\W\d_]{0,2}(?:[-/]\d{1,5}[^\W\d_]{0,2})?")
-_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
-_STARTS_WITH_ORDINAL = re.compile(r"\W*\d+(?:st|nd|rd|th)\b")
+_ORDINAL = re.compile(r"(\d{1,20})(?:st|nd|rd|th)")
+_STARTS_WITH_ORDINAL = re.compile(r"\W{0,20}\d{1,20}(?:st|nd|rd|th)\b")
 _ABBREVIATED = re.compile(r"\b(пр|м|б)-(т|н|р)\b")
 _ABBREVIATIONS = {"пр-т": "пр", "м-н": "мкр", "б-р": "бул"}
 _INITIALS = re.compile(r"\b([a-z])\.(?=[a-z]\b)")
 _ASCII_GAPS = re.compile(r"[^A-Za-z0-9#'/-]|(?<![0-9])[-/]|[-/](?![0-9])")
 _SEGMENT = re.compile(r"[,;\n\r،]+")
 _PIECE = re.compile(r"\s{2,}")
-_STRONG_JOINT = re.compile(r"\s*[&@]\s*|\s+/\s+")
-_WEAK_JOINT = re.compile(r"\s+(?:and|at)\s+")
+_STRONG_JOINT = re.compile(r"\s{0,20}[&@]\s{0,20}|\s{1,20}/\s{1,20}")
+_WEAK_JOINT = re.compile(r"\s{1,20}(?:and|at)\s{1,20}")
 
 _PASSES = 4  # a key is read again until it stays the same; real addresses settle at once
 _LONGEST_PLAIN_HOUSE_NUMBER = 4  # five digits without a street type are more often a post code

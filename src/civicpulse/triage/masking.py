@@ -22,8 +22,8 @@ class Masked:
 
 
 _DIGIT = re.compile(r"\d")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,255}(?:\.[\w-]{1,255})+")
+_QUERY = re.compile(r"(https?://[^\s?#]{1,1000})[?#]\S+")
 _LETTERED = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b|\b[XYZ]?\d{7,8}-?[A-Z]\b", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<![\w.,/-])\+?\(?\d[\d ().\u00a0‑–-]{5,}\d(?![\w/])")
 _NAMED_ID = re.compile(
@@ -60,7 +60,7 @@ _PHONE_WORD = re.compile(
     re.IGNORECASE,
 )
 _MONEY_AFTER = re.compile(
-    r"\s*(?:тенге|тг|теңге|₸|руб|₽|\$|usd|eur|€|دينار|ريال|درهم|pesos|euros|dollars)", re.IGNORECASE
+    r"\s{0,12}(?:тенге|тг|теңге|₸|руб|₽|\$|usd|eur|€|دينار|ريال|درهم|pesos|euros|dollars)", re.IGNORECASE
 )
 _UNEXPLAINED: Final = 10  # digits in a row that no harmless number of a report has
 

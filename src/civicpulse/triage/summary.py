@@ -8,7 +8,6 @@ from typing import Final
 
 LONGEST: Final = 160
 
-_BREAKS = re.compile(r"\s*\n\s*")
 _BLANKS = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?؟。…])\s+(?=\S)")
 _HEADER = re.compile(
@@ -26,7 +25,7 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _SIGNATURE = re.compile(
-    r"\n\s*(?:--+\s*\n|(?:kind |best |warm )?regards\b|sincerely\b|с уважением\b|құрметпен\b|مع التحية|saludos\b|atentamente\b|"
+    r"\n\s{0,100}(?:-{2,100}\s{0,100}\n|(?:kind |best |warm )?regards\b|sincerely\b|с уважением\b|құрметпен\b|مع التحية|saludos\b|atentamente\b|"
     r"sent from my\b|отправлено (?:с|из)\b|enviado desde\b).*$",
     re.IGNORECASE | re.DOTALL,
 )
@@ -39,7 +38,7 @@ def summarise(text: str) -> str:
         head = _SIGNATURE.sub("", head)
     if ":" in head[:200]:
         head = _FORWARDED.sub("", _HEADER.sub("", head).strip() or head)
-    joined = _BLANKS.sub(" ", _BREAKS.sub(" ", head)).strip()
+    joined = _BLANKS.sub(" ", head).strip()
     body = _GREETING.sub("", joined, count=1) or joined
     if len(body) <= LONGEST:
         return _capital(body)
