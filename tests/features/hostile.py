@@ -16,7 +16,7 @@ def spinning(analyst: Any, texts: Sequence[Any]) -> Any:
     return analyst.analyse_now(texts)
 
 
-def spin() -> None:
+def spin(*_: Any) -> None:
     """Never ends and uses all the time that there is."""
     while True:
         pass

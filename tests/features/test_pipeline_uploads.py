@@ -9,6 +9,7 @@ import httpx
 import openpyxl
 import pytest
 from fastapi import FastAPI
+from hostile import spin
 from pipeline_support import FIELDS, MANAGERS, OFFICES, events, small, table, ticket, told, upload, written
 from tests_support import problem
 
@@ -46,6 +47,16 @@ async def test_files_that_are_missing_are_named_and_why(client: httpx.AsyncClien
     assert await is_empty(client)
     await upload(client, files)
     assert (await upload(client, {"tickets": files["tickets"]}))["tickets_unchanged"] == 1
+
+
+async def test_a_file_that_takes_for_ever_is_refused(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "look_at", spin)
+    monkeypatch.setattr(incoming, "READ_SECONDS", 0.2)
+    document = problem(await client.post("/upload", files=small()), 422, "unreadable_file")
+    assert all("too much time" in error["detail"] for error in document["errors"])
+    assert await is_empty(client)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,14 +15,16 @@ from fastapi import UploadFile
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.errors import Invalid
 from civicpulse.base.ids import new_id
-from civicpulse.base.tables import Unreadable
-from civicpulse.centre.reader import Layout, MissingColumn, layout_of
+from civicpulse.base.processes import Processes, ProcessLost, TookTooLong
+from civicpulse.centre.reader import Layout, Refused, look_at
 from civicpulse.centre.rows import Fault
 from civicpulse.packs.model import Pack
+from civicpulse.packs.shapes import CsvColumn
 from civicpulse.requests.files import MOST_BYTES, describe_file, evidence_key
 
 TABLES: Final = ("business_units", "managers", "tickets")
 PIECE: Final = 1 << 20  # bytes
+READ_SECONDS, SECONDS_PER_PIECE = 10.0, 2.0  # of CPU time, to look through a table
 IN_MEMORY: Final = 4 << 20  # bytes of a fetched file; the rest lies on disk
 
 
@@ -37,16 +40,20 @@ class Received:
     layout: Layout | None = None
 
 
-async def look_through(pack: Pack, tables: Mapping[str, UploadFile], others: Sequence[UploadFile]) -> list[Received]:
-    """Every file with its hash and layout. Raises Invalid (422) naming file and column of each table that is no such."""
+async def look_through(
+    processes: Processes, pack: Pack, tables: Mapping[str, UploadFile], others: Sequence[UploadFile]
+) -> list[Received]:
+    """Every file with its hash and layout. Raises Invalid (422) naming file and column of each table that is no such.
+
+    A table is read in a process that is ended when it takes too long, whatever was made to keep it busy.
+    """
     received, errors = list[Received](), list[dict[str, Any]]()
     for field, upload in tables.items():
         name = upload.filename or f"{field}.csv"
-        try:
-            layout = await asyncio.to_thread(layout_of, upload.file, pack.document.csv_columns[field])
-        except Unreadable as error:
-            column = {"column": error.column} if isinstance(error, MissingColumn) else {}
-            errors.append({"field": field, "file": name, **column, "detail": f"{name}: {error}"})
+        layout = await _layout(processes, upload.file, pack.document.csv_columns[field])
+        if isinstance(layout, Refused):
+            column = {"column": layout.column} if layout.column else {}
+            errors.append({"field": field, "file": name, **column, "detail": f"{name}: {layout.reason}"})
             continue
         received.append(await _received(field, name, upload, layout))
     if errors:
@@ -56,6 +63,18 @@ async def look_through(pack: Pack, tables: Mapping[str, UploadFile], others: Seq
             errors=errors,
         )
     return received + [await _received("attachments", other.filename or "file", other) for other in others]
+
+
+async def _layout(processes: Processes, file: IO[bytes], columns: Mapping[str, CsvColumn]) -> Layout | Refused:
+    with tempfile.NamedTemporaryFile() as local:
+        file.seek(0)
+        await asyncio.to_thread(shutil.copyfileobj, file, local, PIECE)
+        local.flush()
+        seconds = READ_SECONDS + local.tell() / PIECE * SECONDS_PER_PIECE
+        try:
+            return await processes.run(look_at, local.name, columns, seconds=seconds)
+        except (TookTooLong, ProcessLost):
+            return Refused("Reading it takes too much time or memory: send it in smaller parts, as plain CSV.")
 
 
 async def _received(field: str, name: str, upload: UploadFile, layout: Layout | None = None) -> Received:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from civicpulse.base import tables
@@ -68,6 +69,25 @@ def layout_of(file: IO[bytes], columns: Mapping[str, CsvColumn]) -> Layout:
         if next(table.records, None) is None:
             raise Unreadable("The file has a header and no rows.")
     return Layout(table.layout, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a file cannot be used, and the column that it lacks if that is why."""
+
+    reason: str
+    column: str | None = None
+
+
+def look_at(path: str, columns: Mapping[str, CsvColumn]) -> Layout | Refused:
+    """The same of a file on disk; for a process of its own, which answers with plain values."""
+    with Path(path).open("rb") as file:
+        try:
+            return layout_of(file, columns)
+        except MissingColumn as error:
+            return Refused(str(error), error.column)
+        except Unreadable as error:
+            return Refused(str(error))
 
 
 def _lacking(missing: Sequence[str], header: Sequence[str]) -> str:
