@@ -1,4 +1,4 @@
-"""Every SQL statement of the package keeps the rules of a database that is spread over several machines (design, section 7).
+"""Every SQL statement of the package keeps the rules of a database that is spread over several machines (R-OPS-02).
 
 Statements are found by importing every module: constants that are SQL, and what queues and sources have composed. What is
 put together inside a function is found in the text of the file.

@@ -1,4 +1,4 @@
-"""The audit trail cannot be edited, and whoever forces it is found out (design.md section 4)."""
+"""The audit trail cannot be edited, and whoever forces it is found out (R-AUD-02)."""
 
 import asyncio
 import io

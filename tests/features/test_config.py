@@ -1,4 +1,4 @@
-"""A tenant's configuration over HTTP (spec 3): read, changed, refused, rolled back, and followed by the next request."""
+"""A tenant's configuration over HTTP (R-TEN-03): read, changed, refused, rolled back, and followed by the next request."""
 
 import asyncio
 import json

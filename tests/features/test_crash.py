@@ -1,4 +1,4 @@
-"""Real server processes, killed in the middle of their work (design.md sections 2 and 7)."""
+"""Real server processes, killed in the middle of their work (R-AUD-04, R-OPS-01)."""
 
 import asyncio
 import os

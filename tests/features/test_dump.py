@@ -1,4 +1,4 @@
-"""CST's five collections as MongoDB Extended JSON (design.md section 2)."""
+"""CST's five collections as MongoDB Extended JSON (R-KPI-08)."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Recurrence and desks over HTTP (spec 1, section 3)."""
+"""Recurrence and desks over HTTP (R-KPI-02, R-KPI-03)."""
 
 import itertools
 from datetime import timedelta

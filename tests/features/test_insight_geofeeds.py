@@ -1,4 +1,4 @@
-"""Map feeds over HTTP (spec 1, E): weights, cells, clusters, zones, their cache, and who sees what."""
+"""Map feeds over HTTP (R-KPI-04): weights, cells, clusters, zones, their cache, and who sees what."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Key figures over HTTP (spec 1, section 3): exact after any change, at any moment of a fold, for every kind of caller."""
+"""Key figures over HTTP (R-KPI-01): exact after any change, at any moment of a fold, for every kind of caller."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""POST /requests over HTTP (spec 1, A.1 and A.2; spec 2's example): documents, replays, twins, who may say what."""
+"""POST /requests over HTTP (R-INT-01, R-INT-02): documents, replays, twins, who may say what."""
 
 import asyncio
 import math
@@ -14,7 +14,7 @@ from tests_support import problem
 from civicpulse.places.cells import cell_of, lock_cells
 from conftest import City, make_city
 
-# The curl example of spec 2, word for word.
+# The curl example of the README, word for word.
 SPEC_BODY = """{
     "citizen_ref": {"citizen_id": null, "anonymous": true, "contact_channel": "none"},
     "category": "pothole",

@@ -1,4 +1,4 @@
-"""Rate limits of callers without a token (design.md section 6)."""
+"""Rate limits of callers without a token (R-TEN-06)."""
 
 import httpx
 from builders import report

@@ -1,4 +1,4 @@
-"""GET /requests (spec 1, section 3): filters, sorts, cursors, what each caller sees, and what a page costs."""
+"""GET /requests (R-KPI-07): filters, sorts, cursors, what each caller sees, and what a page costs."""
 
 import random
 from datetime import UTC, datetime, timedelta

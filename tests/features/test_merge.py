@@ -1,4 +1,4 @@
-"""Merging and its undoing over HTTP (design.md section 5): chains, races, clocks, refusals."""
+"""Merging and its undoing over HTTP (R-DUP-04): chains, races, clocks, refusals."""
 
 import asyncio
 from datetime import timedelta

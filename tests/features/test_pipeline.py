@@ -1,4 +1,4 @@
-"""POST /upload and POST /process: what a contact centre's files become (spec 5, sections 5 and 6)."""
+"""POST /upload and POST /process: what a contact centre's files become (R-CSV-01)."""
 
 from pathlib import Path
 from typing import Any

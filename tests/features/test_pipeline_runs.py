@@ -1,4 +1,4 @@
-"""Runs of the pipeline: in the background, watched, resumed after any crash, retried, one at a time (spec 5)."""
+"""Runs of the pipeline: in the background, watched, resumed after any crash, retried, one at a time (R-CSV-07)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What POST /upload takes and refuses: files, rows, attachments, callers (spec 5, steps 1 and 2)."""
+"""What POST /upload takes and refuses: files, rows, attachments, callers (R-CSV-03, R-CSV-04)."""
 
 import csv
 import gzip

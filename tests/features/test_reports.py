@@ -1,4 +1,4 @@
-"""The inbox over HTTP (spec 3, section 1): what is kept, who sees what became of it, issues and their reports."""
+"""The inbox over HTTP (R-INT-08): what is kept, who sees what became of it, issues and their reports."""
 
 import asyncio
 from collections.abc import Iterator

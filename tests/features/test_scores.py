@@ -1,4 +1,4 @@
-"""Performance scores over HTTP (spec 3; design, section 5): right, in step with the KPIs, ranked, with a trend."""
+"""Performance scores over HTTP (R-KPI-05): right, in step with the KPIs, ranked, with a trend."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""GET /tickets, /managers, /business-units and /dashboard/stats on what other ways in have brought (spec 5, section 7)."""
+"""GET /tickets, /managers, /business-units and /dashboard/stats on what other ways in have brought (R-CSV-08)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

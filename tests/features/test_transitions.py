@@ -1,4 +1,4 @@
-"""Transitions over HTTP (spec 1, A.3): every pair, every missing field, every race."""
+"""Transitions over HTTP (R-WF-01, R-WF-02): every pair, every missing field, every race."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The wall between tenants, tried on every route and on every table (design.md section 4)."""
+"""The wall between tenants, tried on every route and on every table (R-TEN-01)."""
 
 import itertools
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The outbox (design.md section 2): at least once, in nobody's way, never lost."""
+"""The outbox (R-AUD-03): at least once, in nobody's way, never lost."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""SLA metrics (spec 3): one figure a resolution, in step with the request's own verdict, at the cost of what is new."""
+"""SLA metrics (R-SLA-08): one figure a resolution, in step with the request's own verdict, at the cost of what is new."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""The SLA sweep (spec 1, section 4; design.md section 5): exact moments, each step once, whatever runs and dies."""
+"""The SLA sweep (R-SLA-05): exact moments, each step once, whatever runs and dies."""
 
 import asyncio
 import os

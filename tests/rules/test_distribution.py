@@ -1,4 +1,4 @@
-"""The cascade over offices: nearest office, who may, the next office, two lowest loads in turn (spec 5, step 5)."""
+"""The cascade over offices: nearest office, who may, the next office, two lowest loads in turn (R-ASG-05)."""
 
 from collections import Counter
 from dataclasses import replace

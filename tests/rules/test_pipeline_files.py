@@ -1,4 +1,4 @@
-"""Files as programs and people write them, read without a database (spec 5, step 1)."""
+"""Files as programs and people write them, read without a database (R-CSV-03)."""
 
 import io
 from typing import Any

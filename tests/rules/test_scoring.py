@@ -1,4 +1,4 @@
-"""Scores, trends and ranks (spec 3; design, section 5)."""
+"""Scores, trends and ranks (R-KPI-05)."""
 
 from datetime import UTC, datetime, timedelta
 

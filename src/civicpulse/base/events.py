@@ -38,7 +38,7 @@ class Actor:
 
     @property
     def type(self) -> Kind:
-        """The kind of actor as the trail names it (spec 1, D): citizen, dispatcher, agent or system."""
+        """The kind of actor as the trail names it (R-AUD-01): citizen, dispatcher, agent or system."""
         return self.kind
 
     @property

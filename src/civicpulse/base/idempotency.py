@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same call twice is answered the same and done once (design, section 4)."""
+"""Idempotency-Key: the same call twice is answered the same and done once (R-INT-02)."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

@@ -1,1 +1,1 @@
-"""A contact centre's CSV pipeline: files in, tickets with analysis and manager out (spec 5, sections 5 and 6)."""
+"""A contact centre's CSV pipeline: files in, tickets with analysis and manager out (R-CSV-01)."""

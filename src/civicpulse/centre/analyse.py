@@ -1,4 +1,4 @@
-"""Step 4: texts are read, and each ticket becomes a request, or is written anew when its row has changed (spec 5)."""
+"""Step 4: texts are read, and each ticket becomes a request, or is written anew when its row has changed (R-CSV-01)."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

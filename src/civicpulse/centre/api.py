@@ -1,4 +1,4 @@
-"""HTTP of the CSV pipeline: send files, process again, watch runs (spec 5, sections 5 and 6)."""
+"""HTTP of the CSV pipeline: send files, process again, watch runs (R-CSV-01)."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -50,7 +50,7 @@ async def upload_files(
     is_async: IsAsync = False,
     caller: Caller = needs(Permission.PIPELINE_RUN),
 ) -> Response:
-    """The whole pipeline of spec 5: ingest, attachments, geocode, analyse, assign; answers PipelineResult.
+    """The whole pipeline: ingest, attachments, geocode, analyse, assign; answers PipelineResult.
 
     Offices and managers may be left out once there are some. With `async=true` 202 and a run to watch; so, too, when
     another run of the tenant takes long. The same Idempotency-Key and files give the same run.
@@ -89,7 +89,7 @@ async def process_tickets(
     every: Annotated[bool, Query(alias="all", description="Every ticket that nobody works on yet")] = False,
     is_async: IsAsync = False,
 ) -> Response:
-    """Tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult (spec 5, section 6)."""
+    """Tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult."""
     start.check_pack(await current_pack(caller.tx))
     await end_transaction(request)
     run_id, replayed = await start.begin_process(

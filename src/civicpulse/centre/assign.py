@@ -1,4 +1,4 @@
-"""Step 5: whoever waits in the queue gets a manager, highest priority first (spec 5)."""
+"""Step 5: whoever waits in the queue gets a manager, highest priority first (R-ASG-05)."""
 
 from datetime import datetime
 from typing import Any, Final

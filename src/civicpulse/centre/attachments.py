@@ -1,4 +1,4 @@
-"""Step 2: the uploaded files join the tickets whose rows name them; nothing here fails a run (spec 5)."""
+"""Step 2: the uploaded files join the tickets whose rows name them; nothing here fails a run (R-CSV-04)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

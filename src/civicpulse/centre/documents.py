@@ -1,4 +1,4 @@
-"""A run as it is shown: PipelineResult of spec 5, and where it stands while it is at work."""
+"""A run as it is shown: PipelineResult (R-CSV-01), and where it stands while it is at work."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,7 +19,7 @@ def is_over(row: Row) -> bool:
 
 
 def result_document(row: Row) -> dict[str, Any]:
-    """PipelineResult without its tickets (spec 5, step 6). A failed run says why in its errors, too."""
+    """PipelineResult without its tickets (R-CSV-01). A failed run says why in its errors, too."""
     counts = row["counts"]
     errors = list(row["errors"])
     if row["last_error"]:

@@ -1,4 +1,4 @@
-"""Step 3: offices and tickets are placed on the map; what cannot be found is said so and goes on (spec 5)."""
+"""Step 3: offices and tickets are placed on the map; what cannot be found is said so and goes on (R-CSV-05)."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Step 1: offices and managers upserted by their natural keys, the tickets' rows taken in, batch by batch (spec 5)."""
+"""Step 1: offices and managers upserted by their natural keys, the tickets' rows taken in, batch by batch (R-CSV-02)."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

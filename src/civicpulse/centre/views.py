@@ -1,4 +1,4 @@
-"""The shapes in which runs of the CSV pipeline and the dashboard's figures leave (spec 5)."""
+"""The shapes in which runs of the CSV pipeline and the dashboard's figures leave (R-CSV-01)."""
 
 from datetime import datetime
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Merging duplicates into a master, and undoing it (design.md section 5)."""
+"""Merging duplicates into a master, and undoing it (R-DUP-04)."""
 
 from datetime import datetime
 from typing import Any

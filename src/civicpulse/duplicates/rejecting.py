@@ -1,4 +1,4 @@
-"""Staff's word that two requests are not the same, and taking it back (design.md section 5)."""
+"""Staff's word that two requests are not the same, and taking it back (R-DUP-05)."""
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx

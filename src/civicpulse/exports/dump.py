@@ -1,4 +1,4 @@
-"""CST's five MongoDB collections, written as Extended JSON, one document a line (design.md section 2).
+"""CST's five MongoDB collections, written as Extended JSON, one document a line (R-KPI-08).
 
 `mongoimport --collection X X.json` reads them. Ids are UUIDs and stay so ({"$uuid"}), instants are {"$date"}.
 """

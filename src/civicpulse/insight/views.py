@@ -321,7 +321,7 @@ class AggregationView(View):
 
 
 class FeedFiltersView(View):
-    """The filters as spec 1, E names them, with what else makes it another feed: `sight` of readers who see a part only."""
+    """The filters by their public names, with what else makes it another feed: `sight` of readers who see a part only."""
 
     status_in: list[str]
     zone_id: str | None

@@ -1,4 +1,4 @@
-"""POST /requests: a report becomes a request, or the duplicate of one (spec 1, A.1 and A.2)."""
+"""POST /requests: a report becomes a request, or the duplicate of one (R-INT-01)."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Wire shapes of what comes in: what all of it has in common, and a new request (spec 1, A)."""
+"""Wire shapes of what comes in: what all of it has in common, and a new request (R-INT-04)."""
 
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""A tenant's rules as data: the pack document, and the pack compiled for use by the rules (design, section 1)."""
+"""A tenant's rules as data: the pack document, and the pack compiled for use by the rules (R-TEN-02)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -149,7 +149,7 @@ class Pack:
         return ALWAYS if policy is None or policy.calendar is None else self.calendars[policy.calendar]
 
     def policy_for(self, category: str, zone: str, priority: str) -> Policy | None:
-        """The SLA policy of a request, by the rule (spec 1, A.3); remembered, as there are few combinations."""
+        """The SLA policy of a request, by the rule (R-SLA-01); remembered, as there are few combinations."""
         key = (category, zone, priority)
         if key not in self._chosen:
             self._chosen[key] = choose_policy(self.sla_rules, category=category, zone=zone, priority=priority)
@@ -164,7 +164,7 @@ class Pack:
         return self._compatible.get(category, ())
 
     def required_skills(self, category: str, sub_category: str | None = None) -> frozenset[str]:
-        """Skills that the work takes (spec 1, C). A category that a later version dropped needs none."""
+        """Skills that the work takes (R-ASG-01). A category that a later version dropped needs none."""
         own = self.categories.get(category)
         if own is None:
             return frozenset()

@@ -255,7 +255,7 @@ class Milestone(Shape):
 
 
 class ScoreShape(Shape):
-    """Weights of the performance score; together 1 (design, section 5).
+    """Weights of the performance score; together 1 (R-KPI-05).
 
     `public`: the tenant stands in the leaderboard that every caller of this engine may see.
     """

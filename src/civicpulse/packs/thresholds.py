@@ -1,4 +1,4 @@
-"""SLA thresholds by category and severity, in hours (spec 3), as entries of a pack's section `sla`. Pure."""
+"""SLA thresholds by category and severity, in hours (R-TEN-04), as entries of a pack's section `sla`. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final

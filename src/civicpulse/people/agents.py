@@ -1,4 +1,4 @@
-"""Agents and teams: who works where, with which skills, when, and how much they have to do (spec 1, C)."""
+"""Agents and teams: who works where, with which skills, when, and how much they have to do (R-ASG-04)."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -48,7 +48,7 @@ def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
 
 
 def plain_document(row: Row) -> dict[str, Any]:
-    """An agent in the shape of spec 1, C, nothing masked."""
+    """An agent's document (R-ASG-04), nothing masked."""
     return {
         "_id": row["id"],
         "agent_code": row["agent_code"],
@@ -196,7 +196,7 @@ async def _roles(tx: Tx, wanted: Sequence[str]) -> list[str]:
 
 
 async def _check_office(tx: Tx, row: Row) -> None:
-    """Name and office are the natural key of an agent who belongs to one (spec 5)."""
+    """Name and office are the natural key of an agent who belongs to one (R-CSV-02)."""
     if row["office_id"] is None:
         return
     if not await queries.is_office(tx, row["office_id"]):

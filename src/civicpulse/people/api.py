@@ -1,4 +1,4 @@
-"""HTTP of this room: citizens and agents (spec 1, section 3)."""
+"""HTTP of this room: citizens and agents (R-PRIV-01, R-ASG-04)."""
 
 from typing import Annotated, Any
 from uuid import UUID

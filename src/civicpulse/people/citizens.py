@@ -1,4 +1,4 @@
-"""Citizens: registering, proving a contact, reading with masks, changing, and erasure by law (spec 1, B)."""
+"""Citizens: registering, proving a contact, reading with masks, changing, and erasure by law (R-PRIV-01)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def masked_phone(phone: str) -> str:
 
 
 def citizen_document(row: Row, *, masked: bool) -> dict[str, Any]:
-    """A citizen in the shape of spec 1, B, plus `kpis`. `row` as `queries.find_citizen` gives it."""
+    """A citizen's document (R-PRIV-01) plus `kpis`. `row` as `queries.find_citizen` gives it."""
     kpis = {"open_requests": row["open_requests"], "resolved_requests": row["resolved_requests"]}
     document = plain_document(row)
     document |= {"kpis": kpis, "created_at": document.pop("created_at")}
@@ -54,7 +54,7 @@ def citizen_document(row: Row, *, masked: bool) -> dict[str, Any]:
 
 
 def plain_document(row: Row) -> dict[str, Any]:
-    """A citizen in the shape of spec 1, B, nothing masked."""
+    """A citizen's document (R-PRIV-01), nothing masked."""
     return {
         "_id": row["id"],
         "full_name": row["full_name"],

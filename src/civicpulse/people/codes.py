@@ -1,4 +1,4 @@
-"""One-time codes: six digits that prove that a contact belongs to whoever types them in (spec 1, B)."""
+"""One-time codes: six digits that prove that a contact belongs to whoever types them in (R-PRIV-02)."""
 
 import asyncio
 import secrets

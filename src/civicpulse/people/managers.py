@@ -1,4 +1,4 @@
-"""Managers: agents who belong to an office, upserted by name and office (spec 5, step 1)."""
+"""Managers: agents who belong to an office, upserted by name and office (R-CSV-02)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Wire shapes of citizens and agents (spec 1, B and C), normalised and checked before anything is stored."""
+"""Wire shapes of citizens and agents (R-PRIV-01, R-ASG-04), normalised and checked before anything is stored."""
 
 import re
 import unicodedata

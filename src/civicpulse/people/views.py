@@ -1,4 +1,4 @@
-"""The shapes in which citizens and agents leave (spec 1, B and C)."""
+"""The shapes in which citizens and agents leave (R-PRIV-01)."""
 
 from datetime import datetime
 from typing import Literal

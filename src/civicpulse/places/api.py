@@ -64,7 +64,7 @@ async def list_areas(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
     cursor: str | None = None,
 ) -> Response:
-    """A page of areas (spec 3's word for zones), by code."""
+    """A page of areas (another word for zones), by code."""
     shown, following = await _page(caller, limit, cursor, geometry=False)
     return Json(page([{"id": row["zone_id"], "name": row["name"]} for row in shown], following))
 

@@ -1,4 +1,4 @@
-"""HTTP of this room: a tenant's configuration, read, changed and rolled back (spec 3)."""
+"""HTTP of this room: a tenant's configuration, read, changed and rolled back (R-TEN-03)."""
 
 from typing import Annotated, Any
 

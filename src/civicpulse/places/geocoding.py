@@ -1,4 +1,4 @@
-"""Where addresses lie: the gazetteer always, a Nominatim server besides where the operator names one (spec 5, step 3).
+"""Where addresses lie: the gazetteer always, a Nominatim server besides where the operator names one (R-CSV-05).
 
 A host's own geocoder may know houses; its answers are kept, also "nothing found". When it fails or is slow the rest of
 the batch is answered offline, and asked again another time.

@@ -1,4 +1,4 @@
-"""Offices: upserted by name, placed on the map (spec 5: business units; spec 4: franchises)."""
+"""Offices: upserted by name, placed on the map (a contact centre calls them business units, a ticket desk franchises)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ class ZoneView(View):
 
 
 class AreaView(View):
-    """A zone in short (spec 3's word for it)."""
+    """A zone in short, by its other name."""
 
     id: str
     name: str

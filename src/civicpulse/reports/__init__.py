@@ -1,1 +1,1 @@
-"""The reports inbox: reports are kept as they come, and a job opens a request for each (spec 3, section 1)."""
+"""The reports inbox: reports are kept as they come, and a job opens a request for each (R-INT-08)."""

@@ -45,7 +45,7 @@ class Kept:
 
 
 async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body: ReportIn) -> Kept:
-    """Keeps a report as it came, in one statement; a job reads it afterwards (spec 3, section 1).
+    """Keeps a report as it came, in one statement; a job reads it afterwards (R-INT-08).
 
     Raises Invalid for what cannot be used, Forbidden when a caller claims to be somebody else, Conflict when the external
     id is another report's.

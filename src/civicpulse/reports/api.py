@@ -1,4 +1,4 @@
-"""HTTP of the inbox: send a report, see what became of it (spec 3, section 1)."""
+"""HTTP of the inbox: send a report, see what became of it (R-INT-08)."""
 
 from typing import Annotated, Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""HTTP of issues: what is wrong, and how many people reported it (spec 3)."""
+"""HTTP of issues: what is wrong, and how many people reported it (R-INT-10)."""
 
 from typing import Annotated
 

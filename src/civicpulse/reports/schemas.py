@@ -1,4 +1,4 @@
-"""Wire shape of a raw report (spec 3, section 1)."""
+"""Wire shape of a raw report (R-INT-08)."""
 
 from pydantic import ConfigDict
 

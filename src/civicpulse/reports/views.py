@@ -1,4 +1,4 @@
-"""A report as its document: what anybody may know, and what staff and the reporter see (spec 3)."""
+"""A report as its document: what anybody may know, and what staff and the reporter see (R-INT-08)."""
 
 from collections.abc import Collection
 from datetime import datetime

@@ -20,7 +20,7 @@ UPLOADERS = {"citizen": "citizen", "agent": "agent", "dispatcher": "staff", "sys
 async def transition(
     tx: Tx, actor: Actor, number: str, *, to: str, fields: Mapping[str, Any], seen_version: int | None = None
 ) -> Row:
-    """Moves a request to state `to` with the fields the call brings (spec 1, A.3). Returns its row.
+    """Moves a request to state `to` with the fields the call brings (R-WF-01). Returns its row.
 
     Raises RuleRefused (409; 403 when only the role is in the way) with reasons, Invalid for a field that cannot be used.
     """
@@ -189,7 +189,7 @@ async def milestone(
     note: str | None,
     seen_version: int | None,
 ) -> Row:
-    """Notes a milestone in the trail; when the pack says so it moves the state (spec 1, C and 3). Returns the row."""
+    """Notes a milestone in the trail; when the pack says so it moves the state (R-WF-05). Returns the row."""
     change = await open_change(tx, actor, number, seen_version=seen_version)
     known = change.pack.milestones.get(name)
     if known is None:
@@ -215,7 +215,7 @@ async def milestone(
 
 
 async def escalate(tx: Tx, actor: Actor, number: str, *, reason: str, seen_version: int | None = None) -> Row:
-    """Escalates by hand (spec 1, A.4): an event with who and why, one more on the count, the clock read anew."""
+    """Escalates by hand (R-SLA-06): an event with who and why, one more on the count, the clock read anew."""
     change = await open_change(tx, actor, number, seen_version=seen_version)
     if change.row["state_category"] in ("resolved", "closed"):
         raise Conflict(f"{number} is {change.row['status']}: there is nothing left to escalate.", code="not_open")

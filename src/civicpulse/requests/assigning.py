@@ -1,4 +1,4 @@
-"""Who gets a request: gathers the facts, asks the rule, writes the decision with its reasons (spec 1, C)."""
+"""Who gets a request: gathers the facts, asks the rule, writes the decision with its reasons (R-ASG-01)."""
 
 from collections.abc import Sequence
 from typing import Any

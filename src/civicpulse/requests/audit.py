@@ -1,4 +1,4 @@
-"""Is the trail whole? Every hash is computed anew from the rows as they stand (design.md section 4)."""
+"""Is the trail whole? Every hash is computed anew from the rows as they stand (R-AUD-02)."""
 
 from civicpulse.base.db import Row, Tx
 

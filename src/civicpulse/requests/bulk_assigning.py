@@ -1,4 +1,4 @@
-"""The queue of unassigned requests distributed over offices, thousands in a transaction (spec 5, step 5)."""
+"""The queue of unassigned requests distributed over offices, thousands in a transaction (R-ASG-05)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

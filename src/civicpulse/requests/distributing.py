@@ -1,4 +1,4 @@
-"""The distribution over offices: gathers facts, asks the rule, keeps whose turn it is (spec 5, step 5)."""
+"""The distribution over offices: gathers facts, asks the rule, keeps whose turn it is (R-ASG-05)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -25,7 +25,7 @@ MOST_VALUES: Final = 200
 MOST_CHARACTERS: Final = 200
 
 SLA_STATES: Final = ("on_time", "at_risk", "overdue", "breached", "completed", "no_sla")
-# Spec 4's names for SLA states, accepted as filters.
+# Other names for states of the clock, accepted as filters (R-SLA-02).
 SLA_STATE_ALIASES: Final = {"on_track": "on_time", "near_breach": "at_risk"}
 # What this product opens itself; an import names its own source.
 SOURCES: Final = ("api", "report", "csv")
@@ -206,7 +206,7 @@ async def known_sources(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def sla_states(given: tuple[str, ...]) -> tuple[str, ...]:
-    """States of the SLA clock, also by spec 4's names. Raises NoSuchChoice."""
+    """States of the SLA clock, also by their other names (R-SLA-02). Raises NoSuchChoice."""
     one_of("sla_state", given, (*SLA_STATES, *SLA_STATE_ALIASES))
     return tuple(dict.fromkeys(SLA_STATE_ALIASES.get(word, word) for word in given))
 

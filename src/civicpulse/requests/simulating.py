@@ -1,4 +1,4 @@
-"""What a changed assignment policy would have done with past tickets; nothing is written (spec 5; design, section 5)."""
+"""What a changed assignment policy would have done with past tickets; nothing is written (R-ASG-07)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The SLA sweep: takes the requests whose clock has something to say, and nothing else (design.md section 5)."""
+"""The SLA sweep: takes the requests whose clock has something to say, and nothing else (R-SLA-05)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -17,7 +17,7 @@ from civicpulse.requests.visibility import reported_by
 async def comment(
     tx: Tx, actor: Actor, number: str, *, message: str, parent_id: UUID | None, is_internal: bool
 ) -> dict[str, Any]:
-    """Adds a comment to the thread (spec 1, section 5); the event holds its id and hash, the text can be erased by law.
+    """Adds a comment to the thread (R-PRIV-05); the event holds its id and hash, the text can be erased by law.
 
     Raises Invalid when `parent_id` is not a comment of this request, or a public answer would follow an internal note.
     """
@@ -67,7 +67,7 @@ async def rate(
     dispute: bool,
     is_reporter: bool,
 ) -> Row:
-    """Stores the reporter's verdict (spec 1, D): once a request, after its resolution. Returns the row.
+    """Stores the reporter's verdict (R-PRIV-06): once a request, after its resolution. Returns the row.
 
     Raises Forbidden for anybody but the reporter, Conflict before resolution or the second time.
     """

@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-# What the audit trail calls the kind of actor (spec 1, D).
+# What the audit trail calls the kind of actor (R-AUD-01).
 Kind = Literal["citizen", "agent", "dispatcher", "system"]
 # Which requests a role sees beyond the public ones. Category, zone and office are those of the agent behind the token.
 Scope = Literal["all", "category", "zone", "office", "own", "none"]

@@ -85,7 +85,7 @@ def address_key(text: str | None) -> str | None:
 
     Specific means a house number with a street, or two streets that meet: "Main St" alone is None. City, state and
     post code after a comma or a double blank are dropped; the order of an intersection's streets does not count.
-    Deterministic and idempotent (design, section 5: "equal normalised address").
+    Deterministic and idempotent (R-DUP-08).
     """
     key = None if text is None else _read(text)
     for _ in range(_PASSES):

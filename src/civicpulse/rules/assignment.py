@@ -1,6 +1,6 @@
 """Who takes a request: a pipeline of named steps that can say why each agent was chosen or fell out.
 
-Spec 1, C: zone or geofence, skills, availability, lowest workload (design, section 5). A pack names its steps in
+Zone or geofence, skills, availability, lowest workload (R-ASG-01). A pack names its steps in
 order. A filter says for each agent why not; an order ranks who is left. A further rule is one more line in `STEPS`.
 """
 

@@ -1,6 +1,6 @@
 """Which office and which manager take a ticket: nearest office, who may, the next office, two lowest loads in turn.
 
-Spec 5, step 5, and the contact centre's rules. Pure and deterministic: the same tickets, managers, offices, policy and
+The cascade of a contact centre (R-ASG-05). Pure and deterministic: the same tickets, managers, offices, policy and
 state give the same decisions; `Distributed.state` is what the next call starts from. Distances are great circles in km.
 """
 

@@ -1,4 +1,4 @@
-"""What a distribution of tickets is decided from and what it answers: facts, policy, state and decisions (spec 5)."""
+"""What a distribution of tickets is decided from and what it answers: facts, policy, state and decisions (R-ASG-05)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

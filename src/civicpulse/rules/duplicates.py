@@ -1,4 +1,4 @@
-"""Duplicates by place, time and words: is this report about a request that we already have? (design, section 5)"""
+"""Duplicates by place, time and words: is this report about a request that we already have? (R-DUP-01)"""
 
 import math
 from collections.abc import Iterable

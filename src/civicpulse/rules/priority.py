@@ -1,4 +1,4 @@
-"""Priorities P1..P4, their scores and severities, and the first priority of a new request (spec 1, A.3)."""
+"""Priorities P1..P4, their scores and severities, and the first priority of a new request (R-INT-06)."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Performance: what a resolved request says about the service, and the score of many (spec 3; design, section 5).
+"""Performance: what a resolved request says about the service, and the score of many (R-KPI-05).
 
 A score is 100 × (w_c × compliance + w_s × speed), between 0 and 100. It speaks of promises: a request that was promised
 nothing neither helps nor hurts, and where no promise fell due there is no score, which is not the same as a score of 0.
@@ -82,7 +82,7 @@ class Trend:
 def measure(
     *, created_at: datetime, resolved_at: datetime, threshold_hours: float | None, verdict: bool | None
 ) -> Measured:
-    """How a resolution stands against its threshold (spec 3).
+    """How a resolution stands against its threshold (R-SLA-08).
 
     The request's own `verdict` wins where it has one: its clock counted working hours and pauses, which plain hours do
     not, so the two may differ. Without one the plain hours are compared; without a threshold nothing was promised.

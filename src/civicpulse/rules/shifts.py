@@ -1,4 +1,4 @@
-"""Who is there: weekly shifts in the agent's own time zone, by the clock on the agent's wall (spec 1, C)."""
+"""Who is there: weekly shifts in the agent's own time zone, by the clock on the agent's wall (R-ASG-02)."""
 
 import re
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def is_on_shift(schedule: Schedule, now: datetime) -> bool:
 
 
 def is_available(schedule: Schedule, now: datetime) -> bool:
-    """On shift or on call (spec 1, C: "on shift now OR on_call=true")."""
+    """On shift or on call (R-ASG-02)."""
     return schedule.on_call or is_on_shift(schedule, now)
 
 

@@ -1,4 +1,4 @@
-"""The SLA clock: which policy applies, how much of it is used up, what falls due and when (spec 1, D and section 4).
+"""The SLA clock: which policy applies, how much of it is used up, what falls due and when (R-SLA-01, R-SLA-02).
 
 States compare instants, never hours as floats. At the very deadline a request is still in time; one microsecond later
 it is overdue. A pause holds every deadline that is not yet past; a deadline set by another system stays where it is.
@@ -87,7 +87,7 @@ class Explanation:
 def choose_policy(
     rules: Sequence[PolicyRule], *, category: str | None, zone: str | None, priority: str | None
 ) -> Policy | None:
-    """The policy of the most specific matching rule, None when nothing matches (spec 1, A.3; design, section 5).
+    """The policy of the most specific matching rule, None when nothing matches (R-SLA-01).
 
     Most matched dimensions win; then category before zone before priority; then pack order.
     """
@@ -165,7 +165,7 @@ def read_clock(
     fired_steps: int = 0,
     finished_at: datetime | None = None,
 ) -> Reading:
-    """The clock at `now`, or at `finished_at` when the work is done (spec 1, D and section 4).
+    """The clock at `now`, or at `finished_at` when the work is done (R-SLA-02).
 
     States: no_sla, on_time, at_risk, overdue, breached, completed. `fired_steps` counts the escalation steps done, in
     order of their hours. `next_at` is the earliest later moment at which the state changes or a step falls due: a

@@ -1,4 +1,4 @@
-"""The state machine of a request, as data: states, transitions, who may, what is mandatory (spec 1, A.3)."""
+"""The state machine of a request, as data: states, transitions, who may, what is mandatory (R-WF-01)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def decide_transition(
     present: frozenset[str],
     facts: frozenset[str] = frozenset(),
 ) -> Decision | Refusal:
-    """May a caller of `role` move a request from `current` to `to` (spec 1, A.3)?
+    """May a caller of `role` move a request from `current` to `to` (R-WF-01)?
 
     The roles of a transition bind who `is_bound`, its mandatory fields bind everybody. `present` holds the names that
     the request or the call satisfies, `facts` the conditions that hold. Refusal codes: unknown_state,
@@ -128,7 +128,7 @@ def _missing(item: str, target: str) -> Reason:
 
 
 def check_workflow(workflow: Workflow) -> list[str]:
-    """Every fault of a workflow in words people can act on; an empty list when it is sound (design, section 5)."""
+    """Every fault of a workflow in words people can act on; an empty list when it is sound (R-WF-04)."""
     return [
         *_naming_problems(workflow),
         *_reach_problems(workflow),

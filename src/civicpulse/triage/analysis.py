@@ -25,7 +25,7 @@ class CategoryScore:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What was understood (design, section 5, "Analysis").
+    """What was understood (R-TXT-01).
 
     `priority` is 1..10 (P1 = 9..10 .. P4 = 1..3). `confidence` is of the category, 0..1; under the pack's threshold
     `needs_person` is true. `version` names the model or prompt that answered. `fell_back_because` is set when an LLM was

@@ -1,6 +1,6 @@
 """Which language a text is in, of those that a tenant's people write: script, then little words, then py3langid.
 
-Measured in the shared study: restricted to a tenant's languages the library is nearly always right, but not on Kazakh
+Measured: restricted to a tenant's languages the library is nearly always right, but not on Kazakh
 typed with Russian letters, for which the word list stands here.
 """
 

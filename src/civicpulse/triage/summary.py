@@ -1,6 +1,6 @@
 """A summary by extract: the first sentence or two, without greeting, signature and the line breaks of mail.
 
-In the shared study this lead method scored above every ranking of sentences, and near an LLM's own summaries.
+Measured, this lead method scored above every ranking of sentences, and near an LLM's own summaries.
 """
 
 import re

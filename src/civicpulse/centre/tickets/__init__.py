@@ -1,1 +1,1 @@
-"""Tickets, managers and business units: requests, agents and offices in the words of spec 5, for reading."""
+"""Tickets, managers and business units: requests, agents and offices in a contact centre's words, for reading (R-CSV-08)."""

@@ -1,4 +1,4 @@
-"""HTTP of tickets, managers, business units and the dashboard's figures (spec 5, section 4)."""
+"""HTTP of tickets, managers, business units and the dashboard's figures (R-CSV-08)."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID

@@ -66,7 +66,7 @@ async def list_tickets(
 
 
 def stats_document(rows: list[Row], pack: Pack) -> dict[str, Any]:
-    """The dashboard's figures (spec 5, section 7) from the rows of queries.get_stats."""
+    """The dashboard's figures (R-CSV-09) from the rows of queries.get_stats."""
     dimensions = ("category", "sentiment", "language", "office", "segment", "town")
     every = (1 << len(dimensions)) - 1
     whole = next(row for row in rows if row["left_out"] == every)

@@ -64,7 +64,7 @@ def _place(row: Row) -> dict[str, Any]:
 
 
 async def cohorts(tx: Tx, scope: Scope, period: Period, *, days: int) -> dict[str, Any]:
-    """Recurrence by week of first report, and the places where most came back (spec 1, section 3)."""
+    """Recurrence by week of first report, and the places where most came back (R-KPI-02)."""
     now = clock.now()
     since, until = bounded(period, now=now)
     rows, worst = await queries.recurrence(

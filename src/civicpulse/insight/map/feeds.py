@@ -1,4 +1,4 @@
-"""A feed's life: taken from geo_feeds while young enough, else made anew and kept there (spec 1, E)."""
+"""A feed's life: taken from geo_feeds while young enough, else made anew and kept there (R-KPI-04)."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ class Feed:
 
 
 def filters_of(scope: Scope, **more: Any) -> dict[str, Any]:
-    """The feed's filters as spec 1, E names them, with what else makes it another feed."""
+    """The feed's filters by their public names (R-KPI-04), with what else makes it another feed."""
     # Whatever narrows a reader's sight makes it another feed, so that it is served to nobody who sees less.
     own = {} if scope.public_only else {name: str(value) for name, value in scope.sight.parameters.items()}
     return {

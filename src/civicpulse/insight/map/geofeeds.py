@@ -1,4 +1,4 @@
-"""Map feeds: what a heatmap, a cluster layer and a zone layer draw, as GeoJSON (spec 1, E; design, section 5)."""
+"""Map feeds: what a heatmap, a cluster layer and a zone layer draw, as GeoJSON (R-KPI-04)."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""HTTP of this room: SLA metrics, performance scores, leaderboards (spec 3)."""
+"""HTTP of this room: SLA metrics, performance scores, leaderboards (R-SLA-08, R-KPI-05, R-KPI-06)."""
 
 from typing import Annotated, Literal
 

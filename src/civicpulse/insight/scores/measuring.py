@@ -1,4 +1,4 @@
-"""SLA metrics: how each resolution stood against its threshold (spec 3), taken within a quarter of an hour.
+"""SLA metrics: how each resolution stood against its threshold (R-SLA-08), taken within a quarter of an hour.
 
 One mechanism judges: a request's own clock, which counts its calendar's hours and its pauses, has given the verdict that
 lists, KPIs and scores show, and the metric repeats it (`judged_by` "clock"). `resolution_time_hours` is plain

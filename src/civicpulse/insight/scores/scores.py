@@ -1,4 +1,4 @@
-"""Performance scores by zone and hour: computed (spec 3; design, section 5), listed with their trend, ranked.
+"""Performance scores by zone and hour: computed (R-KPI-05), listed with their trend, ranked.
 
 SQL adds up, in two kinds of statement that read the window's resolutions by their index and the KPI ledger's cells; what
 is left for Python is one formula for each zone. So there is nothing that would be worth a process of its own, as the

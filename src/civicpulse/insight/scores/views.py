@@ -1,4 +1,4 @@
-"""The shapes in which SLA metrics, scores and rankings leave (spec 3)."""
+"""The shapes in which SLA metrics, scores and rankings leave (R-SLA-08, R-KPI-05, R-KPI-06)."""
 
 from datetime import datetime
 from typing import Literal

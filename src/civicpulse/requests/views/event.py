@@ -1,4 +1,4 @@
-"""An event of a request's trail as spec 1 (D) writes it, for staff and for the public."""
+"""An event of a request's trail (R-AUD-01), for staff and for the public."""
 
 from datetime import datetime
 from typing import Any, Final, Literal

@@ -1,4 +1,4 @@
-"""A master request as an issue (spec 3): what is wrong, and how many people reported it."""
+"""A master request as an issue (R-INT-03): what is wrong, and how many people reported it."""
 
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,7 +10,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.requests.views.request import Priority, Severity, SlaState
 from civicpulse.rules.priority import SEVERITY_OF_PRIORITY
 
-WORDS: Final = ("open", "in-progress", "resolved", "closed")  # where an issue stands, in spec 3's words
+WORDS: Final = ("open", "in-progress", "resolved", "closed")  # where an issue stands (R-INT-10)
 BEGUN: Final = "in_progress_at"  # the time that a state notes when work begins
 MOST_CHARACTERS: Final = 200  # of a description that stands for the summary where there is no analysis
 

@@ -1,4 +1,4 @@
-"""A request as its document: CST's shape (spec 1, A and D), as staff sees it."""
+"""A request as its document: the tracker's shape (R-INT-03), as staff sees it."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -305,7 +305,7 @@ def request_document(row: Row, pack: Pack) -> dict[str, Any]:
 
 
 def kpis_document(row: Row) -> dict[str, Any]:
-    """The figures of one request (spec 1, D)."""
+    """The figures of one request (R-INT-03)."""
     return {
         "resolution_minutes": resolution_minutes(row["created_at"], row["resolved_at"]),
         "sla_target_hours": row["sla"]["target_hours"] if row["sla"] else None,
@@ -328,7 +328,7 @@ def _location(row: Row) -> dict[str, Any]:
 
 
 def resolution_minutes(created_at: datetime, resolved_at: datetime | None) -> float | None:
-    """Minutes from report to resolution (spec 1, D), to two decimals; None while unresolved."""
+    """Minutes from report to resolution (R-INT-03), to two decimals; None while unresolved."""
     if resolved_at is None:
         return None
     return round((resolved_at - created_at).total_seconds() / 60, 2)

@@ -1,4 +1,4 @@
-"""A request as a contact centre reads it (spec 5): the customer's words, what was understood of them, who got it and why."""
+"""A request as a contact centre reads it (R-INT-03): the customer's words, what was understood of them, who got it and why."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -199,7 +199,7 @@ def language_label(pack: Pack, language: str | None) -> str | None:
 
 
 def manager_document(row: Row, offices: dict[UUID, str]) -> dict[str, Any]:
-    """A manager (spec 5, section 7); `offices` are names by id."""
+    """A manager (R-INT-03); `offices` are names by id."""
     return {
         "id": row["id"],
         "agent_code": row["agent_code"],
@@ -214,7 +214,7 @@ def manager_document(row: Row, offices: dict[UUID, str]) -> dict[str, Any]:
 
 
 def office_document(row: Row) -> dict[str, Any]:
-    """A business unit (spec 5, section 7)."""
+    """A business unit (R-INT-03)."""
     return {
         "id": row["id"],
         "name": row["name"],
