@@ -21,7 +21,7 @@ async def refused(client: httpx.AsyncClient, path: str, name: str) -> list[str]:
     (fault,) = document["errors"]
     assert fault["field"] == name
     assert fault["choices"], document
-    assert fault["choices"][0] in document["detail"]
+    assert fault["choices"][0] in fault["detail"]
     choices: list[str] = fault["choices"]
     return choices
 
@@ -58,6 +58,11 @@ async def refused(client: httpx.AsyncClient, path: str, name: str) -> list[str]:
         ("/sla-metrics?severity=awful", "severity", ["low"]),
         ("/sla-metrics?zone=NOWHERE", "zone", ["UNZONED"]),
         ("/scores?zone=NOWHERE", "zone", ["UNZONED"]),
+        ("/analytics/kpis?period=year", "period", ["day", "week", "month"]),
+        ("/tickets?sentiment=sad", "sentiment", ["positive", "neutral", "negative"]),
+        ("/reports?state=lost", "state", ["waiting", "processed", "parked"]),
+        ("/pipeline-runs?state=lost", "state", ["waiting", "running", "done", "failed"]),
+        ("/scores/leaderboard?scope=world", "scope", ["zones", "tenants"]),
     ],
 )
 async def test_a_value_that_does_not_exist_is_refused_with_the_choices(

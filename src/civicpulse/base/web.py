@@ -1,5 +1,6 @@
 """How HTTP is spoken here: one transaction per request committed before the answer leaves, problem documents, JSON by orjson."""
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -161,6 +162,12 @@ def _field(location: tuple[Any, ...]) -> str:
     return ".".join(parts) or str(location[0])
 
 
+def _choices(error: dict[str, Any]) -> dict[str, Any]:
+    """The values that a field of a fixed few may have."""
+    named = re.findall(r"'([^']*)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
+    return {"choices": named} if named else {}
+
+
 def _safe(value: str) -> str:
     return value.encode("utf-8", "replace").decode("utf-8")
 
@@ -177,7 +184,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         )
     else:
         problem.extra["errors"] = [
-            {"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} for item in errors
+            {"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} | _choices(item) for item in errors
         ]
     return _problem(request, problem)
 

@@ -25,8 +25,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.requests import clock
 from civicpulse.requests.queries import add_evidence, lock_by_ids
-from civicpulse.requests.views.public import public_document
-from civicpulse.requests.views.request import request_document
+from civicpulse.requests.views.opened import opened_document
 from civicpulse.requests.visibility import readers_of, seen_candidates, tracking_token
 from civicpulse.rules.access import Permission
 from civicpulse.rules.duplicates import Judgement, Match, judge
@@ -78,8 +77,7 @@ async def create_request(
         await _check_external(tx, actor, body.external_id, source)
     row["number"] = f"{pack.document.request_id_prefix}-{at.year}-{opened.number:06d}"
     verdict = await _judge(tx, pack, row, opened, at)
-    document = _answer(tx, actor, pack, row, _shown(actor, verdict))
-    answer = orjson.dumps(document, option=orjson.OPT_UTC_Z)
+    answer = _answer(tx, actor, pack, row, proposed=_shown(actor, verdict))
     await queries.write_request(
         tx,
         actor,
@@ -94,7 +92,7 @@ async def create_request(
         await _add_evidence(tx, actor, row, body)
     attached = None
     if verdict.master is not None:
-        attached = await _attach(tx, actor, pack, row, verdict.master, document)
+        attached = await _attach(tx, actor, pack, row, verdict.master)
         answer = attached or answer
         if key is not None:
             kept = {"tenant_id": tx.tenant_id, "scope": scope, "key": key, "answer": answer.decode()}
@@ -259,17 +257,14 @@ def _matches(verdict: Judgement) -> list[dict[str, Any]]:
     return [match_json(match) for match in {match.candidate.id: match for match in decisive}.values()]
 
 
-def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, proposed: list[dict[str, Any]]) -> dict[str, Any]:
-    document = request_document(row, pack)
-    if not actor.may(Permission.REQUEST_READ_ALL):
-        own = document["citizen_ref"]
-        document = public_document(document) | {"citizen_ref": own}
-    document["duplicates"]["proposed"] = proposed
-    document["tracking_token"] = tracking_token(tx.tenant, row["id"])
-    return document
+def _answer(tx: Tx, actor: Actor, pack: Pack, row: Row, **became: Any) -> bytes:
+    """The answer to whoever reports; `became`: `proposed`, or `why` of one that was attached."""
+    token, as_staff = tracking_token(tx.tenant, row["id"]), actor.may(Permission.REQUEST_READ_ALL)
+    document = opened_document(row, pack, as_staff=as_staff, token=token, **became)
+    return orjson.dumps(document, option=orjson.OPT_UTC_Z)
 
 
-async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, document: dict[str, Any]) -> bytes | None:
+async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match) -> bytes | None:
     """Makes the new request a duplicate of `master`; the answer shows it so. None when the master has just ended, moved or been hidden."""
     locked = await lock_by_ids(tx, [master.candidate.id])
     if locked[0]["master_id"] is not None or locked[0]["state_category"] in ("resolved", "closed"):
@@ -277,16 +272,8 @@ async def _attach(tx: Tx, actor: Actor, pack: Pack, row: Row, master: Match, doc
     if not readers_of(row).sees(locked[0]):
         return None
     attached = await attach(tx, actor, duplicate=row, master=locked[0], origin="intake", score=asdict(master.score))
-    shown = request_document(attached, pack)
-    changed = {name: shown[name] for name in ("version", "status", "workflow", "sla", "timestamps", "computed_kpis")}
-    duplicates = {
-        "is_master": False,
-        "master_request_id": master.candidate.number,
-        "linked_duplicates": [],
-        "proposed": [],
-        "why": master.why,
-    }
-    return orjson.dumps(document | changed | {"duplicates": duplicates}, option=orjson.OPT_UTC_Z)
+    named = {"master_request_id": master.candidate.number}
+    return _answer(tx, actor, pack, attached | named, why=master.why)
 
 
 async def _add_evidence(tx: Tx, actor: Actor, row: Row, body: Filed) -> None:

@@ -9,8 +9,7 @@ from civicpulse.duplicates.views import SimilarListView
 from civicpulse.intake.actions import create_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.intake.similar import SimilarIn, find_similar
-from civicpulse.requests.views.public import NewPublicRequestView
-from civicpulse.requests.views.request import NewRequestView
+from civicpulse.requests.views.opened import NewPublicRequestView, NewRequestView
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["intake"])

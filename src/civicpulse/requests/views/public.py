@@ -2,20 +2,13 @@
 
 from typing import Any
 
-from civicpulse.requests.views.request import AnyRequest, NewDuplicatesView
+from civicpulse.requests.views.request import AnyRequest
 
 PRIVATE = frozenset({"internal", "assignment", "external_id", "needs_person"})
 
 
 class PublicRequestView(AnyRequest):
     """A request as anybody may see it: `citizen_ref.citizen_id` and `citizen_feedback.comment` are null."""
-
-
-class NewPublicRequestView(PublicRequestView):
-    """A request that has just been opened, as its reporter sees it; the token lets them follow and rate it without an account."""
-
-    duplicates: NewDuplicatesView
-    tracking_token: str
 
 
 def public_document(document: dict[str, Any]) -> dict[str, Any]:

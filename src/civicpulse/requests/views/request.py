@@ -192,28 +192,6 @@ class ScoreView(View):
     opinion: dict[str, Any] = optional()
 
 
-class MatchView(View):
-    """A request that this one may be the duplicate of."""
-
-    request_id: str
-    score: ScoreView
-    why: str
-
-
-class NewDuplicatesView(DuplicatesView):
-    """What became of a new request: attached to a master and `why`, or proposed as the duplicate of others."""
-
-    proposed: list[MatchView]
-    why: str = optional()
-
-
-class NewRequestView(RequestView):
-    """A request that has just been opened; the token lets its reporter follow and rate it without an account."""
-
-    duplicates: NewDuplicatesView
-    tracking_token: str
-
-
 class CandidateAgentView(View):
     """An agent who may take it."""
 
