@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 BUNDLE := src/civicpulse/portal/static/dist/manifest.json
 ASSETS := $(shell find src/civicpulse/portal/assets src/civicpulse/portal/templates -type f 2>/dev/null) scripts/bundle.mjs package-lock.json
 
-.PHONY: help setup run test test-rules test-quick coverage bench check openapi format lock clean
+.PHONY: help setup run test test-rules test-quick coverage bench check openapi release-check format lock clean
 
 help: ## What there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) $(BUNDLE) ## Environment and page bundle
 
@@ -65,6 +65,9 @@ openapi: setup ## Write what the API declares to docs/openapi.json
 format: setup ## Put the code in form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+release-check: setup ## Can this version be released? (docs/releasing.md)
+	@$(BIN)/python scripts/release_check.py
 
 lock: setup ## Pin the newest versions that pyproject.toml admits (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
