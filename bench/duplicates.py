@@ -19,7 +19,7 @@ from bench.table import Figure, Goal
 from civicpulse.base.db import as_application
 from civicpulse.duplicates.queries import FIND_NEAR
 from civicpulse.duplicates.search import surroundings
-from civicpulse.intake.spot import Spot
+from civicpulse.intake.placing import Spot
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.places.cells import cell_of
@@ -106,8 +106,8 @@ def _alone(session: Session, city: City, spots: Sequence[dict[str, Any]], what: 
     with psycopg.connect(as_application(session.server.url), autocommit=True) as conn, conn.transaction():
         conn.execute(f"SET LOCAL civicpulse.tenant = '{tenant_id}'".encode())
         for spot in random.Random(3).choices(spots, k=300 if session.quick else 1500):
-            place = Spot(spot["lon"], spot["lat"], cell_of(spot["lon"], spot["lat"]), spot["address_hint"])
-            row = place.columns | {"category": spot["category"], "asset_id": None}
+            place = Spot(spot["lon"], spot["lat"], spot["address_hint"])
+            row = place.columns(finds_duplicates=True) | {"category": spot["category"], "asset_id": None}
             values = surroundings(tenant_id, pack, row, now).values
             began = time.perf_counter()
             answer = conn.execute(FIND_NEAR, values, prepare=True).fetchone()

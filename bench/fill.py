@@ -96,7 +96,7 @@ WITH chunk AS (
 INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, at, meta)
 SELECT %(tenant_id)s, c.id, e.seq, e.type, 'dispatcher', e.at, e.meta
 FROM chunk c CROSS JOIN LATERAL (
-    SELECT 1 AS seq, 'created' AS type, c.created_at AS at,
+    SELECT 1 AS seq, 'request.opened' AS type, c.created_at AS at,
            jsonb_build_object('category', c.category, 'priority', c.priority, 'zone_id', c.zone_id, 'source', 'api', 'status', 'new') AS meta
     UNION ALL
     SELECT 2, 'status', c.resolved_at, jsonb_build_object('from', 'in_progress', 'to', c.status) WHERE c.resolved_at IS NOT NULL

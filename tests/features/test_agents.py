@@ -310,8 +310,8 @@ async def test_a_change_touches_only_what_was_sent_and_is_recorded(city: City) -
         query = "SELECT type, subject_type, actor_type, meta FROM events WHERE tenant_id = %s AND subject_id = %s ORDER BY seq"
         trail = await tx.rows(query, [tx.tenant_id, made["_id"]])
     assert [(event["type"], event["subject_type"], event["actor_type"]) for event in trail] == [
-        ("agent_created", "agent", "dispatcher"),
-        ("agent_updated", "agent", "dispatcher"),
+        ("agent.created", "agent", "dispatcher"),
+        ("agent.changed", "agent", "dispatcher"),
     ]
     assert trail[1]["meta"] == {"agent_code": "AG-PW-07", "fields": ["geo_fence", "on_call", "skills"]}
 

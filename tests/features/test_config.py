@@ -118,7 +118,7 @@ async def test_a_change_makes_a_version_with_its_event(city: City) -> None:
         events = await tx.rows("SELECT subject_id, subject_type, type, actor_type, meta FROM events")
         assert await tx.value("SELECT name FROM tenants") == "Old Town"
     assert [(row["subject_type"], row["type"], row["actor_type"]) for row in events] == [
-        ("tenant", "config_changed", "dispatcher")
+        ("tenant", "tenant.configured", "dispatcher")
     ]
     assert events[0]["subject_id"] == city.tenant.tenant_id
     sections = ["dashboard", "hazard_words", "tenant.name", "tenant.kind"]

@@ -104,7 +104,7 @@ async def add_ticket(tx: Any, number: int, place: Place, **facts: Any) -> dict[s
     } | facts
     values = {"priority": PRIORITY[values["category"]], "tenant_id": tx.tenant_id} | values
     await tx.run(
-        "INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, at) VALUES (%s, %s, 1, 'created', 'system', now())",
+        "INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, at) VALUES (%s, %s, 1, 'request.opened', 'system', now())",
         [tx.tenant_id, values["id"]],
     )
     await tx.run(ADD_TICKET, values)

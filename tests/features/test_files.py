@@ -22,7 +22,7 @@ async def test_a_photo_comes_back_byte_for_byte_with_its_hash(city) -> None:
     assert got.headers["x-content-type-options"] == "nosniff"
     document = (await staff.get(f"/requests/{number}")).json()
     assert document["evidence"][0]["url"] == item["url"]
-    assert (await staff.get(f"/requests/{number}/events")).json()["items"][-1]["type"] == "evidence"
+    assert (await staff.get(f"/requests/{number}/events")).json()["items"][-1]["type"] == "evidence.added"
 
 
 async def test_a_page_disguised_as_evidence_is_only_offered_for_download(city) -> None:

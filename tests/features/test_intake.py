@@ -98,7 +98,7 @@ async def test_the_created_event_is_the_first_of_the_trail(city) -> None:
     dispatcher = await city.client("dispatcher")
     number = (await create(dispatcher))["request_id"]
     (event,) = (await dispatcher.get(f"/requests/{number}/events")).json()["items"]
-    assert (event["type"], event["seq"], event["by"]["actor_type"]) == ("created", 1, "dispatcher")
+    assert (event["type"], event["seq"], event["by"]["actor_type"]) == ("request.opened", 1, "dispatcher")
     assert len(event["hash"]) == 64
 
 
@@ -362,8 +362,10 @@ async def test_duplicates_follow_their_master_through_its_whole_life(city) -> No
         for name in ("triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at"):
             assert document["timestamps"][name] == end["timestamps"][name]
         events = (await admin.get(f"/requests/{twin}/events")).json()["items"]
-        assert [event["type"] for event in events] == ["created", "merged"] + ["followed"] * 5
-        followed = [event["meta"]["to"] for event in events if event["type"] == "followed"]
+        assert [event["type"] for event in events] == ["request.opened", "request.merged"] + [
+            "request.transitioned"
+        ] * 5
+        followed = [event["meta"]["to"] for event in events if event["type"] == "request.transitioned"]
         assert followed == ["triaged", "assigned", "in_progress", "resolved", "closed"]
         assert [event["seq"] for event in events] == list(range(1, 8))
     problem(await move(admin, twins[0], "closed"), 409, "follows_master")

@@ -19,7 +19,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.base.outbox import drain
 from civicpulse.notify.deliver import deliver_all, deliver_pending
 from civicpulse.notify.queries import PAUSES, QUEUE
-from civicpulse.notify.reactions import on_citizen_erased, on_event
+from civicpulse.notify.reactions import forget_citizen, tell_people
 from civicpulse.people import queries as people
 from civicpulse.reactions import REACTIONS
 from civicpulse.requests.visibility import is_tracking_token
@@ -134,7 +134,7 @@ async def test_a_citizen_hears_only_what_they_wish(
     await react(city)
     async with city.transaction() as tx:
         told = await tx.rows(
-            "SELECT e.type FROM notifications n JOIN events e USING (tenant_id, subject_id, seq) "
+            "SELECT coalesce(e.meta ->> 'to', 'created') AS type FROM notifications n JOIN events e USING (tenant_id, subject_id, seq) "
             "WHERE n.tenant_id = %s AND n.recipient_type = 'citizen' ORDER BY n.seq",
             [tx.tenant_id],
         )
@@ -173,11 +173,11 @@ async def test_an_anonymous_report_is_told_to_nobody(city: City, admin: httpx.As
 
 async def test_the_same_event_twice_is_told_once(city: City) -> None:
     made = await reported(city, await add_citizen(city))
-    event = {"subject_id": UUID(made["_id"]), "seq": 1, "type": "created", "meta": {}}
+    event = {"subject_id": UUID(made["_id"]), "seq": 1, "type": "request.opened", "meta": {}}
 
     async def again() -> None:
         async with city.transaction() as tx:
-            await on_event(tx, event)
+            await tell_people(tx, event)
 
     await asyncio.gather(*(again() for _ in range(8)))
     await react(city)
@@ -206,7 +206,7 @@ async def test_an_escalation_reaches_the_steps_role_and_the_agent(city: City, ad
     step = {"step": 0, "action": "notify_dispatcher", "role": "dispatcher", "after_hours": 60.0, "manual": False}
     async with city.transaction() as tx:
         at = datetime.now(UTC)
-        await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="sla_escalation", at=at, meta=step)
+        await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="request.escalated", at=at, meta=step)
     await react(city)
     told = {
         (note["recipient_type"], note["recipient"])
@@ -341,7 +341,7 @@ async def test_an_erased_citizen_is_sent_nothing_and_their_texts_are_gone(city: 
     post = Post()
     assert await deliver_pending(city.services, city.tenant, post) == 1
     async with city.transaction() as tx:
-        await on_citizen_erased(tx, {"subject_id": citizen_id})
+        await forget_citizen(tx, {"subject_id": citizen_id})
     assert await deliver_pending(city.services, city.tenant, post) == 0
     (note,) = await notifications(city)
     assert post.messages == []
@@ -364,7 +364,7 @@ async def test_everyone_sees_their_own_and_no_other_tenants(
     step = {"action": "notify_dispatcher", "role": "dispatcher", "after_hours": 1.5}
     async with city.transaction() as tx:
         at = datetime.now(UTC)
-        await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="sla_escalation", at=at, meta=step)
+        await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="request.escalated", at=at, meta=step)
     await react(city)
     callers: dict[str, tuple[City, str, UUID | None]] = {
         "citizen": (city, "citizen", citizen_id),

@@ -110,8 +110,9 @@ async def test_a_ticket_is_a_request_with_its_trail(centre: City, client: httpx.
     assert one["assignment"]["reason"].startswith("Ближайший к клиенту офис — Тараз (0 км)")
     trail = await events(client, one["request_id"])
     assert [(event["seq"], event["type"], event["by"]["actor_type"]) for event in trail] == [
-        (1, "created", "system"),
-        (2, "assigned", "system"),
+        (1, "request.opened", "system"),
+        (2, "request.assigned", "system"),
+        (3, "request.transitioned", "system"),
     ]
     assert trail[1]["meta"]["reason"] == one["assignment"]["reason"]
     assert all(word not in str(trail) for word in ("Женский", "1990", "счёт", "Толе би", "g-1"))
@@ -121,7 +122,7 @@ async def test_a_ticket_is_a_request_with_its_trail(centre: City, client: httpx.
         waiting = await tx.rows(
             "SELECT type FROM outbox WHERE tenant_id = %s AND subject_id = %s", [tx.tenant_id, one["id"]]
         )
-    assert sorted(row["type"] for row in waiting) == ["assigned", "created"]
+    assert sorted(row["type"] for row in waiting) == ["request.assigned", "request.opened", "request.transitioned"]
 
 
 async def test_a_ticket_without_a_text_waits_for_a_person_and_is_given_out_all_the_same(
@@ -151,7 +152,9 @@ async def test_what_nobody_may_take_stays_with_its_reason_and_is_tried_again(cli
     again = (await client.post("/process")).json()
     assert (again["tickets_assigned"], again["tickets_unassigned"]) == (0, 1)
     trail = await events(client, one["request_id"])
-    assert [event["type"] for event in trail] == ["created", "assignment_failed"], "the same reason is told once"
+    assert [event["type"] for event in trail] == ["request.opened", "request.assignment_failed"], (
+        "the same reason is told once"
+    )
     await upload(client, small(ticket("g-1", segment="VIP")))
     assert (await client.get("/tickets/g-1")).json()["assignment"]["manager_name"] == "Ли Тимур"
 
@@ -187,7 +190,15 @@ async def test_a_changed_ticket_loses_its_analysis_and_assignment_and_gets_new_o
     assert (after["analysis"]["language"], after["city"], after["segment"]) == ("en", "Алматы", "VIP")
     assert after["assignment"]["manager_name"] == "Ли Тимур"
     trail = await events(client, after["request_id"])
-    assert [event["type"] for event in trail] == ["created", "assigned", "classified", "new", "assigned"]
+    assert [event["name"] for event in trail] == [
+        "created",
+        "assigned",
+        "assigned",
+        "classified",
+        "new",
+        "assigned",
+        "assigned",
+    ]
     assert result["tickets"][1] == first["tickets"][1]
     assert await loads(client) == {"Ахметова Асель": 2, "Ким Ольга": 1, "Ли Тимур": 1, "Оспанов Ерлан": 4}
 
@@ -296,7 +307,7 @@ async def test_duplicates_follow_their_master_through_the_pipeline(client: httpx
     result = await upload(client, {"tickets": changed})
     assert result["tickets_assigned"] == 1
     assert {one["status"] for one in result["tickets"]} == {"assigned"}
-    assert [event["type"] for event in await events(client, other)][-2:] == ["followed", "followed"]
+    assert [event["type"] for event in await events(client, other)][-2:] == ["request.transitioned"] * 2
 
 
 async def test_a_pack_without_files_has_no_pipeline(city: City) -> None:

@@ -245,7 +245,7 @@ async def test_an_attachment_that_comes_later_joins_its_ticket_once(client: http
     again = await upload(client, [*small(*rows).items(), picture("a.png")])
     assert (again["attachments_stored"], [error["file"] for error in again["errors"]]) == (0, ["a.png"])
     trail = await events(client, one["request_id"])
-    assert [event["type"] for event in trail] == ["created", "assigned", "evidence"]
+    assert [event["name"] for event in trail] == ["created", "assigned", "assigned", "evidence"]
     assert (await upload(client, small(*rows)))["errors"] == [], "a ticket that has its file needs it no more"
 
 

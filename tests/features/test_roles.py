@@ -227,7 +227,7 @@ async def test_an_escalation_without_a_role_is_heard_by_the_one_that_the_pack_na
     step = {"manual": True, "reason": "late"}
     async with town.transaction() as tx:
         at = datetime.now(UTC)
-        await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="sla_escalation", at=at, meta=step)
+        await record(tx, SYSTEM, subject_id=UUID(made["_id"]), seq=None, type="request.escalated", at=at, meta=step)
     await drain(town.services.db, town.services.tenants, REACTIONS)
     async with await town.client("clerk") as client:
         (note,) = (await client.get("/notifications")).json()["items"]

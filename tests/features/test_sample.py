@@ -111,15 +111,15 @@ async def test_every_state_is_there_with_a_backlog_of_every_kind(sample: Sample)
 
 async def test_all_that_pages_show_is_there(sample: Sample) -> None:
     events = await sample.counts("SELECT type AS key, count(*) AS n FROM events GROUP BY 1")
-    assert 290 <= events["created"] <= 310
+    assert 290 <= events["request.opened"] <= 310
     happened = {
-        "merged",
-        "followed",
-        "classified",
-        "comment",
-        "rating",
-        "sla_escalation",
-        "assignment_failed",
+        "request.merged",
+        "request.transitioned",
+        "request.classified",
+        "comment.added",
+        "request.rated",
+        "request.escalated",
+        "request.assignment_failed",
     }
     assert happened <= events.keys()
     (figures,) = await sample.rows(
@@ -138,7 +138,7 @@ async def test_all_that_pages_show_is_there(sample: Sample) -> None:
     assert {name: count for name, count in figures.items() if count < 1} == {}
     assert figures["categories"] >= 24
     assert figures["zones"] >= 8
-    assert 0.1 < figures["attached"] / events["created"] < 0.25
+    assert 0.1 < figures["attached"] / events["request.opened"] < 0.25
 
 
 async def test_what_was_resolved_is_measured_and_scores_have_something_to_be_compared_with(sample: Sample) -> None:

@@ -234,14 +234,14 @@ async def test_a_rejected_pair_is_no_candidate_until_the_word_is_taken_back(city
         (kept,) = document["rejected"]
         assert kept.keys() == {"request_id", "rejected_at", "rejected_by", "reason"}
         assert (kept["request_id"], kept["reason"]) == (other, "another hole")
-        (event,) = [event for event in await trail(staff, number) if event["type"] == "duplicate_rejected"]
+        (event,) = [event for event in await trail(staff, number) if event["type"] == "duplicate.rejected"]
         assert event["meta"] == {"other_request_id": other}, "words that may be erased are not in the trail"
-        assert "duplicate_rejected" not in [event["type"] for event in await trail(await city.client(), number)]
+        assert "duplicate.rejected" not in [event["type"] for event in await trail(await city.client(), number)]
     problem(await staff.post(f"/requests/{first}/merge", json={"other": second}), 409, "pair_rejected")
     assert (await staff.delete(pair_path(first, second))).json()["rejected"] is False
     assert (await staff.delete(pair_path(first, second))).status_code == 200, "twice is as good as once"
     assert await numbers(staff, first) == [second]
-    assert [event["type"] for event in await trail(staff, first)] == [
+    assert [event["name"] for event in await trail(staff, first)] == [
         "created", "duplicate_rejected", "duplicate_rejection_undone",
     ]  # fmt: skip
     assert (await staff.post(f"/requests/{first}/merge", json={"other": second})).status_code == 200
@@ -286,7 +286,7 @@ async def test_sixteen_rejections_at_once_are_one(city) -> None:
     pairs = [(first, second), (second, first)] * 8
     answers = await asyncio.gather(*(staff.post(pair_path(*pair)) for pair in pairs))
     assert {answer.status_code for answer in answers} == {200}
-    assert [event["type"] for event in await trail(staff, first)] == ["created", "duplicate_rejected"]
+    assert [event["type"] for event in await trail(staff, first)] == ["request.opened", "duplicate.rejected"]
 
 
 async def test_an_unmerged_pair_is_listed_as_rejected(city) -> None:

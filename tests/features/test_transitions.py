@@ -41,8 +41,11 @@ async def test_the_whole_life_of_a_request(city) -> None:
     assert done["sla"]["met"] is True
     assert done["computed_kpis"]["resolution_minutes"] is not None
     assert done["evidence"][0]["uploaded_by"] == "staff"
-    types = [event["type"] for event in (await staff.get(f"/requests/{number}/events")).json()["items"]]
-    assert types == ["created", "triaged", "assigned", "milestone", "in_progress", "milestone", "resolved", "closed"]
+    told = (await staff.get(f"/requests/{number}/events")).json()["items"]
+    names = [event["name"] for event in told if event["type"] != "request.assigned"]
+    assert names == ["created", "triaged", "assigned", "milestone", "in_progress", "milestone", "resolved", "closed"]
+    moves = [event["meta"]["category"] for event in told if event["type"] == "request.transitioned"]
+    assert moves == ["open", "open", "open", "resolved", "closed"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +154,7 @@ async def test_escalating_by_hand_counts_and_is_in_the_trail(city) -> None:
     answer = await dispatcher.post(f"/requests/{number}/escalate", json={"reason": "a school is near"})
     assert answer.json()["computed_kpis"]["escalation_count"] == 1
     event = (await dispatcher.get(f"/requests/{number}/events")).json()["items"][-1]
-    assert event["type"] == "sla_escalation"
+    assert event["type"] == "request.escalated"
     assert event["meta"]["reason"] == "a school is near"
     assert event["by"]["actor_type"] == "dispatcher"
     await move(dispatcher, number, "closed")
@@ -185,7 +188,7 @@ async def test_auto_assign_with_nobody_says_so_and_keeps_the_decision(city) -> N
     assert refusal["decision"]["assigned"] is False
     assert (await admin.get(f"/requests/{number}")).json()["status"] == "triaged"
     types = [event["type"] for event in (await admin.get(f"/requests/{number}/events")).json()["items"]]
-    assert types[-1] == "assignment_failed"
+    assert types[-1] == "request.assignment_failed"
 
 
 async def test_simultaneous_assignments_never_see_a_stale_load(city) -> None:

@@ -26,7 +26,7 @@ from civicpulse.notify.queries import QUEUE
 from civicpulse.packs.loader import read_pack
 from civicpulse.reactions import REACTIONS
 from civicpulse.requests import visibility
-from civicpulse.requests.queries import COLUMNS
+from civicpulse.requests.store import COLUMNS
 from civicpulse.requests.visibility import EVERYTHING, NOTHING, PUBLIC, Ground, Sight, readers_of, reported_by
 from conftest import City, make_city
 

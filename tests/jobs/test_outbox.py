@@ -40,7 +40,9 @@ class Ear:
 
     async def drain(self, times: int = 1) -> None:
         """Drains with this ear for every type of event."""
-        reactions = dict.fromkeys(("created", "triaged", "classified", "closed", "comment"), (self,))
+        reactions = dict.fromkeys(
+            ("request.opened", "request.transitioned", "request.classified", "comment.added"), (self,)
+        )
         await asyncio.gather(*(drain(self.city, reactions) for _ in range(times)))
 
 
@@ -66,7 +68,8 @@ async def test_each_committed_event_is_reacted_to_once_and_in_its_order(city) ->
     await move(admin, document["request_id"], "triaged", priority="P2")
     await ear.drain()
     assert ear.heard == [
-        (type, document["_id"], seq) for seq, type in enumerate(("created", "classified", "triaged"), 1)
+        (type, document["_id"], seq)
+        for seq, type in enumerate(("request.opened", "request.classified", "request.transitioned"), 1)
     ]
     assert await waiting(city) == []
     await ear.drain()
@@ -139,7 +142,7 @@ async def test_a_worker_cut_off_in_the_middle_leaves_its_batch_to_the_next(city)
             started.set()
             await asyncio.sleep(60)
 
-    worker = asyncio.create_task(drain(city, {"created": (stuck,)}))
+    worker = asyncio.create_task(drain(city, {"request.opened": (stuck,)}))
     await started.wait()
     await ear.drain()
     assert ear.heard == [], "held by the first worker"

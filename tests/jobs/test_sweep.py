@@ -43,7 +43,7 @@ async def read(city: City, number: str) -> dict[str, Any]:
 async def trail(city: City, number: str) -> list[dict[str, Any]]:
     """The events about the clock."""
     events = (await (await city.client("admin")).get(f"/requests/{number}/events")).json()["items"]
-    return [event for event in events if event["type"].startswith("sla_")]
+    return [event for event in events if event["type"] in ("request.sla_changed", "request.escalated")]
 
 
 async def test_each_state_and_step_comes_at_its_very_moment_and_not_before(city) -> None:
@@ -69,10 +69,10 @@ async def test_each_state_and_step_comes_at_its_very_moment_and_not_before(city)
         (120 * hour + TICK, "breached", 3),
     ]
     events = await trail(city, number)
-    assert [event["type"] for event in events] == [
+    assert [event["name"] for event in events] == [
         "sla_state", "sla_escalation", "sla_escalation", "sla_state", "sla_escalation", "sla_state",
     ]  # fmt: skip
-    steps = [event["meta"] for event in events if event["type"] == "sla_escalation"]
+    steps = [event["meta"] for event in events if event["type"] == "request.escalated"]
     assert [(step["step"], step["after_hours"], step["role"]) for step in steps] == [
         (0, 60, "dispatcher"), (1, 72, "supervisor"), (2, 120, "admin"),
     ]  # fmt: skip
@@ -173,7 +173,7 @@ WITH copies AS (
     RETURNING tenant_id, id, created_at
 ), told AS (
     INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, at)
-    SELECT tenant_id, id, 1, 'created', 'citizen', created_at FROM copies RETURNING tenant_id, subject_id, seq, type
+    SELECT tenant_id, id, 1, 'request.opened', 'citizen', created_at FROM copies RETURNING tenant_id, subject_id, seq, type
 )
 INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM told
 """
@@ -183,7 +183,7 @@ SELECT count(*) AS requests,
        count(*) FILTER (WHERE escalation_count = 1 AND sla_steps_fired = 1 AND sla_state = 'at_risk' AND event_seq = 3
                         AND next_sla_at > %(now)s) AS right_ones,
        (SELECT count(*) FROM escalations) AS escalations,
-       (SELECT count(*) FROM events WHERE type = 'sla_escalation') AS told,
+       (SELECT count(*) FROM events WHERE type = 'request.escalated') AS told,
        (SELECT count(*) FROM outbox) AS waiting
 FROM requests WHERE tenant_id = %(tenant_id)s
 """
@@ -215,7 +215,7 @@ async def test_two_sweeps_and_four_workers_at_once_fire_each_step_once(city) -> 
         if tx.tenant_id == city.tenant.tenant_id:
             reacted.append((event["subject_id"], event["seq"]))
 
-    reactions = dict.fromkeys(("created", "sla_state", "sla_escalation"), (note,))
+    reactions = dict.fromkeys(("request.opened", "request.sla_changed", "request.escalated"), (note,))
     sweeping = [asyncio.create_task(sweep(db, tenants)) for _ in range(2)]
 
     async def work() -> None:

@@ -18,12 +18,12 @@ from civicpulse.imports.mapping import (
     parse_mapping,
     read_mapping,
 )
-from civicpulse.imports.prepare import imported_policy, open_or_ended
 from civicpulse.imports.rows import Case, CaseReader, RowError
 from civicpulse.imports.times import read_time, to_utc
 from civicpulse.packs.loader import read_pack
-from civicpulse.requests.clock import clock_columns
+from civicpulse.requests.clock import clock_columns, history_columns
 from civicpulse.rules.calendar import ALWAYS, Calendar
+from civicpulse.rules.history import imported_policy
 from civicpulse.rules.sla import Policy, Step, read_clock
 
 SMALL = """
@@ -281,7 +281,7 @@ def test_the_short_cut_through_a_long_history_reads_what_the_whole_clock_reads(
     expected = clock_columns(
         policy, calendar, started_at=START, pauses=(), now=now, fired_steps=fired, finished_at=now if ended else None
     )
-    assert open_or_ended(policy, calendar, started_at=START, ended_at=now if ended else None, now=now) == expected
+    assert history_columns(policy, calendar, started_at=START, ended_at=now if ended else None, now=now) == expected
 
 
 def test_the_citys_deadline_rules_and_the_ladder_keeps_its_distance_to_it() -> None:

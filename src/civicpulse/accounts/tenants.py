@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, sql
 from psycopg.types.json import Jsonb
 
+from civicpulse.base.db import Tx
 from civicpulse.base.errors import Conflict, Invalid
 from civicpulse.base.ids import new_id
 from civicpulse.base.tenancy import Tenant
@@ -50,3 +51,24 @@ async def create_tenant(
         await owner.execute(ADD_FIRST_PACK, {"tenant_id": tenant_id, "document": Jsonb(pack_document)})
         await owner.execute("SELECT create_request_numbers(%s)", [tenant_id])
     return Tenant(tenant_id, slug, name, kind, pack_version=1, zones_version=0, secret=secret)
+
+
+SET_TENANT = """
+UPDATE tenants SET pack_version = %(version)s, name = %(name)s, kind = %(kind)s WHERE tenant_id = %(tenant_id)s
+"""
+
+BUMP_ZONES = """
+UPDATE tenants SET zones_version = zones_version + 1 WHERE tenant_id = %(tenant_id)s RETURNING zones_version
+"""
+
+
+async def set_tenant(tx: Tx, *, pack_version: int, name: str, kind: str) -> None:
+    """Lets the tenant go by that version of its pack, under that name and kind."""
+    values = {"tenant_id": tx.tenant_id, "version": pack_version, "name": name, "kind": kind}
+    await tx.run(SET_TENANT, values)
+
+
+async def bump_zones(tx: Tx) -> int:
+    """Tells every process that the tenant's zones have changed; their new version."""
+    version: int = await tx.value(BUMP_ZONES, {"tenant_id": tx.tenant_id})
+    return version

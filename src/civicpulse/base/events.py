@@ -1,8 +1,9 @@
 """The event trail: append-only, hash-chained by the database, written in the transaction of the change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -53,6 +54,48 @@ def platform(part: str) -> Actor:
 
 
 SYSTEM = platform("civicpulse")
+
+NAMES_BEFORE: Final = {
+    "created": "request.opened",
+    "classified": "request.classified",
+    "assignment_failed": "request.assignment_failed",
+    "followed": "request.transitioned",
+    "milestone": "request.milestone",
+    "sla_state": "request.sla_changed",
+    "sla_escalation": "request.escalated",
+    "rating": "request.rated",
+    "merged": "request.merged",
+    "unmerged": "request.unmerged",
+    "duplicate_added": "request.duplicate_added",
+    "duplicate_removed": "request.duplicate_removed",
+    "duplicate_rejected": "duplicate.rejected",
+    "duplicate_rejection_undone": "duplicate.rejection_undone",
+    "comment": "comment.added",
+    "evidence": "evidence.added",
+    "citizen_created": "citizen.created",
+    "citizen_updated": "citizen.changed",
+    "citizen_verified": "citizen.verified",
+    "citizen_erased": "citizen.erased",
+    "agent_created": "agent.created",
+    "agent_updated": "agent.changed",
+    "offices_put": "tenant.offices_put",
+    "managers_put": "tenant.managers_put",
+    "config_changed": "tenant.configured",
+}
+"""Release 0.1 wrote these types, and called a transition by the state it led to. The trail keeps what it was given."""
+
+
+def event_name(type: str, meta: Mapping[str, Any]) -> str:
+    """An event's name as code has it today, also of one that release 0.1 wrote."""
+    if "." in type:
+        return type
+    return "request.transitioned" if "to" in meta and type != "sla_state" else NAMES_BEFORE.get(type, type)
+
+
+def stored_types(name: str) -> list[str]:
+    """The types under which events of that name may stand in the trail, for statements that look for them."""
+    return [name, *(before for before, now in NAMES_BEFORE.items() if now == name)]
+
 
 RECORD_EVENT = """
 WITH recorded AS (

@@ -1,9 +1,10 @@
 """Idempotency-Key: the same call twice is answered the same and done once (R-INT-02)."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -48,7 +49,7 @@ async def once(
     kept = await tx.row(FIND_ANSWER, row)
     if kept is None:
         answer = orjson.dumps(await create(), option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
-        await tx.run(KEEP_ANSWER, row | {"fingerprint": fingerprint, "answer": answer.decode()})
+        await keep_answer(tx, scope=scope, key=key, fingerprint=fingerprint, answer=answer.decode())
         return orjson.loads(answer), False
     if bytes(kept["fingerprint"]) != fingerprint:
         raise Invalid(
@@ -57,6 +58,25 @@ async def once(
             code="idempotency_key_reused",
         )
     return orjson.loads(kept["answer"]), True
+
+
+async def keep_answer(tx: Tx, *, scope: str, key: str, fingerprint: bytes, answer: str) -> None:
+    """Keeps what was answered to a key, for whoever comes with it again. The caller holds the key's lock."""
+    values = {"scope": scope, "key": key, "fingerprint": fingerprint, "answer": answer}
+    await tx.run(KEEP_ANSWER, values | {"tenant_id": tx.tenant_id})
+
+
+FORGET_ANSWERS = """
+DELETE FROM idempotency_keys k
+WHERE k.tenant_id = %(tenant_id)s AND starts_with(k.scope, %(scope)s)
+  AND EXISTS (SELECT 1 FROM unnest(%(ids)s::text[]) AS named (id) WHERE strpos(k.answer, named.id) > 0)
+"""
+
+
+async def forget_answers(tx: Tx, *, scope: str, naming: Sequence[UUID]) -> None:
+    """Forgets the answers of scopes that begin so in which one of these ids stands: what was said of an erased person."""
+    values = {"tenant_id": tx.tenant_id, "scope": scope, "ids": [str(one) for one in naming]}
+    await tx.run(FORGET_ANSWERS, values)
 
 
 def _fingerprint(body: Any) -> bytes:

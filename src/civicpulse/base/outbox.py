@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from civicpulse.base import clock, due, leases
 from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.due import Source
+from civicpulse.base.events import event_name
 from civicpulse.base.leases import Queue
 from civicpulse.base.log import get_logger
 from civicpulse.base.tenancy import Tenant, TenantDirectory
@@ -60,7 +61,7 @@ async def drain_batch(tx: Tx, reactions: Reactions, feeds: Sequence[Source] = ()
     events = await leases.take(tx, QUEUE, limit=BATCH)
     done: list[Row] = []
     for event in events:
-        error = await _react(tx, event, reactions.get(event["type"], ()))
+        error = await _react(tx, event, reactions.get(event_name(event["type"], event["meta"]), ()))
         if error is None:
             done.append(event)
         else:
@@ -89,3 +90,11 @@ async def _react(tx: Tx, event: Row, reactions: Sequence[Reaction]) -> str | Non
         )
         return f"{type(error).__name__}: {error}"
     return None
+
+
+async def empty_outbox(tx: Tx) -> None:
+    """Takes a tenant's events off the outbox, for whoever has run their reactions itself."""
+    await tx.run(EMPTY, {"tenant_id": tx.tenant_id})
+
+
+EMPTY = "DELETE FROM outbox WHERE tenant_id = %(tenant_id)s"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from civicpulse.base import clock as time
@@ -13,9 +13,10 @@ from civicpulse.centre.attachments import add_files
 from civicpulse.centre.rows import Fault
 from civicpulse.centre.run import ACTOR, Run
 from civicpulse.centre.writing import Writer
+from civicpulse.intake.opening import open_requests
+from civicpulse.intake.preparing import Preparer
 from civicpulse.places.zones import zone_index
-from civicpulse.requests.bulk_assigning import ASSIGNED
-from civicpulse.requests.queries import follow_masters
+from civicpulse.requests.changes import Change, apply_all, open_changes
 from civicpulse.triage.analysis import Analysis, ReportText
 from civicpulse.triage.analyst import analyse_batch, analyse_each
 from civicpulse.triage.queries import add_analyses
@@ -65,20 +66,21 @@ async def _next(run: Run, most: int) -> list[Row]:
 
 async def _write(run: Run, tx: Tx, rows: Sequence[Row], found: Sequence[Analysis]) -> None:
     pairs = list(zip(rows, found, strict=True))
-    there = await ticket_queries.lock_requests(tx, [row["request_id"] for row in rows if row["outcome"] != "new"])
     now = time.now()
-    writer = Writer(run.pack, await zone_index(tx), run.id, now)
-    fresh = await asyncio.to_thread(lambda: [writer.new(row, one) for row, one in pairs if row["outcome"] == "new"])
-    initial = run.pack.workflow.state(run.pack.workflow.initial)
-    into: dict[str, Any] = {"initial": initial.name, "state_category": initial.category, "at": now}
+    preparer = Preparer(run.pack, tx.tenant.pack_version, now)
+    writer = Writer(preparer, await zone_index(tx), str(run.id))
+    there = [row["request_id"] for row in rows if row["outcome"] != "new"]
+    opened = await open_changes(tx, ACTOR, there, at=now) if there else {}
+    new = [pair for pair in pairs if pair[0]["outcome"] == "new"]
+    fresh = await asyncio.to_thread(lambda: [preparer.prepare(writer.incoming(*pair)) for pair in new])
+    known = set(opened)
     if fresh:
-        prefix = run.pack.document.request_id_prefix
-        await ticket_queries.add_requests(tx, fresh, prefix=prefix, **into)
-        await add_files(tx, [row for row in rows if row["outcome"] == "new"], told=False)
-    if there:
-        await _rewrite(run, tx, writer, pairs, there, into)
-    await ticket_queries.put_details(tx, [_details(row) for row in rows if row["outcome"] != "redo"], at=now)
-    await add_analyses(tx, [(row["request_id"], one) for row, one in pairs], at=now, by=ACTOR.key)
+        known |= {one.row["id"] for one in await open_requests(tx, ACTOR, preparer, fresh)}
+    if opened:
+        await _rewrite(run, tx, writer, pairs, opened)
+    kept = [pair for pair in pairs if pair[0]["request_id"] in known]
+    await ticket_queries.put_details(tx, [_details(row) for row, _ in kept if row["outcome"] != "redo"], at=now)
+    await add_analyses(tx, [(row["request_id"], one) for row, one in kept], at=now, by=ACTOR.key)
 
 
 def _details(row: Row) -> Row:
@@ -87,30 +89,25 @@ def _details(row: Row) -> Row:
 
 
 async def _rewrite(
-    run: Run,
-    tx: Tx,
-    writer: Writer,
-    pairs: Sequence[tuple[Row, Analysis]],
-    there: Mapping[UUID, Row],
-    into: Mapping[str, Any],
+    run: Run, tx: Tx, writer: Writer, pairs: Sequence[tuple[Row, Analysis]], opened: Mapping[UUID, Change]
 ) -> None:
     """Tickets that nobody works on begin anew; of the others only the text changes."""
-    renewed, reworded = list[Row](), list[Row]()
+    untouched = {run.pack.workflow.initial, run.pack.assigned_state}
+    corrected = await ticket_queries.corrected_by_staff(tx, list(opened))
+    changes = list[Change]()
     for row, one in pairs:
-        known = there.get(row["request_id"])
-        if known is None:
+        change = opened.get(row["request_id"])
+        if change is None:
             continue
-        if known["master_id"] is None and known["status"] in (into["initial"], ASSIGNED):
-            renewed.append(writer.renewed(row, one, known))
+        is_free = change.row["master_id"] is None and change.row["status"] in untouched
+        if is_free and writer.renew(change, row, one, corrected=change.row["id"] in corrected):
+            changes.append(change)
         elif row["outcome"] == "changed":
-            reworded.append(writer.reworded(row, known))
-            _tell_kept(run, row, known)
-    if renewed:
-        await ticket_queries.renew_requests(tx, renewed, **into)
-        await follow_masters(tx, ACTOR, [row["id"] for row in renewed], at=into["at"])
-    if reworded:
-        await ticket_queries.reword_requests(tx, reworded, at=into["at"])
-    await add_files(tx, [row for row in (pair[0] for pair in pairs) if row["outcome"] != "new"], told=True)
+            writer.reword(change, row)
+            changes.append(change)
+            _tell_kept(run, row, change.row)
+    await apply_all(tx, ACTOR, changes, at=time.now())
+    await add_files(tx, [row for row, _ in pairs if row["outcome"] != "new"])
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:

@@ -10,8 +10,10 @@ from civicpulse.base.ids import new_id
 from civicpulse.centre import staging, ticket_queries
 from civicpulse.centre.incoming import drop
 from civicpulse.centre.rows import Fault, attachment_names, file_key
-from civicpulse.centre.run import Run
+from civicpulse.centre.run import ACTOR, Run
+from civicpulse.requests import store
 from civicpulse.requests.files import evidence_key
+from civicpulse.requests.queries import add_evidence
 
 BATCH: Final = 500
 
@@ -28,7 +30,7 @@ async def join_attachments(run: Run) -> None:
         async with run.batch() as tx:
             await staging.attach(tx, run.id, joined)
             # The others get theirs when the analysis writes them.
-            await add_files(tx, [row for row in joined if row["outcome"] == "unchanged"], told=True)
+            await add_files(tx, [row for row in joined if row["outcome"] == "unchanged"])
             run.progress.update(done=run.progress["done"] + len(rows), after=rows[-1]["position"])
     left = [file for name, file in files.items() if name not in run.progress["used"]]
     async with run.batch():
@@ -81,15 +83,20 @@ def _evidence(run: Run, name: str, file: Row, copies: list[tuple[str, str]]) -> 
     return about | {"id": str(evidence_id), "url": f"/evidence/{evidence_id}"}
 
 
-async def add_files(tx: Tx, rows: Sequence[Row], *, told: bool) -> None:
-    """Adds the files of tickets that are there; `told` when their trails say so in an event of its own."""
+async def add_files(tx: Tx, rows: Sequence[Row]) -> None:
+    """Adds the files of tickets that are there, and tells their trails."""
     rows = [row for row in rows if row["evidence"]]
     if not rows:
         return
     now = clock.now()
     files = [file | {"request_id": row["request_id"]} for row in rows for file in row["evidence"]]
-    await ticket_queries.add_evidence(tx, files, at=now)
-    if told:
-        hashes = [(row["request_id"], [file["sha256"] for file in row["evidence"]]) for row in rows]
-        events = [{"id": key, "events": [{"type": "evidence", "meta": {"evidence": found}}]} for key, found in hashes]
-        await ticket_queries.tell_evidence(tx, events, at=now)
+    await add_evidence(tx, files, uploaded_by="staff", at=now)
+    told = [
+        store.Changed(
+            row["request_id"],
+            {},
+            [store.Event("evidence.added", {"evidence": [file["sha256"] for file in row["evidence"]]})],
+        )
+        for row in rows
+    ]
+    await store.change(tx, ACTOR, told, at=now)

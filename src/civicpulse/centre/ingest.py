@@ -17,7 +17,7 @@ from civicpulse.centre.run import ACTOR, Run, RunFailed
 from civicpulse.packs.model import plain_word
 from civicpulse.people.managers import ManagerDraft, put_managers
 from civicpulse.places.offices import OfficeDraft, list_offices, put_offices
-from civicpulse.requests.bulk_assigning import ASSIGNED, count_managers
+from civicpulse.requests.bulk_assigning import count_managers
 
 BATCH: Final = 2_000
 NOBODY_TO_GIVE_TO: Final = "There are no offices or no managers to give tickets to."
@@ -55,7 +55,7 @@ async def _take_up(run: Run) -> None:
                 run.tell([Fault(name, None, words)])
         if offices and managers:
             every, initial = bool(run.row["options"].get("all")), run.pack.workflow.initial
-            states = [initial, ASSIGNED] if every else [initial]
+            states = [initial, run.pack.assigned_state or initial] if every else [initial]
             await staging.stage_again(tx, run.id, states=states, every=every, at=clock.now())
             found = await staging.summary(tx, run.id)
             _count(run, found)

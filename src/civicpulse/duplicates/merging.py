@@ -1,23 +1,23 @@
 """Merging duplicates into a master, and undoing it (R-DUP-04)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+import orjson
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Invalid
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
+from civicpulse.duplicates import queries as pairs
 from civicpulse.packs.store import pack_version
-from civicpulse.requests import queries
-from civicpulse.requests.changes import Change, not_found
+from civicpulse.requests import queries, store
+from civicpulse.requests.changes import Change, follow_masters, not_found
 from civicpulse.requests.visibility import PUBLIC, readers_of
-
-ENDED = ("resolved", "closed")
-STATE_COLUMNS = ("status", "state_category", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at")
+from civicpulse.rules.lifecycle import STATE_COLUMNS, is_ended
 
 
 async def merge(
@@ -45,12 +45,12 @@ async def merge(
             code="not_for_all_readers",
         )
     pair = {"tenant_id": tx.tenant_id, "one": master["id"], "other": duplicate["id"]}
-    if not force and await tx.value(queries.IS_REJECTED, pair):
+    if not force and await tx.value(pairs.IS_REJECTED, pair):
         raise Conflict(
             f"Staff decided before that {number} and {other} differ; send force to merge all the same.",
             code="pair_rejected",
         )
-    if not force and master["state_category"] in ENDED and duplicate["state_category"] not in ENDED:
+    if not force and is_ended(master["state_category"]) and not is_ended(duplicate["state_category"]):
         raise Conflict(
             f"{master['number']} is {master['status']}: merging would end {duplicate['number']}, which is still "
             f"{duplicate['status']}; send force to merge all the same.",
@@ -92,46 +92,65 @@ async def attach(
 ) -> Row:
     """Attaches a locked request and all that was merged into it to a locked master. Returns the duplicate's row."""
     at = time.now()
-    below = await tx.rows(queries.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": duplicate["id"]})
-    await add_link(tx, actor, duplicate=duplicate, master=master, origin=origin, score=score, at=at)
+    below = await tx.rows(pairs.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": duplicate["id"]})
+    await add_links(tx, actor, [link_row(duplicate, master, score=score)], origin=origin, at=at)
     change = Change(tx, actor, duplicate, await pack_version(tx, duplicate["pack_version"]), at)
     change.set(master_id=master["id"], **{name: master[name] for name in STATE_COLUMNS})
-    change.tell("merged", master_request_id=master["number"], master_id=str(master["id"]), origin=origin, score=score)
+    about = {"master_request_id": master["number"], "master_id": str(master["id"]), "origin": origin, "score": score}
+    change.tell("request.merged", **about)
     await change.apply()
     if below:
-        await queries.move_along(tx, actor, below, master=master, along_with=duplicate, at=at)
-        await queries.follow_masters(tx, actor, [master["id"]], at=at)
-    await tell_master(tx, actor, master, type="duplicate_added", duplicate=duplicate["number"], at=at)
+        await _move_along(tx, actor, below, master=master, along_with=duplicate, at=at)
+        await follow_masters(tx, actor, [master], at=at)
+    await tell_masters(tx, actor, [(master, [duplicate["number"]])], type="request.duplicate_added", at=at)
     return change.row
 
 
-async def add_link(
-    tx: Tx, actor: Actor, *, duplicate: Row, master: Row, origin: str, score: dict[str, Any] | None, at: Any
-) -> None:
-    """Keeps how the duplicate stood before, so that the merge can be undone."""
-    prior = {
-        name: duplicate[name].isoformat() if hasattr(duplicate[name], "isoformat") else duplicate[name]
-        for name in STATE_COLUMNS
-    }
-    values = {
-        "tenant_id": tx.tenant_id,
+def link_row(duplicate: Row, master: Row, *, score: dict[str, Any] | None) -> Row:
+    """A link with how the duplicate stood before, so that the merge can be undone."""
+    prior = {name: duplicate[name] for name in STATE_COLUMNS}
+    return {
         "id": new_id(),
         "duplicate_id": duplicate["id"],
         "master_id": master["id"],
-        "origin": origin,
-        "score": Jsonb(score),
-        "prior": Jsonb(prior),
-        "at": at,
-        "by": actor.key,
+        "score": score,
+        "prior": prior,
     }
-    await tx.run(queries.ADD_LINK, values)
 
 
-async def tell_master(tx: Tx, actor: Actor, master: Row, *, type: str, duplicate: str, at: Any) -> None:
-    """An event in the master's own trail."""
-    change = Change(tx, actor, master, await pack_version(tx, master["pack_version"]), at)
-    change.tell(type, duplicate_request_id=duplicate)
-    await change.apply()
+async def add_links(tx: Tx, actor: Actor, links: Sequence[Row], *, origin: str, at: datetime) -> None:
+    """Keeps links, each as `link_row` makes it."""
+    values = {"rows": orjson.dumps(links).decode(), "origin": origin, "at": at, "by": actor.key}
+    await tx.run(pairs.ADD_LINKS, values | {"tenant_id": tx.tenant_id})
+
+
+async def tell_masters(
+    tx: Tx,
+    actor: Actor,
+    masters: Sequence[tuple[Row, Sequence[str]]],
+    *,
+    type: str,
+    at: datetime,
+    quietly: bool = False,
+) -> None:
+    """An event in the trail of each master, for each number of a duplicate."""
+    changes = [
+        store.Changed(master["id"], {}, [store.Event(type, {"duplicate_request_id": number}) for number in numbers])
+        for master, numbers in masters
+    ]
+    await store.change(tx, actor, changes, at=at, quietly=quietly)
+
+
+async def _move_along(tx: Tx, actor: Actor, below: list[Row], *, master: Row, along_with: Row, at: datetime) -> None:
+    """Gives requests that were merged into `along_with` the new master that it got, each with an event of its own."""
+    meta = {
+        "master_request_id": master["number"],
+        "master_id": str(master["id"]),
+        "origin": "along",
+        "along_with": along_with["number"],
+    }
+    told = [store.Event("request.merged", meta)]
+    await store.change(tx, actor, [store.Changed(row["id"], {"master_id": master["id"]}, told) for row in below], at=at)
 
 
 async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
@@ -150,20 +169,20 @@ async def unmerge(tx: Tx, actor: Actor, number: str) -> Row:
         raise Conflict(f"{number} is not a duplicate of anything.", code="not_merged")
     if row["master_id"] != master["id"]:
         raise Conflict(f"{number} was merged elsewhere in this moment: look again.", code="merge_race")
-    link = await tx.row(queries.ACTIVE_LINK, {"tenant_id": tx.tenant_id, "duplicate_id": row["id"]})
+    link = await tx.row(pairs.ACTIVE_LINK, {"tenant_id": tx.tenant_id, "duplicate_id": row["id"]})
     assert link is not None, "a duplicate has an active link"
-    below = await tx.rows(queries.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": row["id"]})
-    await tx.run(queries.UNDO_LINK, {"tenant_id": tx.tenant_id, "id": link["id"], "at": at, "by": actor.key})
+    below = await tx.rows(pairs.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": row["id"]})
+    await tx.run(pairs.UNDO_LINK, {"tenant_id": tx.tenant_id, "id": link["id"], "at": at, "by": actor.key})
     for other in {link["master_id"], master["id"]}:  # two, when the one it was merged into was merged on
         pair = {"tenant_id": tx.tenant_id, "one": row["id"], "other": other}
-        await tx.run(queries.REJECT_PAIR, pair | {"at": at, "by": actor.key, "kind": "unmerged", "reason": None})
+        await tx.run(pairs.REJECT_PAIR, pair | {"at": at, "by": actor.key, "kind": "unmerged", "reason": None})
     change = Change(tx, actor, row, await pack_version(tx, row["pack_version"]), at)
     change.set(master_id=None, **_prior(link["prior"]))
-    change.tell("unmerged", master_request_id=master["number"])
+    change.tell("request.unmerged", master_request_id=master["number"])
     if below:
-        await queries.move_along(tx, actor, below, master=row, along_with=row, at=at)
+        await _move_along(tx, actor, below, master=row, along_with=row, at=at)
     await change.apply()
-    await tell_master(tx, actor, master, type="duplicate_removed", duplicate=number, at=at)
+    await tell_masters(tx, actor, [(master, [number])], type="request.duplicate_removed", at=at)
     return change.row
 
 

@@ -27,9 +27,8 @@ async def duplicates_of(tx: Tx, row: Row, sight: Sight) -> dict[str, Any]:
     opinions = {opinion["other_id"]: _without_ids(opinion) for opinion in await queries.list_opinions(tx, row["id"])}
     own = [row["id"]] if row["master_id"] is None else [row["id"], row["master_id"]]
     found = await queries.around_request(tx, pack, row, except_ids=own)
-    seen = await seen_candidates(tx, sight, found)
+    seen, shared = await seen_candidates(tx, [(sight, found), (readers_of(row), found)])
     found = [one for one in found if UUID(one["id"]) in seen]
-    shared = await seen_candidates(tx, readers_of(row), found)
     statuses = {one["number"]: one["status"] for one in found}
     matches = rank(
         report_of(row, row["created_at"]),

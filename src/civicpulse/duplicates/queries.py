@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
@@ -15,6 +16,15 @@ from civicpulse.requests.visibility import Sight
 FIND_NEAR = f"SELECT json_agg(row_to_json(c)) FROM near_candidates({NEAR}, 'infinity', %(closed_since)s) AS c"
 
 # Twice, so that those after it do not crowd out those before it.
+FIND_NEAR_MANY = """
+SELECT a.n, (SELECT json_agg(row_to_json(c)) FROM near_candidates(a.categories, a.cells, a.lon, a.lat, a.radius_m, a.address_key,
+    a.asset_id, a.since, a.until, a.closed_since) AS c) AS found
+FROM json_to_recordset(%(asked)s::json) AS a (n int, categories text[], cells bigint[], lon float8, lat float8, radius_m float8,
+    address_key text, asset_id text, since timestamptz, until timestamptz, closed_since timestamptz)
+"""
+
+LOCK_PLACES = "SELECT count(pg_advisory_xact_lock(place)) FROM unnest(%(places)s::bigint[]) AS place"
+
 FIND_AROUND = f"""
 SELECT json_agg(c.found) FROM (
     SELECT n.id, row_to_json(n) AS found FROM near_candidates({NEAR}, %(at)s, %(closed_since)s) AS n
@@ -72,8 +82,47 @@ FROM (
     CROSS JOIN LATERAL jsonb_array_elements(e.meta -> 'proposed') AS proposed (match)
     JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.subject_id
     JOIN requests o ON o.tenant_id = e.tenant_id AND o.number = proposed.match ->> 'request_id'
-    WHERE e.tenant_id = %(tenant_id)s AND e.seq = 1 AND e.type = 'created' AND e.meta ? 'proposed'
+    WHERE e.tenant_id = %(tenant_id)s AND e.seq = 1 AND e.meta ? 'proposed'
 ) AS p
+"""
+
+
+ADD_LINKS = """
+INSERT INTO duplicate_links (tenant_id, id, duplicate_id, master_id, origin, score, prior, merged_at, merged_by)
+SELECT %(tenant_id)s, g.id, g.duplicate_id, g.master_id, %(origin)s, g.score, g.prior, %(at)s, %(by)s
+FROM json_to_recordset(%(rows)s::json) AS g (id uuid, duplicate_id uuid, master_id uuid, score jsonb, prior jsonb)
+"""
+
+ACTIVE_LINK = """
+SELECT id, duplicate_id, master_id, prior FROM duplicate_links
+WHERE tenant_id = %(tenant_id)s AND duplicate_id = %(duplicate_id)s AND undone_at IS NULL
+"""
+
+UNDO_LINK = (
+    "UPDATE duplicate_links SET undone_at = %(at)s, undone_by = %(by)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
+)
+
+REJECT_PAIR = """
+INSERT INTO duplicate_rejections (tenant_id, low_id, high_id, rejected_at, rejected_by, kind, reason)
+VALUES (%(tenant_id)s, least(%(one)s::uuid, %(other)s::uuid), greatest(%(one)s::uuid, %(other)s::uuid), %(at)s, %(by)s,
+        %(kind)s, %(reason)s)
+ON CONFLICT DO NOTHING
+"""
+
+IS_REJECTED = """
+SELECT EXISTS (SELECT 1 FROM duplicate_rejections WHERE tenant_id = %(tenant_id)s
+               AND low_id = least(%(one)s::uuid, %(other)s::uuid) AND high_id = greatest(%(one)s::uuid, %(other)s::uuid))
+"""
+
+# All that were merged into it, also through others: links say who was merged into whom at the time.
+MERGED_BELOW = """
+WITH RECURSIVE below (id) AS (
+    SELECT duplicate_id FROM duplicate_links WHERE tenant_id = %(tenant_id)s AND master_id = %(id)s AND undone_at IS NULL
+    UNION
+    SELECT l.duplicate_id FROM duplicate_links l JOIN below b ON l.master_id = b.id
+    WHERE l.tenant_id = %(tenant_id)s AND l.undone_at IS NULL
+)
+SELECT id FROM below
 """
 
 
@@ -81,6 +130,23 @@ async def near(tx: Tx, around: Surroundings) -> list[Row]:
     """Masters at a place, up to now; may hold one twice. Reads only."""
     found: list[Row] | None = await tx.value(FIND_NEAR, around.values) if around.is_anywhere else None
     return found or []
+
+
+async def near_many(tx: Tx, arounds: Sequence[Surroundings], *, locking: bool) -> list[list[Row]]:
+    """What `near` finds for each of many; with `locking` rivals at these places wait for us.
+
+    The places are locked in one order for everybody. Without locking what came later than each itself is not looked at.
+    """
+    if locking and (places := sorted({lock for around in arounds for lock in around.place_locks})):
+        await tx.value(LOCK_PLACES, {"places": places})
+    asked = [
+        around.asked() | {"n": n, "until": "infinity" if locking else around.at}
+        for n, around in enumerate(arounds)
+        if around.is_anywhere
+    ]
+    rows = await tx.rows(FIND_NEAR_MANY, {"asked": orjson.dumps(asked).decode()}) if asked else []
+    found = {row["n"]: row["found"] or [] for row in rows}
+    return [found.get(n, []) for n in range(len(arounds))]
 
 
 async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[UUID]) -> list[Row]:

@@ -4,6 +4,7 @@ from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Invalid
 from civicpulse.base.events import Actor
+from civicpulse.duplicates import queries as pairs
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import queries
 from civicpulse.requests.changes import Change, not_found
@@ -34,8 +35,8 @@ async def reject(tx: Tx, actor: Actor, number: str, *, other: str, reason: str |
         raise Conflict(f"{number} and {other} are merged: unmerge them first.", code="already_merged")
     pair = _pair(tx, rows)
     word = {"at": time.now(), "by": actor.key, "kind": "rejected", "reason": reason}
-    if await tx.run(queries.REJECT_PAIR, pair | word):
-        await _tell_both(tx, actor, rows, "duplicate_rejected")
+    if await tx.run(pairs.REJECT_PAIR, pair | word):
+        await _tell_both(tx, actor, rows, "duplicate.rejected")
     kept = await tx.row(FIND_REJECTION, pair)
     assert kept is not None, "the pair is locked"
     return kept
@@ -46,7 +47,7 @@ async def take_back(tx: Tx, actor: Actor, number: str, *, other: str) -> bool:
     rows = await _locked_pair(tx, number, other)
     if not await tx.run(DROP_REJECTION, _pair(tx, rows)):
         return False
-    await _tell_both(tx, actor, rows, "duplicate_rejection_undone")
+    await _tell_both(tx, actor, rows, "duplicate.rejection_undone")
     return True
 
 

@@ -13,6 +13,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.places.cells import cells_around, lock_cells
 from civicpulse.places.zones import UNZONED
 from civicpulse.rules.duplicates import Candidate, Match, Report
+from civicpulse.rules.lifecycle import is_ended
 
 # What to hand to `near_candidates` and, after the locks, to `intake_open`.
 NEAR = """%(categories)s::text[], %(cells)s::bigint[], %(lon)s, %(lat)s, %(radius_m)s, %(address_key)s, %(asset_id)s, %(since)s"""
@@ -32,6 +33,7 @@ class Surroundings:
     asset_id: str | None
     since: datetime
     closed_since: datetime
+    at: datetime
 
     @property
     def is_anywhere(self) -> bool:
@@ -53,6 +55,18 @@ class Surroundings:
             "closed_since": self.closed_since,
         }
 
+    def asked(self) -> dict[str, Any]:
+        """The parameters of NEAR as JSON takes them, for statements that ask for many at once."""
+        plain = {
+            "categories": self.categories,
+            "cells": self.cells,
+            "lon": self.lon,
+            "lat": self.lat,
+            "radius_m": self.radius_m,
+        }
+        named = {"address_key": self.address_key, "asset_id": self.asset_id}
+        return plain | named | {"since": self.since, "closed_since": self.closed_since}
+
 
 def array(numbers: list[int]) -> str:
     """An array literal: for plain numbers much cheaper than the driver's general way."""
@@ -67,7 +81,7 @@ def surroundings(tenant_id: UUID, pack: Pack, row: Row, at: datetime) -> Surroun
     categories = pack.compatible(row["category"])
     lon, lat = row["lon"] or 0.0, row["lat"] or 0.0
     if not categories:
-        return Surroundings([], [], [], lon, lat, 0, None, None, at, at)
+        return Surroundings([], [], [], lon, lat, 0, None, None, at, at, at)
     policy = pack.duplicate_policy(row["category"])
     cells = [] if row["cell"] is None else cells_around(lon, lat, policy.radius_m)
     # A lock for each compatible category: friends of one category need not be friends of each other, yet any two
@@ -89,6 +103,7 @@ def surroundings(tenant_id: UUID, pack: Pack, row: Row, at: datetime) -> Surroun
         asset_id=row["asset_id"] or None,
         since=at - timedelta(hours=policy.window_hours),
         closed_since=at - timedelta(hours=policy.reopen_hours),
+        at=at,
     )
 
 
@@ -124,6 +139,25 @@ def _candidate(found: Row, shared: Collection[UUID]) -> Candidate:
         is_open=found["is_open"],
         closed_at=datetime.fromisoformat(found["closed_at"]) if found["closed_at"] else None,
         area=_area(found),
+    )
+
+
+def candidate_of_row(row: Row) -> Candidate:
+    """A request that is about to be written, as a candidate for those that come after it."""
+    lon, lat = _point(row)
+    return Candidate(
+        id=row["id"],
+        number=row["number"],
+        lon=lon,
+        lat=lat,
+        created_at=row["created_at"],
+        category=row["category"],
+        address_key=row["address_key"],
+        asset_id=row["asset_id"],
+        text=row["description"][:500],
+        is_open=not is_ended(row["state_category"]),
+        closed_at=row["closed_at"],
+        area=_area(row),
     )
 
 

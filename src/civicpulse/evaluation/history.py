@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from civicpulse.base.tables import Table
 from civicpulse.evaluation.analysis import QualityError, opened_table
 from civicpulse.imports.mapping import Mapping as ImportMapping
-from civicpulse.imports.prepare import cell_of_case
 from civicpulse.imports.rows import Case, CaseReader, RowError
 from civicpulse.packs.model import Pack
+from civicpulse.places.cells import cell_of
 from civicpulse.rules.addresses import address_key
 from civicpulse.rules.duplicates import distance_m
 
@@ -111,7 +111,9 @@ def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
             except RowError:
                 skipped["bad"] += 1
                 continue
-            cell = cell_of_case(case)
+            cell = (
+                cell_of(case.lon, case.lat) if case.is_place and case.lon is not None and case.lat is not None else None
+            )
             if case.external_id in seen:
                 skipped["repeated"] += 1
             elif cell is None:

@@ -16,7 +16,9 @@ from psycopg.rows import dict_row
 from civicpulse.base.db import Row, Tx
 from civicpulse.packs.store import pack_version
 from civicpulse.people import agents, citizens
-from civicpulse.requests.queries import COLUMNS, FEEDBACK, RELATED
+from civicpulse.requests.queries import FEEDBACK, RELATED
+from civicpulse.requests.store import COLUMNS
+from civicpulse.requests.trail import cst_name, cst_stream, name_of
 from civicpulse.requests.views.request import kpis_document, request_document
 
 # The operator's command: all of the tenant's requests, whoever may see them.
@@ -40,7 +42,8 @@ LOGS = f"""
 SELECT r.id, r.created_at, r.resolved_at, r.sla, r.sla_state, r.escalation_count, r.breach_reason, {FEEDBACK},
        (SELECT json_agg(json_build_object('type', e.type, 'actor_type', e.actor_type, 'actor_id', e.actor_id, 'at', e.at, 'meta', e.meta,
                                           'message', c.body) ORDER BY e.seq)
-        FROM events e LEFT JOIN comments c ON e.type = 'comment' AND c.tenant_id = e.tenant_id AND c.id = (e.meta ->> 'comment_id')::uuid
+        FROM events e LEFT JOIN comments c
+            ON e.type IN ('comment.added', 'comment') AND c.tenant_id = e.tenant_id AND c.id = (e.meta ->> 'comment_id')::uuid
         WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id) AS events
 FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id
 """
@@ -114,16 +117,16 @@ async def _log(_: Tx, row: Row) -> dict[str, Any]:
     return {
         "_id": row["id"],
         "request_id": row["id"],
-        "event_stream": [_event(event) for event in row["events"] or []],
+        "event_stream": [_event(event) for event in cst_stream(row["events"] or [])],
         "computed_kpis": kpis_document(row),
         "citizen_feedback": row["feedback"],
     }
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:
-    meta = event["meta"] | ({"message": event["message"]} if event["type"] == "comment" else {})
+    meta = event["meta"] | ({"message": event["message"]} if name_of(event) == "comment.added" else {})
     return {
-        "type": event["type"],
+        "type": cst_name(event),
         "by": {"actor_type": event["actor_type"], "actor_id": event["actor_id"]},
         "at": event["at"],
         "meta": meta,

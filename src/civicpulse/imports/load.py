@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice, pairwise
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
@@ -18,19 +19,23 @@ from civicpulse.base.tables import Record, Table, open_table
 from civicpulse.base.tenancy import Tenant
 from civicpulse.imports import queries
 from civicpulse.imports.mapping import Mapping, read_mapping
-from civicpulse.imports.prepare import CLOSED_SOMETIME, Preparer, Settings, open_or_ended
+from civicpulse.imports.prepare import IMPORTER, CasePreparer, Settings
 from civicpulse.imports.report import Agreement, ImportReport, Tally
 from civicpulse.imports.rows import Case, CaseReader, RowError
+from civicpulse.intake.ending import end_elsewhere, ended_clock
+from civicpulse.intake.incoming import Incoming
+from civicpulse.intake.opening import open_requests
+from civicpulse.intake.preparing import Prepared, Preparer
 from civicpulse.packs.model import Pack
-from civicpulse.packs.store import current_pack, pack_version
+from civicpulse.packs.store import current_pack
 from civicpulse.places.zones import zone_index
-from civicpulse.requests.clock import policy_from_json
+from civicpulse.requests import store
+from civicpulse.requests.changes import follow_masters, open_changes
+from civicpulse.rules.lifecycle import is_ended
 
 BATCH_ROWS = 2000
-OPEN_STATES = ("open", "waiting")
 
-Batch = list[tuple[Case, Row]]
-Closing = list[tuple[str, dict[str, Any]]]
+Batch = list[tuple[Case, Prepared]]
 Progress = Callable[[int], None]
 
 
@@ -44,7 +49,7 @@ class _Import:
     settings: Settings
     mapping: Mapping
     tally: Tally
-    closing: Closing
+    preparer: Preparer
     dry_run: bool
     table: Table | None = None
 
@@ -52,31 +57,32 @@ class _Import:
         """Sorts a batch into new, closed since, and known; writes the first two in one transaction."""
         async with self.services.db.transaction(self.tenant) as tx:
             known = await queries.find_known(tx, self.settings.source, [case.external_id for case, _ in batch])
-            new = [(case, row) for case, row in batch if case.external_id not in known]
-            closed = [
-                (case, row, known[case.external_id])
-                for case, row in batch
-                if case.is_closed and case.external_id in known and _is_untouched(known[case.external_id])
-            ]
-            added = {row["id"] for _, row in new}
-            changed = {row["id"] for _, _, row in closed}
+            new = [(case, one) for case, one in batch if case.external_id not in known]
+            closed = {
+                known[case.external_id]["id"]: case.closed_at
+                for case, _ in batch
+                if case.is_closed and case.external_id in known and _may_be_closed(known[case.external_id])
+            }
+            added = {one.row["id"] for _, one in new}
+            changed = len(closed)
             if not self.dry_run:
                 await queries.commit_lazily(tx)
-                added = await self._add(tx, [row for _, row in new])
+                opened = await open_requests(tx, IMPORTER, self.preparer, [one for _, one in new]) if new else []
+                added = {one.row["id"] for one in opened}
                 changed = await self._close(tx, closed)
         self.tally.added += len(added)
-        self.tally.updated += len(changed)
-        self.tally.unchanged += len(batch) - len(added) - len(changed)
+        self.tally.updated += changed
+        self.tally.unchanged += len(batch) - len(added) - changed
         self._tell_reopened(batch, known)
-        for case, row in new:
-            if row["id"] in added:
-                self._count(case, row)
+        for case, one in new:
+            if one.row["id"] in added:
+                self._count(case, one.row)
 
     def _tell_reopened(self, batch: Batch, known: dict[str, Row]) -> None:
         """Lists requests that the city has opened again: nobody here knows of it otherwise."""
         for case, _ in batch:
             here = known.get(case.external_id)
-            if here is not None and not case.is_closed and here["state_category"] not in OPEN_STATES:
+            if here is not None and not case.is_closed and is_ended(here["state_category"]):
                 self.tally.notes["open_there_closed_here"] += 1
                 self.tally.doubt(case.line, "it is open there and closed here", case.external_id)
 
@@ -90,35 +96,29 @@ class _Import:
             tally.verdicts_compared += 1
             tally.verdicts_agreed += met == case.city_verdict
 
-    async def _add(self, tx: Tx, rows: list[Row]) -> set[Any]:
-        if not rows:
-            return set()
-        prefix = self.pack.document.request_id_prefix
-        return await queries.add_requests(tx, rows, prefix=prefix, closing=self.closing)
-
-    async def _close(self, tx: Tx, closed: list[tuple[Case, Row, Row]]) -> set[Any]:
+    async def _close(self, tx: Tx, closed: dict[UUID, datetime | None]) -> int:
+        """Closes requests that the city has closed since, with their duplicates; how many it closed itself."""
         if not closed:
-            return set()
-        rows = [
-            {"id": known["id"], "status": row["status"], "state_category": "closed", "closed_at": row["closed_at"]}
-            | await _ended_clock(tx, known, row)
-            for _, row, known in closed
-        ]
-        return await queries.close_requests(tx, rows, closing=self.closing, now=self.settings.now)
+            return 0
+        now = self.preparer.now
+        opened = await open_changes(tx, IMPORTER, list(closed), at=now)
+        changes, masters = [], []
+        for key, change in opened.items():
+            if is_ended(change.row["state_category"]) or change.row["master_id"] is not None:
+                continue  # ended in this moment, or it follows its master
+            about = {"source": self.settings.source}
+            columns, told = end_elsewhere(change.row, change.pack, closed[key], about=about)
+            columns |= ended_clock(change.row, change.pack, closed[key])
+            changes.append(store.Changed(key, columns, told))
+            masters.append(change.row | columns)
+        await store.change(tx, IMPORTER, changes, at=now, quietly=True)
+        await follow_masters(tx, IMPORTER, masters, at=now)
+        return len(changes)
 
 
-def _is_untouched(known: Row) -> bool:
-    """Open, and nobody here has done anything with it since it was imported."""
-    return known["state_category"] in OPEN_STATES and known["version"] == 1 and known["event_seq"] == 1
-
-
-async def _ended_clock(tx: Tx, known: Row, row: Row) -> Row:
-    if row["closed_at"] is None:
-        return CLOSED_SOMETIME
-    policy = policy_from_json(known["sla"])
-    calendar = (await pack_version(tx, known["pack_version"])).calendar_of(policy)
-    ended_at = row["closed_at"]
-    return open_or_ended(policy, calendar, started_at=known["created_at"], ended_at=ended_at, now=ended_at)
+def _may_be_closed(known: Row) -> bool:
+    """Whether what the city says of its end counts: it is open, and nobody here has done anything with it."""
+    return known["is_untouched"] and not is_ended(known["state_category"])
 
 
 async def import_requests(
@@ -145,7 +145,7 @@ async def import_requests(
     missing: tuple[str, ...] = ()
     if not dry_run:
         async with services.db.transaction(tenant) as tx:
-            await queries.start_run(tx, run_id, source=path.name, mapping=mapping.name, at=doing.settings.now)
+            await queries.start_run(tx, run_id, source=path.name, mapping=mapping.name, at=doing.preparer.now)
     try:
         missing = await _run(doing, path, progress)
         state = "done"
@@ -172,25 +172,9 @@ async def _begin(services: Services, tenant: Tenant, mapping: Mapping, *, dry_ru
             f"It has: {', '.join(pack.categories)}.",
             code="invalid_mapping",
         )
-    closed = pack.states_of("closed")[0]
-    settings = Settings(
-        pack=pack,
-        pack_version=fresh.pack_version,
-        zones=zones,
-        source=mapping.source,
-        run_id=new_id(),
-        now=clock.now(),
-        initial=pack.workflow.initial,
-        closed=closed,
-    )
-    return _Import(services, fresh, pack, settings, mapping, Tally(), _closing(pack, closed, mapping.source), dry_run)
-
-
-def _closing(pack: Pack, closed: str, source: str) -> Closing:
-    """The events of a request that the city has closed: through resolved where the workflow has such a state."""
-    path = [pack.workflow.initial, *pack.states_of("resolved")[:1], closed]
-    told = {"imported": True, "source": source}
-    return [(target, {"from": before, "to": target} | told) for before, target in pairwise(path)]
+    settings = Settings(pack=pack, zones=zones, source=mapping.source, run_id=new_id())
+    preparer = Preparer(pack, fresh.pack_version, clock.now())
+    return _Import(services, fresh, pack, settings, mapping, Tally(), preparer, dry_run)
 
 
 async def _run(doing: _Import, path: Path, progress: Progress | None) -> tuple[str, ...]:
@@ -227,10 +211,17 @@ def _batches(doing: _Import, path: Path) -> Iterator[tuple[tuple[str, ...], Iter
 
 
 def _prepared(doing: _Import, reader: CaseReader, records: Iterator[Record]) -> Iterator[Batch]:
-    preparer = Preparer(doing.settings, doing.tally)
+    incoming = CasePreparer(doing.settings, doing.tally)
     cases = _cases(doing.tally, reader, records)
     while batch := list(islice(cases, BATCH_ROWS)):
-        yield list(preparer.rows(batch))
+        yield [(case, _prepared_one(doing, came)) for case, came in incoming.rows(batch)]
+
+
+def _prepared_one(doing: _Import, came: Incoming) -> Prepared:
+    prepared = doing.preparer.prepare(came)
+    if prepared.row["sla_steps_fired"]:
+        doing.tally.notes["steps_passed"] += prepared.row["sla_steps_fired"]
+    return prepared
 
 
 def _cases(tally: Tally, reader: CaseReader, records: Iterator[Record]) -> Iterator[Case]:

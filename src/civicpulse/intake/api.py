@@ -6,7 +6,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import REPLAYABLE, answers
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.duplicates.views import SimilarListView
-from civicpulse.intake.actions import create_request
+from civicpulse.intake import opening
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.intake.similar import SimilarIn, find_similar
 from civicpulse.requests.views.opened import NewPublicRequestView, NewRequestView
@@ -34,7 +34,9 @@ async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
     `duplicates` says whether it was attached to an open request at the same place, and which ones it may be a twin of.
     `tracking_token` lets the reporter follow and rate it without an account.
     """
-    receipt = await create_request(caller.tx, caller.actor, body, profile=caller.citizen_id, key=caller.idempotency_key)
+    receipt = await opening.post_request(
+        caller.tx, caller.actor, body, profile=caller.citizen_id, key=caller.idempotency_key
+    )
     if receipt.replayed:
         return Response(
             receipt.body, status_code=200, media_type="application/json", headers={"Idempotent-Replayed": "true"}

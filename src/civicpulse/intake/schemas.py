@@ -73,16 +73,7 @@ class Told(Wire):
         return self.model_dump(mode="json")
 
 
-class Filed(Told):
-    """What a request is made of: the same, filed under a category. Only a job may leave out the place."""
-
-    category: Word
-    sub_category: ShortText | None = None
-    priority: PriorityName | None = None
-    location: LocationIn | None = None
-
-
-class RequestIn(Filed):
+class RequestIn(Told):
     """A report that becomes a request."""
 
     model_config = ConfigDict(
@@ -99,4 +90,7 @@ class RequestIn(Filed):
         },
     )
 
+    category: Word
+    sub_category: ShortText | None = None
+    priority: PriorityName | None = None
     location: LocationIn

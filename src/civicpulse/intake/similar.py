@@ -10,7 +10,7 @@ from civicpulse.base.db import Tx
 from civicpulse.base.wire import Text, Wire, Word
 from civicpulse.duplicates.queries import near
 from civicpulse.duplicates.search import candidates_of, match_json, report_of, surroundings
-from civicpulse.intake.categories import wanted_category
+from civicpulse.intake.opening import wanted_category
 from civicpulse.intake.placing import place_report
 from civicpulse.intake.schemas import LocationIn, Where
 from civicpulse.packs.store import current_pack
@@ -49,7 +49,8 @@ async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
     place = body.location.model_dump(mode="json") if isinstance(body.location, LocationIn) else body.location
     placed = await place_report(tx, pack, {"id": None, "location": place, "description": body.description}, {})
     about = {"category": body.category, "asset_id": body.asset_id, "description": body.description}
-    row, now = placed.spot.columns | about, time.now()
+    spot = placed.spot.columns(finds_duplicates=bool(pack.compatible(body.category)))
+    row, now = spot | about, time.now()
     around = await near(tx, surroundings(tx.tenant_id, pack, row, now))
     found = [one for one in around if one["is_open"] and PUBLIC.sees(one)]
     statuses = {one["number"]: one["status"] for one in found}

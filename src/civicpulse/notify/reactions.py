@@ -12,10 +12,11 @@ from civicpulse.base.ids import new_id
 from civicpulse.notify import queries
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
+from civicpulse.requests.trail import name_of
 from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Sight, of_citizen, tracking_token, trail_as_seen
 
-# Event type → the pack's template for the reporter; every other transition is "status_changed".
-REPORTER_TEMPLATES = {"created": "created", "merged": "merged", "resolved": "resolved"}
+# The pack's template for the reporter; of a transition it depends on the category of the state that was reached.
+REPORTER_TEMPLATES = {"request.opened": "created", "request.merged": "merged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Listener:
     language: str
 
 
-async def on_event(tx: Tx, event: Row) -> None:
+async def tell_people(tx: Tx, event: Row) -> None:
     """Writes down who is to hear of a request's event (subject_id, seq, type, meta); idempotent.
 
     The reporter hears of the receipt, of each change of state and of a merge as their preferences say; the agent of
@@ -62,7 +63,7 @@ async def on_event(tx: Tx, event: Row) -> None:
         await queries.add_notification(tx, values)
 
 
-async def on_citizen_erased(tx: Tx, event: Row) -> None:
+async def forget_citizen(tx: Tx, event: Row) -> None:
     """Blanks every text that was written to a citizen who was erased by law; idempotent."""
     await queries.forget_texts(tx, event["subject_id"])
 
@@ -79,26 +80,26 @@ def track_path(tx: Tx, number: str, *, token_of: UUID | None) -> str:
 
 
 def _listeners(event: Row, facts: Row, pack: Pack, escalations: str) -> Iterator[Listener]:
-    if event["type"] == "sla_escalation":
+    name, language = name_of(event), pack.document.language
+    if name == "request.escalated":
         role = event["meta"].get("role") or escalations
-        yield Listener("role", role, "inapp", "escalated", pack.document.language)
+        yield Listener("role", role, "inapp", "escalated", language)
         if facts["assigned_agent_id"]:
-            yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "escalated", pack.document.language)
-        return
-    if event["type"] == "assigned" and facts["assigned_agent_id"]:
-        yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "status_changed", pack.document.language)
-    reporter = _reporter(event, facts)
-    if reporter:
+            yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "escalated", language)
+    elif name == "request.assigned":
+        yield Listener("agent", event["meta"]["agent_id"], "inapp", "status_changed", language)
+    elif reporter := _reporter(event, facts, pack):
         yield reporter
 
 
-def _reporter(event: Row, facts: Row) -> Listener | None:
+def _reporter(event: Row, facts: Row, pack: Pack) -> Listener | None:
     """The citizen behind the report, if they want to hear of it; by a proven contact, else in the application."""
     if facts["citizen_id"] is None:
         return None
     wishes = facts["preferences"]["notifications"]
-    template = REPORTER_TEMPLATES.get(_state_reached(event), "status_changed")
-    if not wishes["on_resolution" if template == "resolved" else "on_status_change"]:
+    solved = name_of(event) == "request.transitioned" and _category_reached(event, pack) == "resolved"
+    template = "resolved" if solved else REPORTER_TEMPLATES.get(name_of(event), "status_changed")
+    if not wishes["on_resolution" if solved else "on_status_change"]:
         return None
     chosen = facts["contact_channel"]
     channel = chosen if chosen != "none" else facts["preferences"]["preferred_contact"]
@@ -107,10 +108,11 @@ def _reporter(event: Row, facts: Row) -> Listener | None:
     return Listener("citizen", str(facts["citizen_id"]), channel, template, facts["preferences"]["language"])
 
 
-def _state_reached(event: Row) -> str:
-    """The state that the event led to; for an event that is no transition, its type."""
-    reached: str = event["meta"].get("to") or event["type"]
-    return reached
+def _category_reached(event: Row, pack: Pack) -> str | None:
+    """The category of the state that a transition led to; of one that release 0.1 wrote, by its pack."""
+    meta = event["meta"]
+    state = pack.workflow.states.get(meta["to"])
+    return meta.get("category") or (state.category if state else None)
 
 
 def _words(tx: Tx, event: Row, facts: Row, pack: Pack, listener: Listener) -> tuple[str, str] | None:
@@ -119,8 +121,7 @@ def _words(tx: Tx, event: Row, facts: Row, pack: Pack, listener: Listener) -> tu
         return None
     category, meta = pack.categories.get(facts["category"]), event["meta"]
     token_of = facts["id"] if listener.type == "citizen" else None
-    reached = _state_reached(event)
-    state = reached if reached in pack.workflow.states else facts["status"]
+    state = meta["to"] if name_of(event) == "request.transitioned" else facts["status"]
     said = defaultdict(
         str,
         address=facts["address_hint"] or "",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from civicpulse.accounts.tenants import set_tenant
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid, PreconditionFailed
@@ -100,12 +101,12 @@ async def _write(
         return current
     version, now = current["version"] + 1, clock.now()
     await queries.add_version(tx, version, after, at=now, by=actor.key)
-    await queries.set_tenant(tx, version=version, **wanted)
+    await set_tenant(tx, pack_version=version, **wanted)
     meta = {"version": version, "changed": changed}
     if rolled_back_to is not None:
         meta["rolled_back_to"] = rolled_back_to
     await record(
-        tx, actor, subject_id=tx.tenant_id, subject_type="tenant", seq=None, type="config_changed", at=now, meta=meta
+        tx, actor, subject_id=tx.tenant_id, subject_type="tenant", seq=None, type="tenant.configured", at=now, meta=meta
     )
     made = {"version": version, "current_version": version, "document": after}
     return {**current, **wanted, **made, "created_at": now, "created_by": actor.key}

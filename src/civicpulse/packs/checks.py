@@ -130,6 +130,8 @@ def _hours_problems(path: Path, entry: SlaShape) -> Iterator[Problem]:
 
 def _assignment_problems(document: PackDocument) -> Iterator[Problem]:
     steps = document.assignment.steps
+    if document.assignment.moves_to not in (None, *document.workflow.states):
+        yield Problem(("assignment", "moves_to"), f"unknown state {document.assignment.moves_to!r}")
     by_offices = any(step in distribution.STEPS and step not in STEPS for step in steps)
     known: tuple[str, ...] = distribution.STEPS if by_offices else tuple(STEPS)
     for index, step in enumerate(steps):

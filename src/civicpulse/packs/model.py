@@ -38,6 +38,7 @@ from civicpulse.rules.assignment import AssignmentPolicy
 from civicpulse.rules.calendar import ALWAYS, Calendar
 from civicpulse.rules.distribution import DistributionPolicy, EligibilityRule
 from civicpulse.rules.duplicates import DuplicatePolicy
+from civicpulse.rules.lifecycle import OPEN_WORK, is_ended
 from civicpulse.rules.sla import Policy, PolicyRule, Step, choose_policy
 from civicpulse.rules.workflow import State, Transition, Workflow
 
@@ -136,6 +137,24 @@ class Pack:
         return known.title if known else state.replace("_", " ").capitalize()
 
     @property
+    def ending_milestones(self) -> frozenset[str]:
+        """The milestones that end the work: opened again, a request has not reached them."""
+        states = self.workflow.states
+        return frozenset(
+            name for name, one in self.milestones.items() if one.moves_to and is_ended(states[one.moves_to].category)
+        )
+
+    @property
+    def assigned_state(self) -> str | None:
+        """The state that a request enters when it is assigned; None where it stays in its own."""
+        named = self.document.assignment.moves_to
+        return named or next(iter(self.stages("assigned_at")), None)
+
+    def stages(self, timestamp: str) -> tuple[str, ...]:
+        """Names of the states that note this stage time on entry (rules.lifecycle.STAGE_TIMES), in pack order."""
+        return tuple(name for name, state in self.workflow.states.items() if state.timestamp == timestamp)
+
+    @property
     def version(self) -> str:
         """The pack's version, such as "civic-1.0"."""
         return self.document.version
@@ -207,7 +226,7 @@ def compile_pack(document: PackDocument) -> Pack:
         assignment=AssignmentPolicy(assignment.name, assignment.steps, assignment.match_all_skills),
         milestones=MappingProxyType(document.milestones),
         priority_weights=MappingProxyType({str(key): value for key, value in document.priority_weights.items()}),
-        open_states=tuple(name for name, state in workflow.states.items() if state.category in ("open", "waiting")),
+        open_states=tuple(name for name, state in workflow.states.items() if state.category in OPEN_WORK),
         distribution=distribution_policy(document),
         _duplicates=duplicates,
         _duplicates_of=MappingProxyType(

@@ -21,15 +21,11 @@ INSERT INTO pack_versions (tenant_id, version, document, created_at, created_by)
 VALUES (%(tenant_id)s, %(version)s, %(document)s, %(at)s, %(by)s)
 """
 
-SET_TENANT = """
-UPDATE tenants SET pack_version = %(version)s, name = %(name)s, kind = %(kind)s WHERE tenant_id = %(tenant_id)s
-"""
-
 # What changed is in the trail: the document itself need not be read.
 LIST_VERSIONS = """
 SELECT v.version, v.created_at, v.created_by, e.meta -> 'changed' AS changed, e.meta -> 'rolled_back_to' AS rolled_back_to
 FROM pack_versions v
-LEFT JOIN events e ON e.tenant_id = v.tenant_id AND e.subject_id = v.tenant_id AND e.type = 'config_changed'
+LEFT JOIN events e ON e.tenant_id = v.tenant_id AND e.subject_id = v.tenant_id AND e.type IN ('tenant.configured', 'config_changed')
      AND (e.meta ->> 'version')::int = v.version
 WHERE v.tenant_id = %(tenant_id)s AND v.version < %(before)s ORDER BY v.version DESC LIMIT %(most)s
 """
@@ -49,11 +45,6 @@ async def add_version(tx: Tx, version: int, document: dict[str, Any], *, at: dat
     """Stores a version; versions are never changed."""
     values = {"version": version, "document": Jsonb(document), "at": at, "by": by}
     await tx.run(ADD_VERSION, values | {"tenant_id": tx.tenant_id})
-
-
-async def set_tenant(tx: Tx, *, version: int, name: str, kind: str) -> None:
-    """Makes a version the current one."""
-    await tx.run(SET_TENANT, {"tenant_id": tx.tenant_id, "version": version, "name": name, "kind": kind})
 
 
 async def list_versions(tx: Tx, *, before: int, most: int) -> list[Row]:

@@ -202,10 +202,14 @@ class DuplicatesShape(Shape):
 
 
 class AssignmentShape(Shape):
-    """The steps of `rules.assignment`, in order."""
+    """The steps of `rules.assignment`, in order.
+
+    `moves_to`: the state that an assigned request enters; left out, the first one that notes `assigned_at`.
+    """
 
     name: Label
     steps: tuple[Name, ...] = Field(min_length=1)
+    moves_to: Name | None = None
     match_all_skills: bool = True
 
 

@@ -81,7 +81,7 @@ async def create(caller: Caller, wanted: AgentIn) -> dict[str, Any]:
     if not await queries.add_agent(caller.tx, row):
         raise Conflict(f"There is an agent with the code {wanted.agent_code!r} already.", code="agent_code_in_use")
     meta = {"agent_code": wanted.agent_code, "skills": wanted.skills, "zone_ids": wanted.coverage.zone_ids}
-    await _record(caller, row["id"], type="agent_created", meta=meta)
+    await _record(caller, row["id"], type="agent.created", meta=meta)
     return agent_document(row, caller=caller)
 
 
@@ -98,7 +98,7 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
     fields = sorted(name for name in changed if changed[name] != row[name])
     if fields:
         await queries.change_agent(caller.tx, changed | {"updated_at": clock.now()})
-        await _record(caller, row["id"], type="agent_updated", meta={"agent_code": row["agent_code"], "fields": fields})
+        await _record(caller, row["id"], type="agent.changed", meta={"agent_code": row["agent_code"], "fields": fields})
     return agent_document(changed, caller=caller)
 
 

@@ -102,7 +102,7 @@ async def register(caller: Caller, wanted: CitizenIn) -> Registered:
 async def _add(caller: Caller, row: Row, *, channels: list[str]) -> None:
     await queries.add_citizen(caller.tx, row)
     meta = {"channels": channels, "zone_id": row["zone_id"]}
-    await record_citizen(caller.tx, caller.actor, row["id"], type="citizen_created", at=row["created_at"], meta=meta)
+    await record_citizen(caller.tx, caller.actor, row["id"], type="citizen.created", at=row["created_at"], meta=meta)
 
 
 def _new_row(wanted: CitizenIn, *, at: datetime) -> Row:
@@ -146,7 +146,7 @@ async def _known_profiles(caller: Caller, wanted: CitizenIn) -> dict[str, UUID]:
                 await queries.release_contact(caller.tx, row["id"], channel=channel)
                 meta = {"released": channel}
                 await record_citizen(
-                    caller.tx, caller.actor, row["id"], type="citizen_updated", at=clock.now(), meta=meta
+                    caller.tx, caller.actor, row["id"], type="citizen.changed", at=clock.now(), meta=meta
                 )
             else:
                 known[channel] = row["id"]
@@ -198,7 +198,7 @@ async def verify(tx: Tx, known_as: UUID, code: str) -> dict[str, Any]:
     role = (await roles_of(tx)).citizen
     citizen = Actor.of(role, str(citizen_id))
     if await queries.set_verified(tx, citizen_id, at=now):
-        await record_citizen(tx, citizen, citizen_id, type="citizen_verified", at=now, meta={"channel": channel})
+        await record_citizen(tx, citizen, citizen_id, type="citizen.verified", at=now, meta={"channel": channel})
     token = await create_token(tx, role=role.name, actor_id=citizen_id, label="otp", lifetime=TOKEN_LIFETIME)
     return await _document(tx, citizen_id, masked=False) | {"token": token, "token_expires_at": now + TOKEN_LIFETIME}
 
@@ -229,7 +229,7 @@ async def change(caller: Caller, citizen_id: UUID, wanted: CitizenChange) -> dic
     if fields:
         await queries.change_citizen(caller.tx, changed)
         meta = {"fields": fields}
-        await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen_updated", at=clock.now(), meta=meta)
+        await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen.changed", at=clock.now(), meta=meta)
     return await _document(caller.tx, citizen_id, masked=False)
 
 
@@ -244,7 +244,7 @@ async def erase(caller: Caller, citizen_id: UUID) -> None:
         now = clock.now()
         await queries.erase_citizen(caller.tx, citizen_id, at=now)
         await revoke_tokens_of(caller.tx, citizen_id)
-        await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen_erased", at=now, meta={})
+        await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen.erased", at=now, meta={})
 
 
 def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:

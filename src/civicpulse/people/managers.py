@@ -76,7 +76,14 @@ async def put_managers(tx: Tx, actor: Actor, drafts: Sequence[ManagerDraft], *, 
     if touched:
         meta = {"added": added, "changed": len(touched) - added}
         await record(
-            tx, actor, subject_id=tx.tenant_id, subject_type="tenant", seq=None, type="managers_put", at=now, meta=meta
+            tx,
+            actor,
+            subject_id=tx.tenant_id,
+            subject_type="tenant",
+            seq=None,
+            type="tenant.managers_put",
+            at=now,
+            meta=meta,
         )
     rows = await tx.rows(MANAGER_IDS, values)
     return ManagersPut({(row["name"], row["office_id"]): row["id"] for row in rows}, added, len(touched) - added)

@@ -1,5 +1,6 @@
 """Every SQL statement about citizens, their codes, and agents."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.idempotency import forget_answers
 from civicpulse.base.ids import lock_number
 
 LOCK = "SELECT pg_advisory_xact_lock(%(number)s)"
@@ -75,13 +77,7 @@ WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 """
 
 # Kept answers hold what the citizen sent; they name the citizen by id or by one of the challenges.
-FORGET_ANSWERS = """
-DELETE FROM idempotency_keys k
-WHERE k.tenant_id = %(tenant_id)s AND k.scope LIKE 'citizens:%%' AND EXISTS (
-    SELECT 1 FROM otp_challenges o WHERE o.tenant_id = k.tenant_id AND o.citizen_id = %(id)s
-      AND strpos(k.answer, o.id::text) > 0
-    UNION ALL SELECT 1 WHERE strpos(k.answer, %(id)s::text) > 0)
-"""
+CHALLENGES = "SELECT id FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(id)s"
 FORGET_CHALLENGES = "DELETE FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(id)s"
 
 ADD_CHALLENGE = """
@@ -236,7 +232,10 @@ async def set_verified(tx: Tx, citizen_id: UUID, *, at: datetime) -> bool:
 async def erase_citizen(tx: Tx, citizen_id: UUID, *, at: datetime) -> None:
     """Blanks a citizen and forgets their codes and kept answers; the row stays."""
     values = {"tenant_id": tx.tenant_id, "id": citizen_id, "at": at}
-    for statement in (FORGET_ANSWERS, FORGET_CHALLENGES, ERASE_CITIZEN):
+    # A citizen is answered to by the ids of their codes, too.
+    known_as = [citizen_id, *(row["id"] for row in await tx.rows(CHALLENGES, values))]
+    await forget_answers(tx, scope="citizens:", naming=known_as)
+    for statement in (FORGET_CHALLENGES, ERASE_CITIZEN):
         await tx.run(statement, values)
 
 
@@ -347,3 +346,28 @@ async def agents_words(tx: Tx) -> Row:
     row = await tx.row(AGENTS_WORDS, {"tenant_id": tx.tenant_id})
     assert row is not None
     return row
+
+
+TOUCH_AGENTS = "UPDATE agents SET last_assigned_at = %(at)s WHERE tenant_id = %(tenant_id)s AND id = ANY(%(ids)s)"
+
+
+async def touch_agents(tx: Tx, ids: Sequence[UUID], *, at: datetime) -> None:
+    """Remembers when agents were given something last."""
+    await tx.run(TOUCH_AGENTS, {"tenant_id": tx.tenant_id, "ids": list(ids), "at": at})
+
+
+AGENT_CODES = "SELECT id, agent_code FROM agents WHERE tenant_id = %(tenant_id)s AND id = ANY(%(ids)s)"
+
+
+async def agent_codes(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The codes of agents by their ids."""
+    rows = await tx.rows(AGENT_CODES, {"tenant_id": tx.tenant_id, "ids": list(set(ids))}) if ids else []
+    return {row["id"]: row["agent_code"] for row in rows}
+
+
+FIND_REPORTER = "SELECT id, preferences, erased_at FROM citizens WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
+
+
+async def find_reporter(tx: Tx, citizen_id: UUID) -> Row | None:
+    """What decides of a citizen whether they may report and be shown on the map; None when there is none such."""
+    return await tx.row(FIND_REPORTER, {"tenant_id": tx.tenant_id, "id": citizen_id})

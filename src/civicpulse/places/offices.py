@@ -46,7 +46,14 @@ async def put_offices(tx: Tx, actor: Actor, drafts: Sequence[OfficeDraft]) -> Of
     if touched:
         meta = {"added": list(added), "changed": list(changed)}
         await record(
-            tx, actor, subject_id=tx.tenant_id, subject_type="tenant", seq=None, type="offices_put", at=now, meta=meta
+            tx,
+            actor,
+            subject_id=tx.tenant_id,
+            subject_type="tenant",
+            seq=None,
+            type="tenant.offices_put",
+            at=now,
+            meta=meta,
         )
     return OfficesPut(await geo_queries.office_ids(tx, list(latest)), added, changed)
 

@@ -39,10 +39,6 @@ WHERE (zones.name, zones.geometry, zones.properties, zones.repaired)
 RETURNING zone_id, xmax = 0 AS added
 """
 
-BUMP_ZONES = """
-UPDATE tenants SET zones_version = zones_version + 1 WHERE tenant_id = %(tenant_id)s RETURNING zones_version
-"""
-
 ZONES_VERSION = "SELECT zones_version FROM tenants WHERE tenant_id = %(tenant_id)s"
 
 
@@ -79,12 +75,6 @@ async def put_zones(tx: Tx, drafts: Sequence[ZoneDraft]) -> list[Row]:
         for draft in drafts
     ]
     return await tx.rows(PUT_ZONES, {"tenant_id": tx.tenant_id, "zones": orjson.dumps(zones).decode()})
-
-
-async def bump_zones_version(tx: Tx) -> int:
-    """Tells every process's cache that the zones have changed; the new version."""
-    version: int = await tx.value(BUMP_ZONES, {"tenant_id": tx.tenant_id})
-    return version
 
 
 async def zones_version(tx: Tx) -> int:

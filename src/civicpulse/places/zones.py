@@ -11,6 +11,7 @@ import shapely
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
+from civicpulse.accounts.tenants import bump_zones
 from civicpulse.base.db import Row, Tx
 from civicpulse.places import queries
 from civicpulse.places.geojson import BadFeature, Repair, read_zone_file
@@ -130,7 +131,7 @@ async def import_zones(tx: Tx, path: Path, *, code_property: str, name_property:
     file = await asyncio.to_thread(read_zone_file, path, code_property=code_property, name_property=name_property)
     before = {row["zone_id"] for row in await queries.list_zones(tx, after="", most=1_000_000, geometry=False)}
     touched = await queries.put_zones(tx, file.drafts)
-    version = await (queries.bump_zones_version(tx) if touched else queries.zones_version(tx))
+    version = await (bump_zones(tx) if touched else queries.zones_version(tx))
     named = {draft.zone_id for draft in file.drafts}
     changed_or_added = {row["zone_id"] for row in touched}
     return ZoneReport(

@@ -18,11 +18,14 @@ from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.idempotency import FIND_ANSWER
 from civicpulse.base.ids import id_at
 from civicpulse.base.tenancy import Tenant
-from civicpulse.intake.actions import create_request
+from civicpulse.intake.identifying import check_external, reporter_for
+from civicpulse.intake.incoming import Incoming
+from civicpulse.intake.opening import open_requests
 from civicpulse.intake.placing import Placed, check_point
-from civicpulse.intake.queries import FIND_CITIZEN
-from civicpulse.intake.schemas import CitizenRef, Filed, LocationIn
-from civicpulse.intake.spot import Understood
+from civicpulse.intake.preparing import Preparer
+from civicpulse.intake.schemas import LocationIn
+from civicpulse.packs.model import Pack
+from civicpulse.people.queries import find_reporter
 from civicpulse.reports import queries
 from civicpulse.reports.schemas import ReportIn
 from civicpulse.reports.writer import InboxWriter
@@ -83,7 +86,7 @@ async def _citizen(db: Database, tenant: Tenant, body: ReportIn, profile: UUID |
         raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")
     if wanted is not None and wanted != profile:
         async with db.transaction(tenant) as tx:
-            found = await tx.row(FIND_CITIZEN, {"tenant_id": tx.tenant_id, "id": wanted})
+            found = await find_reporter(tx, wanted)
         if found is None or found["erased_at"] is not None:
             raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
     return None if body.citizen_ref.anonymous else wanted or profile
@@ -138,47 +141,46 @@ async def sender_of(tx: Tx, report: Row) -> Actor:
     return Actor.of(roles.get(report["role"]) or roles.anonymous, report["actor_id"])
 
 
-async def open_request(tx: Tx, report: Row, analysis: Analysis, placed: Placed) -> str | None:
-    """Makes a request of a report that was taken; its outcome, None when it had been processed already.
+async def open_request(tx: Tx, pack: Pack, report: Row, analysis: Analysis, placed: Placed) -> str | None:
+    """Opens the request of a report that was taken; its outcome, None when it had been processed already.
 
-    The same action as POST /requests: a twin becomes a duplicate of its master, which can be undone, and the reporter is
-    told. Raises what that action raises; then nothing is written.
+    The request has the report's id and counts from the moment it was submitted. Raises what the intake raises; then
+    nothing is written.
     """
     if not await queries.lock_waiting(tx, report["id"]):
         return None
-    understood = Understood(
-        id=report["id"],
-        submitted_at=report["submitted_at"],
-        priority_score=analysis.priority,
-        needs_person=analysis.needs_person,
-        spot=placed.spot,
-    )
-    receipt = await create_request(
-        tx, await sender_of(tx, report), _filed(report, analysis), source=SOURCE, understood=understood
-    )
+    actor = await sender_of(tx, report)
+    if report["external_id"] is not None:
+        await check_external(tx, actor, report["external_id"], SOURCE)
+    preparer = Preparer(pack, tx.tenant.pack_version, time.now())
+    came = await _incoming(tx, actor, report, analysis, placed)
+    (opened,) = await open_requests(tx, actor, preparer, [preparer.prepare(came)])
     await keep(tx, SYSTEM, report, analysis)
     decision = analysis.to_json() | {
-        "place": placed.to_json(),
-        "duplicates": {"outcome": receipt.outcome, "candidates": receipt.matches},
+        "place": placed.to_json() | {"zone_id": opened.row["zone_id"]},
+        "duplicates": {"outcome": opened.outcome, "candidates": opened.matches},
     }
-    await queries.finish(tx, report["id"], outcome=receipt.outcome, decision=decision, at=time.now())
-    return receipt.outcome
+    await queries.finish(tx, report["id"], outcome=opened.outcome, decision=decision, at=time.now())
+    return opened.outcome
 
 
-def _filed(report: Row, analysis: Analysis) -> Filed:
-    citizen_id = report["citizen_id"]
-    reporter = CitizenRef(
-        citizen_id=citizen_id, anonymous=citizen_id is None, contact_channel=report["contact_channel"]
-    )
-    return Filed(
-        citizen_ref=reporter,
+async def _incoming(tx: Tx, actor: Actor, report: Row, analysis: Analysis, placed: Placed) -> Incoming:
+    channel = report["contact_channel"]
+    return Incoming(
+        id=report["id"],
+        source=SOURCE,
         category=analysis.category,
         description=report["description"],
+        spot=placed.spot,
+        reporter=await reporter_for(tx, actor.key, citizen_id=report["citizen_id"], contact_channel=channel),
+        created_at=report["submitted_at"],
         tags=report["tags"],
         asset_id=report["asset_id"],
-        evidence=report["evidence"],
-        is_public=report["is_public"],
         external_id=report["external_id"],
+        is_public=report["is_public"],
+        score=analysis.priority,
+        needs_person=analysis.needs_person,
+        evidence=report["evidence"],
     )
 
 

@@ -131,7 +131,7 @@ async def _settle(
         if isinstance(reading, Exception):
             raise reading
         async with services.db.transaction(tenant) as tx:
-            await open_request(tx, report, reading, await place_report(tx, pack, report, found))
+            await open_request(tx, pack, report, reading, await place_report(tx, pack, report, found))
     except Exception as error:
         if is_outage(error):
             raise  # not this report's fault: all that are left come back when their lease ends

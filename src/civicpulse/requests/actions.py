@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Invalid, RuleRefused
@@ -10,8 +11,10 @@ from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
+from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.priority import score_of_priority
+from civicpulse.rules.sla import LATE
 from civicpulse.rules.workflow import Decision, decide_transition
 
 UPLOADERS = {"citizen": "citizen", "agent": "agent", "dispatcher": "staff", "system": "staff"}
@@ -32,8 +35,32 @@ async def transition(
     return await change.apply()
 
 
+def decide_move(change: Change, to: str, *, said: Mapping[str, Any]) -> Decision | Refusal:
+    """What the pack's workflow says to a move to `to`, with what the request and the call (`said`) bring."""
+    row = change.row
+    # What one reporter disputes is the work that all of them share.
+    is_disputed = row["disputed"] or row.get("has_disputed_duplicate")
+    return decide_transition(
+        change.pack.workflow,
+        current=row["status"],
+        to=to,
+        role=change.actor.role,
+        is_bound=change.actor.is_bound,
+        present=_present(change, said),
+        facts=frozenset({"dispute_accepted"} if is_disputed else ()),
+    )
+
+
+def move_as_decided(change: Change, decision: Decision, *, said: Mapping[str, Any]) -> None:
+    """Lets the request enter the state that was decided on, and tells its trail."""
+    source, target = decision.source, decision.target
+    change.enter(target)
+    about = {"from": source.name, "to": target.name, "from_category": source.category, "category": target.category}
+    change.tell("request.transitioned", **about, **said)
+
+
 async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
-    """Decides on the move to `to` and, when it is allowed, adds it to `change`."""
+    """Decides on the move to `to` and, when it is allowed, adds it to `change`. Raises RuleRefused or Conflict."""
     row = change.row
     if row["master_id"] is not None:
         raise Conflict(
@@ -41,23 +68,10 @@ async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
             code="follows_master",
             extra={"reasons": [], "allowed_next": []},
         )
-    present = _present(change, said)
-    # What one reporter disputes is the work that all of them share.
-    is_disputed = row["disputed"] or row.get("has_disputed_duplicate")
-    facts = frozenset({"dispute_accepted"} if is_disputed else ())
-    outcome = decide_transition(
-        change.pack.workflow,
-        current=row["status"],
-        to=to,
-        role=change.actor.role,
-        is_bound=change.actor.is_bound,
-        present=present,
-        facts=facts,
-    )
+    outcome = decide_move(change, to, said=said)
     if isinstance(outcome, Refusal):
         raise RuleRefused(outcome)
-    _enter(change, outcome)
-    change.tell(outcome.target.name, **{"from": outcome.source.name, "to": outcome.target.name}, **said)
+    move_as_decided(change, outcome, said=said)
 
 
 def _present(change: Change, said: Mapping[str, Any]) -> frozenset[str]:
@@ -70,32 +84,6 @@ def _present(change: Change, said: Mapping[str, Any]) -> frozenset[str]:
     if row.get("has_evidence"):
         names.add("evidence")
     return frozenset(names)
-
-
-def _enter(change: Change, decision: Decision) -> None:
-    """The target state's columns, and what entering or leaving a kind of state does to the clock."""
-    row, source, target = change.row, decision.source, decision.target
-    columns: dict[str, Any] = {"status": target.name, "state_category": target.category}
-    if target.timestamp:
-        columns[target.timestamp] = change.at
-    ended = ("resolved", "closed")
-    if source.category in ended and target.category not in ended:
-        # The time it lay resolved is not held against those who must now work on it again.
-        stopped = row["resolved_at"] or row["closed_at"] or change.at
-        columns |= {
-            "sla_pauses": clock.with_pause(row["sla_pauses"], stopped, change.at),
-            "resolved_at": None,
-            "closed_at": None,
-        }
-        columns |= {
-            "milestones": {name: at for name, at in row["milestones"].items() if name != "resolution"},
-            "disputed": False,
-        }
-    if target.category == "waiting" and source.category != "waiting":
-        columns["sla_pauses"] = clock.with_pause(row["sla_pauses"], change.at, None)
-    elif source.category == "waiting" and target.category != "waiting":
-        columns["sla_pauses"] = clock.with_pause_ended(row["sla_pauses"], change.at)
-    change.set(**columns)
 
 
 def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +110,8 @@ async def _take_fields(change: Change, fields: Mapping[str, Any]) -> None:
         _set_policy(change, policy_id)
     if given := fields.get("assigned_agent_id"):
         agent = await find_agent(change.tx, str(given))
-        change.set(assigned_agent_id=agent["id"])
+        if agent["id"] != change.row["assigned_agent_id"]:
+            give_to(change, agent["id"], agent["agent_code"], reason=fields.get("reason"))
     if evidence := fields.get("evidence"):
         await add_evidence(change, evidence)
     if note := fields.get("note"):
@@ -150,7 +139,7 @@ def _classify(change: Change, decided: dict[str, Any]) -> None:
         policy = pack.policy_for(row["category"], row["zone_id"], row["priority"])
         if policy and policy.policy_id != (row["sla"] or {}).get("policy_id"):
             change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
-    change.tell("classified", **{name: value for name, value in changed.items() if name != "priority_score"})
+    change.tell("request.classified", **{name: value for name, value in changed.items() if name != "priority_score"})
 
 
 def _set_policy(change: Change, policy_id: str) -> None:
@@ -160,6 +149,15 @@ def _set_policy(change: Change, policy_id: str) -> None:
         raise Invalid(f"There is no SLA policy {policy_id!r}; the pack has {known}.", field="sla_policy")
     if (change.row["sla"] or {}).get("policy_id") != policy_id:
         change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
+
+
+def give_to(
+    change: Change, agent_id: UUID, agent_code: str, *, reason: str | None, office_id: UUID | None = None
+) -> None:
+    """Makes an agent the one who works on the request, and says so in its trail."""
+    about = {"agent_id": str(agent_id), "agent_code": agent_code, "office_id": str(office_id) if office_id else None}
+    change.set(assigned_agent_id=agent_id)
+    change.tell("request.assigned", **about, reason=reason, policy=change.row["assignment_policy"])
 
 
 async def find_agent(tx: Tx, given: str) -> Row:
@@ -172,11 +170,14 @@ async def find_agent(tx: Tx, given: str) -> Row:
 
 async def add_evidence(change: Change, items: Sequence[Mapping[str, Any]]) -> None:
     """Stores pieces of evidence (type, url, sha256) with the change."""
-    rows = [{"id": new_id(), "type": item["type"], "url": item["url"], "sha256": item["sha256"]} for item in items]
-    await queries.add_evidence(
-        change.tx, change.row["id"], rows, uploaded_by=UPLOADERS[change.actor.type], at=change.at
-    )
+    rows = [evidence_row(change.row["id"], item) for item in items]
+    await queries.add_evidence(change.tx, rows, uploaded_by=UPLOADERS[change.actor.type], at=change.at)
     change.row["has_evidence"] = True
+
+
+def evidence_row(request_id: UUID, item: Mapping[str, Any]) -> Row:
+    """A piece of evidence of a request (type, url, sha256) as it is stored."""
+    return {"id": new_id(), "request_id": request_id} | {name: item[name] for name in ("type", "url", "sha256")}
 
 
 async def milestone(
@@ -206,7 +207,7 @@ async def milestone(
         change.set(notes=[*change.row["notes"], note])
     change.set(milestones={**change.row["milestones"], name: change.at.isoformat()})
     hashes = [item["sha256"] for item in evidence]
-    change.tell("milestone", milestone=name, **({"evidence": hashes} if hashes else {}))
+    change.tell("request.milestone", milestone=name, **({"evidence": hashes} if hashes else {}))
     if known.moves_to and change.row["status"] != known.moves_to:
         await move(change, known.moves_to, said={})
     elif not known.moves_to and change.row["state_category"] == "closed":
@@ -217,11 +218,11 @@ async def milestone(
 async def escalate(tx: Tx, actor: Actor, number: str, *, reason: str, seen_version: int | None = None) -> Row:
     """Escalates by hand (R-SLA-06): an event with who and why, one more on the count, the clock read anew."""
     change = await open_change(tx, actor, number, seen_version=seen_version)
-    if change.row["state_category"] in ("resolved", "closed"):
+    if is_ended(change.row["state_category"]):
         raise Conflict(f"{number} is {change.row['status']}: there is nothing left to escalate.", code="not_open")
     columns = clock.row_columns(change.row, change.pack, change.at)
     change.set(escalation_count=change.row["escalation_count"] + 1, **columns)
-    if columns["sla_state"] in ("overdue", "breached"):
+    if columns["sla_state"] in LATE:
         change.set(breach_reason=change.row["breach_reason"] or "timeout")
-    change.tell("sla_escalation", manual=True, reason=reason, sla_state=columns["sla_state"])
+    change.tell("request.escalated", manual=True, reason=reason, sla_state=columns["sla_state"])
     return await change.apply()

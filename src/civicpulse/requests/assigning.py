@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
 from shapely import Point
 from shapely.geometry import shape
 
@@ -16,7 +15,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.people import queries as people
 from civicpulse.people.agents import list_active_agents
 from civicpulse.requests import queries
-from civicpulse.requests.actions import move
+from civicpulse.requests.actions import give_to, move
 from civicpulse.requests.changes import Change, open_change
 from civicpulse.requests.distributing import distribute_requests, lock_assigning, steps_json
 from civicpulse.rules.assignment import AgentFacts, Assignment, Failure, Ranked, RequestFacts, assign
@@ -50,16 +49,14 @@ async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
         assignment_policy=change.pack.assignment.name,
     )
     if decision.winner is None:
-        change.tell("assignment_failed", reason=decision.reason)
+        change.tell("request.assignment_failed", reason=decision.reason)
     else:
-        change.set(assigned_agent_id=decision.winner.id)
-        said = {
-            "assigned_agent_id": str(decision.winner.id),
-            "agent_code": decision.winner.code,
-            "reason": decision.reason,
-        }
-        await move(change, "assigned", said=said)
-        await tx.run(queries.TOUCH_AGENT, {"tenant_id": tx.tenant_id, "id": decision.winner.id, "at": change.at})
+        winner = decision.winner
+        give_to(change, winner.id, winner.code, reason=decision.reason, office_id=change.row.get("office_id"))
+        if (to := change.pack.assigned_state) is not None:
+            said = {"assigned_agent_id": str(winner.id), "agent_code": winner.code, "reason": decision.reason}
+            await move(change, to, said=said)
+        await people.touch_agents(tx, [winner.id], at=change.at)
     return await change.apply(), decision
 
 
@@ -122,21 +119,19 @@ async def _as_assignment(change: Change, decision: Distribution) -> Assignment:
 async def _store(
     change: Change, decision: Assignment, *, office_id: UUID | None = None, steps: Sequence[dict[str, Any]] = ()
 ) -> None:
-    values = {
-        "tenant_id": change.tx.tenant_id,
+    kept = {
         "id": new_id(),
         "request_id": change.row["id"],
         "agent_id": decision.winner.id if decision.winner else None,
-        "policy": change.pack.assignment.name,
-        "reason": decision.reason,
-        "candidates": Jsonb(candidates_json(decision)),
-        "failures": Jsonb(failures_json(decision)),
         "office_id": office_id,
-        "steps": Jsonb(list(steps)),
-        "at": change.at,
-        "by": change.actor.key,
+        "reason": decision.reason,
+        "candidates": candidates_json(decision),
+        "failures": failures_json(decision),
+        "steps": list(steps),
     }
-    await change.tx.run(queries.ADD_ASSIGNMENT, values)
+    await queries.add_assignments(
+        change.tx, [kept], policy=change.pack.assignment.name, at=change.at, by=change.actor.key
+    )
 
 
 def candidates_json(decision: Assignment) -> list[dict[str, Any]]:

@@ -1,31 +1,29 @@
 """The queue of unassigned requests distributed over offices, thousands in a transaction (R-ASG-05)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any
 from uuid import UUID
-
-import orjson
 
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import RuleRefused
-from civicpulse.base.events import SYSTEM, Actor
+from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
 from civicpulse.packs.model import Pack
+from civicpulse.people import queries as people
+from civicpulse.requests import queries
+from civicpulse.requests.actions import decide_move, give_to, move_as_decided
+from civicpulse.requests.changes import Change, apply_all, open_changes
 from civicpulse.requests.distributing import (
     candidates_json,
     distribute_requests,
     failures_json,
     steps_json,
 )
-from civicpulse.requests.queries import follow_masters
 from civicpulse.rules.distribution import Distribution
 from civicpulse.rules.outcome import Refusal
-from civicpulse.rules.workflow import decide_transition
-
-ASSIGNED: Final = "assigned"
+from civicpulse.rules.workflow import Decision
 
 # Highest priority first, equal ones as they came.
 QUEUE = """
@@ -35,53 +33,9 @@ WHERE r.tenant_id = %(tenant_id)s AND r.status = %(initial)s AND r.master_id IS 
 ORDER BY r.priority_score DESC, r.created_at, r.id LIMIT %(most)s
 """
 
-LOCK_QUEUED = """
-SELECT r.id FROM requests r
-WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s) AND r.status = %(initial)s AND r.master_id IS NULL
-ORDER BY r.created_at, r.id FOR UPDATE
-"""
-
-# Those that stay without a manager keep their state; the same reason is not written down twice.
-WRITE = """
-WITH given AS MATERIALIZED (
-    SELECT g.id, g.request_id, g.agent_id, g.office_id, g.reason, g.candidates, g.failures, g.steps, g.ids,
-           a.agent_code,
-           g.agent_id IS NOT NULL OR g.reason IS DISTINCT FROM (
-               SELECT x.reason FROM assignments x WHERE x.tenant_id = %(tenant_id)s AND x.request_id = g.request_id
-               ORDER BY x.decided_at DESC LIMIT 1) AS is_news
-    FROM json_to_recordset(%(rows)s::json) AS g (id uuid, request_id uuid, agent_id uuid, office_id uuid, reason text,
-        candidates jsonb, failures jsonb, steps jsonb, ids json)
-    LEFT JOIN agents a ON a.tenant_id = %(tenant_id)s AND a.id = g.agent_id
-), changed AS (
-    UPDATE requests r SET
-        status = CASE WHEN g.agent_id IS NULL THEN r.status ELSE %(status)s END,
-        state_category = CASE WHEN g.agent_id IS NULL THEN r.state_category ELSE %(state_category)s END,
-        assigned_at = CASE WHEN g.agent_id IS NULL THEN r.assigned_at ELSE %(at)s END,
-        assigned_agent_id = g.agent_id, office_id = g.office_id, assignment_policy = %(policy)s,
-        candidate_agents = ARRAY(SELECT json_array_elements_text(g.ids)::uuid),
-        version = r.version + 1, event_seq = r.event_seq + 1, updated_at = %(at)s
-    FROM given g WHERE r.tenant_id = %(tenant_id)s AND r.id = g.request_id AND g.is_news
-    RETURNING r.id, r.event_seq, r.status
-), kept AS (
-    INSERT INTO assignments (tenant_id, id, request_id, agent_id, office_id, policy, reason, candidates, failures, steps, decided_at,
-                             decided_by)
-    SELECT %(tenant_id)s, g.id, g.request_id, g.agent_id, g.office_id, %(policy)s, g.reason, g.candidates, g.failures, g.steps,
-           %(at)s, %(by)s
-    FROM given g WHERE g.is_news
-), told AS (
-    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
-    SELECT %(tenant_id)s, c.id, c.event_seq, CASE WHEN g.agent_id IS NULL THEN 'assignment_failed' ELSE %(status)s END,
-           %(actor_type)s, %(actor_id)s, %(at)s,
-           CASE WHEN g.agent_id IS NULL THEN jsonb_build_object('reason', g.reason)
-                ELSE jsonb_build_object('from', %(initial)s::text, 'to', %(status)s::text, 'assigned_agent_id', g.agent_id,
-                                        'agent_code', g.agent_code, 'reason', g.reason) END
-    FROM changed c JOIN given g ON g.request_id = c.id
-    RETURNING tenant_id, subject_id, seq, type
-), touched AS (
-    UPDATE agents SET last_assigned_at = %(at)s
-    WHERE tenant_id = %(tenant_id)s AND id IN (SELECT g.agent_id FROM given g WHERE g.agent_id IS NOT NULL)
-)
-INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM told
+LAST_REASONS = """
+SELECT DISTINCT ON (a.request_id) a.request_id, a.reason FROM assignments a
+WHERE a.tenant_id = %(tenant_id)s AND a.request_id = ANY (%(ids)s) ORDER BY a.request_id, a.decided_at DESC
 """
 
 COUNT_MANAGERS = "SELECT count(*)::int FROM agents WHERE tenant_id = %(tenant_id)s AND office_id IS NOT NULL AND active"
@@ -107,31 +61,31 @@ async def queued(tx: Tx, pack: Pack, *, after: Place | None, most: int) -> list[
 async def assign_queued(tx: Tx, actor: Actor, pack: Pack, ids: Sequence[UUID]) -> list[UUID]:
     """Distributes requests that still wait in the queue and writes what was decided; the ids of the assigned ones.
 
-    The same decisions, rows and events as of `auto_assign` one after the other, highest priority first. Takes the
-    tenant's assign lock. Raises RuleRefused when the pack's workflow does not let the machine assign.
+    Decisions, rows and events are those of `auto_assign` one after the other, highest priority first. The workflow is
+    asked for each request with its own facts; one that it does not let be assigned stays, with the reason. Takes the
+    tenant's assign lock.
     """
     # The rows before the tenant's lock, as whoever assigns by hand takes them: the other way round two wait for each other.
-    locked = await tx.rows(LOCK_QUEUED, {"tenant_id": tx.tenant_id, "ids": list(ids), "initial": pack.workflow.initial})
-    if not locked:
-        return []
-    state = _target(pack)
-    decided = await distribute_requests(tx, pack, [row["id"] for row in locked])
     now = clock.now()
-    values = {
-        "tenant_id": tx.tenant_id,
-        "rows": _rows(decided),
-        "policy": pack.assignment.name,
-        "initial": pack.workflow.initial,
-        "status": ASSIGNED,
-        "state_category": state,
-        "at": now,
-        "by": actor.key,
-        "actor_type": actor.type,
-        "actor_id": actor.id,
+    opened = await open_changes(tx, actor, ids, at=now)
+    waiting = {
+        key: change
+        for key, change in opened.items()
+        if change.row["status"] == pack.workflow.initial and change.row["master_id"] is None
     }
-    await tx.run(WRITE, values)
-    assigned = [decision.ticket_id for decision in decided if decision.manager_id is not None]
-    await follow_masters(tx, actor, assigned, at=now)
+    if not waiting:
+        return []
+    moves = {key: _decide(change) for key, change in waiting.items()}
+    allowed = [key for key, move in moves.items() if not isinstance(move, Refusal)]
+    decided = list(await distribute_requests(tx, pack, allowed)) if allowed else []
+    codes = await people.agent_codes(tx, [one.manager_id for one in decided if one.manager_id is not None])
+    kept = _kept(decided, codes) + [_refused(key, move) for key, move in moves.items() if isinstance(move, Refusal)]
+    news = await _news(tx, kept)
+    changes = [_change(waiting[one["request_id"]], one, moves, pack) for one in news]
+    await apply_all(tx, actor, changes, at=now)
+    await queries.add_assignments(tx, news, policy=pack.assignment.name, at=now, by=actor.key)
+    assigned = [one["request_id"] for one in news if one["agent_id"] is not None]
+    await people.touch_agents(tx, list({one["agent_id"] for one in news if one["agent_id"] is not None}), at=now)
     return assigned
 
 
@@ -141,44 +95,70 @@ async def count_managers(tx: Tx) -> int:
     return found
 
 
-def _target(pack: Pack) -> str:
-    """The category of the state "assigned"."""
-    present = frozenset({"category", "priority", "zone_id", "assigned_agent_id"})
-    outcome = decide_transition(
-        pack.workflow,
-        current=pack.workflow.initial,
-        to=ASSIGNED,
-        role=SYSTEM.role,
-        is_bound=SYSTEM.is_bound,
-        present=present,
+def _decide(change: Change) -> Decision | Refusal | None:
+    """What the workflow says to a request that has got an agent; None where being assigned moves nothing."""
+    to = change.pack.assigned_state
+    return None if to is None else decide_move(change, to, said={"assigned_agent_id": True})
+
+
+async def _news(tx: Tx, kept: Sequence[Row]) -> list[Row]:
+    """The decisions but those that leave a request without an agent for the reason that was written down last."""
+    left = [one["request_id"] for one in kept if one["agent_id"] is None]
+    rows = await tx.rows(LAST_REASONS, {"tenant_id": tx.tenant_id, "ids": left}) if left else []
+    last = {row["request_id"]: row["reason"] for row in rows}
+    return [one for one in kept if one["agent_id"] is not None or last.get(one["request_id"]) != one["reason"]]
+
+
+def _change(change: Change, kept: Row, moves: Mapping[UUID, Decision | Refusal | None], pack: Pack) -> Change:
+    change.set(
+        office_id=kept["office_id"],
+        assigned_agent_id=kept["agent_id"],
+        assignment_policy=pack.assignment.name,
+        candidate_agents=[one["agent_id"] for one in kept["candidates"]],
     )
-    if isinstance(outcome, Refusal):
-        raise RuleRefused(outcome)
-    return outcome.target.category
+    move, agent_id = moves[change.row["id"]], kept["agent_id"]
+    if agent_id is None:
+        change.tell("request.assignment_failed", reason=kept["reason"])
+        return change
+    code, reason = kept["agent_code"], kept["reason"]
+    give_to(change, agent_id, code, reason=reason, office_id=kept["office_id"])
+    if isinstance(move, Decision):
+        said = {"assigned_agent_id": str(agent_id), "agent_code": code, "reason": reason}
+        move_as_decided(change, move, said=said)
+    return change
 
 
-def _rows(decided: Iterable[Distribution]) -> str:
-    """The decisions as JSON. Who may not is the same for most tickets of an office, and is put into words once."""
-    failures: dict[int, list[Row]] = {}
+def _kept(decided: Iterable[Distribution], codes: Mapping[UUID, str]) -> list[Row]:
+    """The decisions as rows. Who may not is alike for most requests of an office, and is put into words once."""
+    failures: dict[int, list[dict[str, Any]]] = {}
     rows = list[Row]()
     for decision in decided:
         key = id(decision.failures)
         if key not in failures:
             failures[key] = failures_json(decision)
-        rows.append(_row(decision, failures[key]))
-    return orjson.dumps(rows).decode()
+        rows.append(
+            {
+                "id": new_id(),
+                "request_id": decision.ticket_id,
+                "agent_id": decision.manager_id,
+                "agent_code": codes.get(decision.manager_id) if decision.manager_id else None,
+                "office_id": decision.office_id,
+                "reason": decision.reason,
+                "candidates": candidates_json(decision),
+                "failures": failures[key],
+                "steps": steps_json(decision),
+            }
+        )
+    return rows
 
 
-def _row(decision: Distribution, failures: list[Row]) -> Row:
-    candidates = candidates_json(decision)
-    return {
-        "id": new_id(),
-        "request_id": decision.ticket_id,
-        "agent_id": decision.manager_id,
-        "office_id": decision.office_id,
-        "reason": decision.reason,
-        "candidates": candidates,
-        "failures": failures,
-        "steps": steps_json(decision),
-        "ids": [one["agent_id"] for one in candidates],
+def _refused(request_id: UUID, refusal: Refusal) -> Row:
+    nobody: Row = {
+        "agent_id": None,
+        "agent_code": None,
+        "office_id": None,
+        "candidates": [],
+        "failures": [],
+        "steps": [],
     }
+    return nobody | {"id": new_id(), "request_id": request_id, "reason": refusal.detail}

@@ -1,16 +1,23 @@
-"""One change of one request: the row, its events, its clock and its duplicates, together."""
+"""One change of one request: what is to be set and told, with its clock and its duplicates; written for one or many."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import NotFound, PreconditionFailed
-from civicpulse.base.events import Actor, record
+from civicpulse.base.events import Actor
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
-from civicpulse.requests import clock, queries
+from civicpulse.requests import clock, queries, store
+from civicpulse.rules.lifecycle import Standing, enter, follow
+from civicpulse.rules.workflow import State
+
+CLOCKED = frozenset({"status", "sla", "sla_pauses", "master_id"})
+"""Columns after whose change the clock is read again."""
 
 
 @dataclass(slots=True)
@@ -23,7 +30,7 @@ class Change:
     pack: Pack
     at: datetime
     columns: dict[str, Any] = field(default_factory=dict)
-    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    events: list[store.Event] = field(default_factory=list)
 
     def set(self, **columns: Any) -> None:
         """Sets columns, in the row too, so that later steps of the same change see them."""
@@ -32,20 +39,72 @@ class Change:
 
     def tell(self, type: str, **meta: Any) -> None:
         """Adds an event to the trail."""
-        self.events.append((type, meta))
+        self.events.append(store.Event(type, meta))
+
+    def enter(self, target: State, *, at: datetime | None = None) -> None:
+        """Lets the request stand in `target`, with all that this does to its clock and times (rules.lifecycle)."""
+        row = self.row
+        standing = Standing(
+            category=row["state_category"],
+            resolved_at=row["resolved_at"],
+            closed_at=row["closed_at"],
+            pauses=tuple(clock.pauses_from_json(row["sla_pauses"])),
+            milestones=row["milestones"],
+        )
+        columns = enter(standing, target, at or self.at, ending_milestones=self.pack.ending_milestones)
+        if "sla_pauses" in columns:
+            columns["sla_pauses"] = clock.pauses_to_json(columns["sla_pauses"])
+        self.set(**columns)
+
+    def settle(self) -> store.Changed:
+        """Reads the clock again where the change calls for it; what the store is to write."""
+        if self.columns.keys() & CLOCKED:
+            self.set(**clock.row_columns(self.row, self.pack, self.at))
+        return store.Changed(self.row["id"], self.columns, self.events)
 
     async def apply(self) -> Row:
-        """Writes the row, its clock's columns, its events, and moves its duplicates along; the row as it is now."""
-        before = self.row["event_seq"]
-        if self.columns.keys() & {"status", "sla", "sla_pauses", "master_id"}:
-            self.set(**clock.row_columns(self.row, self.pack, self.at))
-        await queries.update_request(self.tx, self.row["id"], self.columns, events=len(self.events), at=self.at)
-        for number, (type, meta) in enumerate(self.events, before + 1):
-            await record(self.tx, self.actor, subject_id=self.row["id"], seq=number, type=type, at=self.at, meta=meta)
-        if "status" in self.columns and self.row["master_id"] is None:
-            await queries.follow_masters(self.tx, self.actor, [self.row["id"]], at=self.at)
-        self.row |= {"version": self.row["version"] + 1, "event_seq": before + len(self.events), "updated_at": self.at}
+        """Writes the row with its clock and its events, and moves its duplicates along; the row as it is now."""
+        await apply_all(self.tx, self.actor, [self], at=self.at)
         return self.row
+
+
+async def apply_all(tx: Tx, actor: Actor, changes: Sequence[Change], *, at: datetime, quietly: bool = False) -> None:
+    """Writes changes of different requests as `Change.apply` does, together."""
+    await store.change(tx, actor, [change.settle() for change in changes], at=at, quietly=quietly)
+    for change in changes:
+        news = len(change.events)
+        if news:
+            change.row |= {
+                "version": change.row["version"] + 1,
+                "event_seq": change.row["event_seq"] + news,
+                "updated_at": at,
+            }
+    moved = [one.row for one in changes if "status" in one.columns and one.row["master_id"] is None]
+    if moved:
+        await follow_masters(tx, actor, moved, at=at)
+
+
+async def follow_masters(tx: Tx, actor: Actor, masters: Iterable[Row], *, at: datetime) -> int:
+    """Moves the duplicates of masters to the state of their master, each with an event of its own; how many moved."""
+    by_id = {master["id"]: master for master in masters}
+    found = await queries.lock_duplicates(tx, list(by_id))
+    changes = []
+    for row in found:
+        master = by_id[row["master_id"]]
+        if row["status"] == master["status"]:
+            continue
+        meta = {
+            "from": row["status"],
+            "to": master["status"],
+            "from_category": row["state_category"],
+            "category": master["state_category"],
+            "master_request_id": master["number"],
+        }
+        changes.append(
+            store.Changed(row["id"], follow(row, master), [store.Event("request.transitioned", meta)]),
+        )
+    await store.change(tx, actor, changes, at=at)
+    return len(changes)
 
 
 async def open_change(tx: Tx, actor: Actor, number: str, *, seen_version: int | None = None) -> Change:
@@ -60,6 +119,13 @@ async def open_change(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
     return Change(tx, actor, row, await pack_version(tx, row["pack_version"]), time.now())
 
 
+async def open_changes(tx: Tx, actor: Actor, ids: Sequence[UUID], *, at: datetime) -> dict[UUID, Change]:
+    """Locks requests for changes at `at`, by id and in one order for everybody; those that are not there are left out."""
+    rows = await queries.lock_by_ids(tx, list(ids))
+    packs = {version: await pack_version(tx, version) for version in {row["pack_version"] for row in rows}}
+    return {row["id"]: Change(tx, actor, row, packs[row["pack_version"]], at) for row in rows}
+
+
 def not_found(number: str) -> NotFound:
-    """The same answer for a request that is absent, another tenant's, or not the caller's to see."""
+    """The answer for a request that is absent, another tenant's, or not the caller's to see: all three alike."""
     return NotFound(f"There is no request {number!r} here.", code="request_not_found")

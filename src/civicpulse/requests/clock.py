@@ -1,12 +1,15 @@
 """A request's SLA columns: the policy it was given, kept as a snapshot, and what the clock reads now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.rules.calendar import Calendar
+from civicpulse.rules.history import read_history
+from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.sla import Pause, Policy, Reading, Step, read_clock
 
 
@@ -89,6 +92,27 @@ def columns_of(reading: Reading, *, fired_steps: int, now: datetime) -> dict[str
     }
 
 
+CLOSED_SOMETIME: Row = {
+    "sla_state": "completed",
+    "sla_due_at": None,
+    "sla_met": None,
+    "next_sla_at": None,
+    "sla_steps_fired": 0,
+}
+"""The columns of a request that has ended, nobody knows when."""
+
+
+def history_columns(
+    policy: Policy | None, calendar: Calendar, *, started_at: datetime, ended_at: datetime | None, now: datetime
+) -> Row:
+    """The SLA columns of a request that was worked elsewhere before it came here.
+
+    Escalation steps that fell due before count as fired: nobody is to be stormed.
+    """
+    reading = read_history(policy, calendar, started_at=started_at, ended_at=ended_at, now=now)
+    return columns_of(replace(reading, due_steps=()), fired_steps=len(reading.due_steps), now=now)
+
+
 def read_row(row: Row, pack: Pack, now: datetime) -> Reading:
     """What the clock of a request's row reads at `now`."""
     policy = policy_from_json(row["sla"])
@@ -108,7 +132,7 @@ def finished_at(row: Row) -> datetime | None:
 
     An imported request may be closed without a time; its clock stands still all the same, at its last change.
     """
-    if row["state_category"] not in ("resolved", "closed"):
+    if not is_ended(row["state_category"]):
         return None
     ended: datetime | None = row["resolved_at"] or row["closed_at"] or row["updated_at"]
     return ended
@@ -122,16 +146,9 @@ def row_columns(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
     return columns
 
 
-def with_pause(
-    pauses: Sequence[dict[str, str | None]], start: datetime, end: datetime | None
-) -> list[dict[str, str | None]]:
-    """`pauses` and one more."""
-    return [*pauses, {"start": _text(start), "end": _text(end) if end else None}]
-
-
-def with_pause_ended(pauses: Sequence[dict[str, str | None]], at: datetime) -> list[dict[str, str | None]]:
-    """`pauses` with the open one, if any, ended at `at`."""
-    return [pause if pause["end"] else {"start": pause["start"], "end": _text(at)} for pause in pauses]
+def pauses_to_json(pauses: Iterable[Pause]) -> list[dict[str, str | None]]:
+    """What is stored of pauses; `pauses_from_json` reads it back."""
+    return [{"start": _text(pause.start), "end": _text(pause.end) if pause.end else None} for pause in pauses]
 
 
 def _text(instant: datetime) -> str:

@@ -29,10 +29,6 @@ MOST_BYTES = 15 * 1024 * 1024
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "application/pdf"})
 OTHER = "application/octet-stream"
 
-DESCRIBE = """
-UPDATE evidence SET media_type = %(media_type)s, file_name = %(file_name)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s
-"""
-
 FIND = """
 SELECT e.id, e.media_type, e.file_name, e.sha256, r.number FROM evidence e
 JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.request_id
@@ -105,11 +101,9 @@ async def send_evidence(
     change = await open_change(caller.tx, caller.actor, number)
     items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
     uploader = UPLOADERS[caller.actor.type]
-    await queries.add_evidence(caller.tx, row["id"], items, uploaded_by=uploader, at=change.at)
-    for item in items:
-        about = {"media_type": item["media_type"], "file_name": item["file_name"]}
-        await caller.tx.run(DESCRIBE, about | {"tenant_id": caller.tx.tenant_id, "id": item["id"]})
-    change.tell("evidence", evidence=[item["sha256"] for item in items])
+    kept = [item | {"request_id": row["id"]} for item in items]
+    await queries.add_evidence(caller.tx, kept, uploaded_by=uploader, at=change.at)
+    change.tell("evidence.added", evidence=[item["sha256"] for item in items])
     await change.apply()
     shown = [
         {name: item[name] for name in ("type", "url", "sha256", "file_name")} | {"uploaded_by": uploader}

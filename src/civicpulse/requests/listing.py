@@ -9,7 +9,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import NoSuchChoice
 from civicpulse.base.paging import decode_cursor, encode_cursor
 from civicpulse.requests.filters import RequestFilters, conditions
-from civicpulse.requests.queries import COLUMNS
+from civicpulse.requests.store import COLUMNS
 from civicpulse.requests.visibility import Sight, as_seen, related
 
 # Sort → (columns that order, their kinds). A leading minus turns all of them round; each has its index.

@@ -12,8 +12,8 @@ from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.events import SYSTEM
 from civicpulse.base.tenancy import TenantDirectory
 from civicpulse.packs.store import pack_version
-from civicpulse.requests import clock, queries
-from civicpulse.rules.sla import Reading
+from civicpulse.requests import clock, queries, store
+from civicpulse.rules.sla import LATE, Reading
 
 BATCH = 500
 
@@ -22,32 +22,10 @@ TOLD = """
 SELECT request_id, pack_version, policy_id, step FROM escalations WHERE tenant_id = %(tenant_id)s AND request_id = ANY(%(ids)s)
 """
 
-# One statement a batch, on rows that this transaction holds.
-APPLY = """
-WITH news AS (
-    SELECT item.id, item.sla_state, item.sla_due_at, item.sla_met, item.next_sla_at, item.steps_fired, item.escalations, item.events
-    FROM jsonb_to_recordset(%(news)s) AS item (
-        id uuid, sla_state text, sla_due_at timestamptz, sla_met boolean, next_sla_at timestamptz, steps_fired smallint,
-        escalations int, events int)
-), told AS (
-    UPDATE requests r SET sla_state = n.sla_state, sla_due_at = n.sla_due_at, sla_met = n.sla_met, next_sla_at = n.next_sla_at,
-        sla_steps_fired = n.steps_fired, escalation_count = r.escalation_count + n.escalations,
-        breach_reason = CASE WHEN n.sla_state IN ('overdue', 'breached') THEN coalesce(r.breach_reason, 'timeout') ELSE r.breach_reason END,
-        event_seq = r.event_seq + n.events, version = r.version + CASE WHEN n.events > 0 THEN 1 ELSE 0 END,
-        updated_at = CASE WHEN n.events > 0 THEN %(now)s ELSE r.updated_at END
-    FROM news n WHERE r.tenant_id = %(tenant_id)s AND r.id = n.id
-), fired AS (
-    INSERT INTO escalations (tenant_id, request_id, pack_version, policy_id, step, action, role, due_at, fired_at)
-    SELECT %(tenant_id)s, f.id, f.pack_version, f.policy_id, f.step, f.action, f.role, f.due_at, %(now)s
-    FROM jsonb_to_recordset(%(steps)s) AS f (id uuid, pack_version int, policy_id text, step smallint, action text, role text, due_at timestamptz)
-), recorded AS (
-    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
-    SELECT %(tenant_id)s, e.id, e.seq, e.type, 'system', %(actor)s, %(now)s, e.meta
-    FROM jsonb_to_recordset(%(events)s) AS e (id uuid, seq int, type text, meta jsonb)
-    ORDER BY e.id, e.seq
-    RETURNING tenant_id, subject_id, seq, type
-)
-INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM recorded
+FIRE = """
+INSERT INTO escalations (tenant_id, request_id, pack_version, policy_id, step, action, role, due_at, fired_at)
+SELECT %(tenant_id)s, f.id, f.pack_version, f.policy_id, f.step, f.action, f.role, f.due_at, %(now)s
+FROM jsonb_to_recordset(%(steps)s) AS f (id uuid, pack_version int, policy_id text, step smallint, action text, role text, due_at timestamptz)
 """
 
 
@@ -88,17 +66,17 @@ async def sweep_batch(tx: Tx, *, now: datetime, report: SweepReport) -> int:
         return 0
     readings = [(row, clock.read_row(row, await pack_version(tx, row["pack_version"]), now)) for row in rows]
     fired = await _told_before(tx, [row["id"] for row, reading in readings if reading.due_steps])
-    news, steps, events = [], [], []
+    changes, steps = list[store.Changed](), list[dict[str, Any]]()
     for row, read in readings:
         reading = _without_told(row, read, fired)
-        told = _events(row, reading)
-        news.append(_news(row, reading, passed=len(read.due_steps), events=len(told)))
+        columns = _columns(row, reading, passed=len(read.due_steps))
+        changes.append(store.Changed(row["id"], columns, _events(row, reading)))
         steps += _steps(row, reading)
-        events += told
         report.escalations += len(reading.due_steps)
         report.changes += reading.state != row["sla_state"]
-    values = {"news": Jsonb(news), "steps": Jsonb(steps), "events": Jsonb(events)}
-    await tx.run(APPLY, values | {"tenant_id": tx.tenant_id, "now": now, "actor": SYSTEM.id})
+    if steps:
+        await tx.run(FIRE, {"steps": Jsonb(steps), "tenant_id": tx.tenant_id, "now": now})
+    await store.change(tx, SYSTEM, changes, at=now)
     report.requests += len(rows)
     return len(rows)
 
@@ -115,17 +93,17 @@ def _without_told(row: Row, reading: Reading, fired: set[tuple[Any, ...]]) -> Re
     return replace(reading, due_steps=tuple(due for due in reading.due_steps if (*about, due[0]) not in fired))
 
 
-def _news(row: Row, reading: Reading, *, passed: int, events: int) -> dict[str, Any]:
+def _columns(row: Row, reading: Reading, *, passed: int) -> dict[str, Any]:
     # When steps were due the reading's next moment is that of what comes after them; a duplicate has no clock.
+    late = reading.state in LATE
     return {
-        "id": str(row["id"]),
         "sla_state": reading.state,
-        "sla_due_at": _text(reading.due_at),
+        "sla_due_at": reading.due_at,
         "sla_met": reading.met,
-        "next_sla_at": _text(reading.next_at) if row["master_id"] is None else None,
-        "steps_fired": row["sla_steps_fired"] + passed,
-        "escalations": len(reading.due_steps),
-        "events": events,
+        "next_sla_at": reading.next_at if row["master_id"] is None else None,
+        "sla_steps_fired": row["sla_steps_fired"] + passed,
+        "escalation_count": row["escalation_count"] + len(reading.due_steps),
+        "breach_reason": row["breach_reason"] or ("timeout" if late else None),
     }
 
 
@@ -144,10 +122,11 @@ def _steps(row: Row, reading: Reading) -> list[dict[str, Any]]:
     ]
 
 
-def _events(row: Row, reading: Reading) -> list[dict[str, Any]]:
-    told: list[tuple[str, dict[str, Any]]] = []
+def _events(row: Row, reading: Reading) -> list[store.Event]:
+    told = list[store.Event]()
     if reading.state != row["sla_state"]:
-        told.append(("sla_state", {"from": row["sla_state"], "to": reading.state, "due_at": _text(reading.due_at)}))
+        meta = {"from": row["sla_state"], "to": reading.state, "due_at": _text(reading.due_at)}
+        told.append(store.Event("request.sla_changed", meta))
     for index, step, at in reading.due_steps:
         about = {
             "step": index,
@@ -156,16 +135,9 @@ def _events(row: Row, reading: Reading) -> list[dict[str, Any]]:
             "due_at": _text(at),
             "after_hours": step.after_hours,
         }
-        told.append(
-            (
-                "sla_escalation",
-                about | {"manual": False, "sla_state": reading.state, "policy_id": row["sla"]["policy_id"]},
-            )
-        )
-    return [
-        {"id": str(row["id"]), "seq": row["event_seq"] + number, "type": type, "meta": meta}
-        for number, (type, meta) in enumerate(told, 1)
-    ]
+        about |= {"manual": False, "sla_state": reading.state, "policy_id": row["sla"]["policy_id"]}
+        told.append(store.Event("request.escalated", about))
+    return told
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -12,6 +12,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.requests import queries
 from civicpulse.requests.changes import open_change
 from civicpulse.requests.visibility import reported_by
+from civicpulse.rules.lifecycle import is_ended
 
 
 async def comment(
@@ -45,10 +46,11 @@ async def comment(
         "parent_comment_id": str(parent_id) if parent_id else None,
         "internal": is_internal,
     }
-    change.tell("comment", **about, sha256=hashlib.sha256(message.encode()).hexdigest())
+    change.tell("comment.added", **about, sha256=hashlib.sha256(message.encode()).hexdigest())
     await change.apply()
     return {
-        "type": "comment",
+        "type": "comment.added",
+        "name": "comment",
         "seq": change.row["event_seq"],
         "by": {"actor_type": actor.type, "actor_id": actor.id},
         "at": change.at,
@@ -75,7 +77,7 @@ async def rate(
     row = change.row
     if not (is_reporter or reported_by(actor).sees(row)):
         raise Forbidden("Only the person who reported this request may rate it.", code="not_the_reporter")
-    if row["state_category"] not in ("resolved", "closed"):
+    if not is_ended(row["state_category"]):
         raise Conflict(f"{number} is {row['status']}: it can be rated once it is resolved.", code="not_resolved")
     unknown = [code for code in reason_codes if code not in change.pack.document.rating_reason_codes]
     if unknown:
@@ -93,5 +95,5 @@ async def rate(
     if await tx.run(queries.ADD_FEEDBACK, values) == 0:
         raise Conflict(f"{number} has been rated already.", code="already_rated")
     change.set(rating=rating, disputed=dispute)
-    change.tell("rating", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
+    change.tell("request.rated", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
     return await change.apply()

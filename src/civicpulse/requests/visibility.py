@@ -20,7 +20,7 @@ the counts, the duplicates or the master of one that they do see.
 
 import base64
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -32,10 +32,10 @@ from psycopg import sql
 from civicpulse.accounts.callers import PATH_GUARDS, Caller
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Forbidden
-from civicpulse.base.events import Actor
+from civicpulse.base.events import Actor, event_name
 from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.store import current_pack
-from civicpulse.requests import queries
+from civicpulse.requests import queries, store
 from civicpulse.requests.changes import not_found
 from civicpulse.rules.access import Permission
 
@@ -72,7 +72,7 @@ class Sight:
     is_everything: bool = False
 
     def sees(self, row: Mapping[str, Any]) -> bool:
-        """Whether a request's row is seen. It holds the columns of the grounds: queries.COLUMNS has all of them."""
+        """Whether a request's row is seen. It holds the columns of the grounds: store.COLUMNS has all of them."""
         return self.is_everything or any(ground.holds(row) for ground in self.grounds)
 
     def predicate(self, alias: str = "r") -> sql.Composed:
@@ -260,7 +260,7 @@ async def visible_request(caller: Caller, number: str, token: str | None = None)
 async def find_seen(tx: Tx, number: str, sight: Sight) -> Row | None:
     """The request with its evidence, its feedback, and those of its master and duplicates that `sight` sees, or None."""
     statement = GET_SEEN.format(
-        columns=sql.SQL(queries.COLUMNS), related=related(sight), feedback=sql.SQL(queries.FEEDBACK)
+        columns=sql.SQL(store.COLUMNS), related=related(sight), feedback=sql.SQL(queries.FEEDBACK)
     )
     row = await tx.row(statement, {"tenant_id": tx.tenant_id, "number": number} | sight.parameters)
     return row if row is None else as_seen(row)
@@ -325,17 +325,29 @@ async def seen_numbers(tx: Tx, sight: Sight, numbers: Iterable[str]) -> set[str]
     return {row["number"] for row in rows}
 
 
-async def seen_candidates(tx: Tx, sight: Sight, found: Iterable[Row]) -> set[UUID]:
-    """The ids of those found by `near_candidates` that are seen. What is public is known from the row, the rest is asked."""
-    seen, unsure = set[UUID](), set[UUID]()
-    for row in found:
-        (seen if PUBLIC.sees(row) else unsure).add(UUID(row["id"]))
-    return seen if sight == PUBLIC else seen | await seen_ids(tx, sight, unsure)
+GROUNDS_OF = f"SELECT {SIGHT_COLUMNS} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY(%(ids)s)"
 
 
-# Where an event names another request, and the events that say more than that there is one: the state that it brought.
+async def seen_candidates(tx: Tx, asked: Sequence[tuple[Sight, Iterable[Row]]]) -> list[set[UUID]]:
+    """For each sight, the ids of those found by `near_candidates` that it sees; one statement for all of them.
+
+    What is public is known from the row; of the rest the grounds are read only where somebody may see more.
+    """
+    seen, unsure = list[set[UUID]](), list[set[UUID]]()
+    for sight, found in asked:
+        public = {UUID(row["id"]): PUBLIC.sees(row) for row in found}
+        seen.append({key for key, is_public in public.items() if is_public or sight.is_everything})
+        unsure.append(set() if sight == PUBLIC else public.keys() - seen[-1])
+    wanted = list(set().union(*unsure))
+    rows = await tx.rows(GROUNDS_OF, {"tenant_id": tx.tenant_id, "ids": wanted}) if wanted else []
+    return [
+        known | {row["id"] for row in rows if row["id"] in more and sight.sees(row)}
+        for known, more, (sight, _) in zip(seen, unsure, asked, strict=True)
+    ]
+
+
+# Where an event names another request. A transition says more than that there is one: the state that it brought.
 OTHER_REQUESTS: Final = ("master_request_id", "duplicate_request_id", "other_request_id")
-FOLLOWED: Final = frozenset({"followed", "request.transitioned"})
 
 
 async def trail_as_seen(tx: Tx, sight: Sight, events: list[Row]) -> list[Row]:
@@ -349,7 +361,7 @@ async def trail_as_seen(tx: Tx, sight: Sight, events: list[Row]) -> list[Row]:
         about = [key for key in OTHER_REQUESTS if event["meta"].get(key) in hidden]
         if not about:
             shown.append(event)
-        elif event["type"] in FOLLOWED:
+        elif event_name(event["type"], event["meta"]) == "request.transitioned":
             kept = {key: value for key, value in event["meta"].items() if key not in about}
             shown.append({**event, "meta": kept})
     return shown

@@ -14,6 +14,8 @@ from civicpulse.rules.calendar import HOUR, ZERO, Calendar, Interval, WorkingTim
 
 TICK: Final = timedelta(microseconds=1)
 MAX_LISTED_INTERVALS: Final = 1000
+LATE: Final = ("overdue", "breached")
+"""The clock's states past the target."""
 
 _by_after_hours = attrgetter("after_hours")
 

@@ -9,7 +9,7 @@ import orjson
 from civicpulse.accounts.callers import Caller
 from civicpulse.base import clock
 from civicpulse.base.events import Actor
-from civicpulse.intake.actions import create_request
+from civicpulse.intake.opening import post_request
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.sample import texts
 from civicpulse.sample.beside import note_life, pressure_life, talk_life
@@ -107,7 +107,7 @@ async def _taken_in(world: CityWorld, reporter: Reporter, body: dict[str, Any]) 
     """Files a report as the API does for its caller; gives the document of the answer."""
     actor, filed = reporter.actor, RequestIn.model_validate(body)
     caller = Caller(world.tx, actor, UUID(actor.id) if actor.id else None, None, None)
-    receipt = await create_request(caller.tx, actor, filed, profile=caller.citizen_id, source=reporter.source)
+    receipt = await post_request(caller.tx, actor, filed, profile=caller.citizen_id, key=None, source=reporter.source)
     return orjson.loads(receipt.body)
 
 

@@ -15,6 +15,8 @@ from civicpulse.accounts.tenants import create_tenant
 from civicpulse.accounts.tokens import create_token
 from civicpulse.base import clock
 from civicpulse.base.db import Tx
+from civicpulse.base.events import event_name
+from civicpulse.base.outbox import empty_outbox
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.insight.jobs import measure_tenant
@@ -30,7 +32,6 @@ SELECT o.subject_id, o.seq, o.type, e.subject_type, e.actor_type, e.actor_id, e.
 FROM outbox o JOIN events e ON e.tenant_id = o.tenant_id AND e.subject_id = o.subject_id AND e.seq = o.seq
 WHERE o.tenant_id = %(tenant_id)s AND e.at > %(since)s ORDER BY e.at, o.subject_id, o.seq
 """
-EMPTY_OUTBOX = "DELETE FROM outbox WHERE tenant_id = %(tenant_id)s"
 
 TABLES = (
     "requests", "events", "citizens", "agents", "zones", "assignments", "comments", "feedback", "evidence", "escalations",
@@ -84,9 +85,9 @@ async def tell_the_last_days(tx: Tx, world: World) -> None:
     since = world.until - timedelta(days=world.about.told_days)
     for event in await tx.rows(RECENT_EVENTS, {"tenant_id": tx.tenant_id, "since": since}):
         with clock.at(event["at"]):
-            for react in REACTIONS.get(event["type"], ()):
+            for react in REACTIONS.get(event_name(event["type"], event["meta"]), ()):
                 await react(tx, event)
-    await tx.run(EMPTY_OUTBOX, {"tenant_id": tx.tenant_id})
+    await empty_outbox(tx)
 
 
 async def measure(services: Services, tenant: Tenant, *, at: datetime) -> None:

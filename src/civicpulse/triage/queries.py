@@ -75,7 +75,7 @@ SELECT coalesce(sum(tokens_in + tokens_out), 0) FROM llm_calls WHERE tenant_id =
 """
 
 # What staff stands behind: triaged, assigned or resolved. A category that staff itself set or changed (the event
-# "classified") is a correction and counts double. Closed straight away says nothing about the category, nor does an
+# "request.classified") is a correction and counts double. Closed straight away says nothing about the category, nor does an
 # assignment by the CSV pipeline, which no person has looked at: the model would learn from itself.
 _IS_CONFIRMED = """
 (r.triaged_at IS NOT NULL OR r.resolved_at IS NOT NULL OR r.assigned_at IS NOT NULL AND r.source <> 'csv')
@@ -84,7 +84,7 @@ AND r.description <> ''
 
 CONFIRMED = f"""
 SELECT r.description AS text, r.category, r.created_at,
-       EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id AND e.type = 'classified'
+       EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id AND e.type IN ('request.classified', 'classified')
                AND e.actor_type IN ('dispatcher', 'agent') AND e.meta ? 'category') AS corrected
 FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND {_IS_CONFIRMED}

@@ -1,27 +1,12 @@
 """An event of a request's trail (R-AUD-01), for staff and for the public."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from civicpulse.base.answers import View
 from civicpulse.base.db import Row
-
-INTERNAL_EVENTS: Final = frozenset(
-    {"assignment_failed", "classified", "duplicate_rejected", "duplicate_rejection_undone"}
-)
-PUBLIC_META: Final = frozenset(
-    {
-        "from",
-        "to",
-        "milestone",
-        "master_request_id",
-        "duplicate_request_id",
-        "comment_id",
-        "parent_comment_id",
-        "rating",
-    }
-)
+from civicpulse.requests.trail import INTERNAL, PUBLIC_META, cst_name, name_of
 
 ActorType = Literal["citizen", "agent", "dispatcher", "system"]
 
@@ -34,10 +19,14 @@ class ActorView(View):
 
 
 class EventView(View):
-    """One entry of the trail; `meta` depends on the type, `hash` chains it to the entry before."""
+    """One entry of the trail; `meta` depends on the type, `hash` chains it to the entry before.
+
+    `type` is what happened, whatever the tenant calls its states; `name` is what the event stream of a CST document calls it.
+    """
 
     seq: int
     type: str
+    name: str
     by: ActorView
     at: datetime
     meta: dict[str, Any]
@@ -56,7 +45,8 @@ class CommentMetaView(View):
 class CommentView(View):
     """The event that a comment has just made."""
 
-    type: Literal["comment"]
+    type: Literal["comment.added"]
+    name: Literal["comment"]
     seq: int
     by: ActorView
     at: datetime
@@ -66,13 +56,14 @@ class CommentView(View):
 def event_document(event: Row, *, is_staff: bool) -> dict[str, Any]:
     """An event; a comment's text comes from outside the trail."""
     meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
-    if event["type"] == "comment":
+    name = name_of(event)
+    if name == "comment.added":
         meta = {**meta, "message": event["message"], "erased": event["erased_at"] is not None}
-    by = {"actor_type": event["actor_type"], "actor_id": event["actor_id"] if is_staff else None}
     return {
         "seq": event["seq"],
-        "type": event["type"],
-        "by": by,
+        "type": name,
+        "name": cst_name(event),
+        "by": {"actor_type": event["actor_type"], "actor_id": event["actor_id"] if is_staff else None},
         "at": event["at"],
         "meta": meta,
         "hash": event["hash"],
@@ -80,5 +71,5 @@ def event_document(event: Row, *, is_staff: bool) -> dict[str, Any]:
 
 
 def is_public_event(event: Row) -> bool:
-    """Whether the public is told of it."""
-    return not event["is_internal"] and event["type"] not in INTERNAL_EVENTS
+    """Whether the public is told of it: of internal notes and of staff's considerations it is not."""
+    return not event["is_internal"] and name_of(event) not in INTERNAL

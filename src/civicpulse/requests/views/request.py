@@ -48,7 +48,7 @@ class SlaPolicyView(View):
     """The promise under which it stands, as it was when it was chosen."""
 
     policy_id: str
-    response_hours: float
+    response_hours: float | None
     target_hours: float
     breach_threshold_hours: float
     at_risk_ratio: float

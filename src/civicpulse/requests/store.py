@@ -1,0 +1,184 @@
+"""The only writer of requests, their events and outbox rows; for one or many, in set-shaped statements.
+
+Rows travel as one JSON parameter: fifty parameters would cost the client more than the write costs the server, and
+PostgreSQL reads them by the types of the table. A new column of a request is named here, in a migration, where intake
+fills it and in the view that shows it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from psycopg import sql
+
+from civicpulse.base.db import Row, Tx
+from civicpulse.base.events import Actor
+
+# What a request is when it comes in; whoever opens one sets the rest.
+DEFAULTS: Final[Row] = {
+    "version": 1, "event_seq": 1, "source": "api", "external_id": None, "citizen_id": None, "anonymous": True,
+    "created_by": "anonymous", "contact_channel": "none", "is_public": True, "sub_category": None, "tags": [],
+    "lon": None, "lat": None, "cell": None, "address_hint": None, "address_key": None, "asset_id": None,
+    "zone_id": "UNZONED", "master_id": None, "assigned_agent_id": None, "candidate_agents": [], "assignment_policy": None,
+    "office_id": None, "sla": None, "sla_state": "no_sla", "sla_due_at": None, "sla_met": None, "sla_pauses": [],
+    "sla_steps_fired": 0, "next_sla_at": None, "escalation_count": 0, "breach_reason": None, "milestones": {},
+    "rating": None, "disputed": False, "notes": [], "triaged_at": None, "assigned_at": None, "in_progress_at": None,
+    "resolved_at": None, "closed_at": None, "segment": None, "country_code": None, "geo_quality": None,
+    "needs_person": False,
+}  # fmt: skip
+REQUIRED: Final = (
+    "id", "number", "pack_version", "category", "description", "status", "state_category", "priority", "priority_score",
+    "created_at", "updated_at",
+)  # fmt: skip
+NAMES: Final = (*REQUIRED, *DEFAULTS)
+
+COLUMNS: Final = ", ".join(f"r.{name}" for name in NAMES)
+"""What a decision or a view needs of a row `r`; the search vector stays in the database."""
+
+_TELL: Final = """
+    RETURNING tenant_id, subject_id, seq, type
+)
+INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM told
+"""
+
+# A row that somebody else added in the meantime under the same external id is left alone and has no events.
+_INSERT: Final = f"""
+WITH added AS (
+    INSERT INTO requests (tenant_id, {", ".join(NAMES)})
+    SELECT %(tenant_id)s, {", ".join(f"g.{name}" for name in NAMES)}
+    FROM json_populate_recordset(NULL::requests, %(rows)s::json) AS g
+    ON CONFLICT (tenant_id, source, external_id) WHERE external_id IS NOT NULL DO NOTHING
+    RETURNING id
+), told AS (
+    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
+    SELECT %(tenant_id)s, e.id, e.seq, e.type, %(actor_type)s, %(actor_id)s, e.at, e.meta
+    FROM json_to_recordset(%(events)s::json) AS e (id uuid, seq int, type text, at timestamptz, meta jsonb)
+    JOIN added ON added.id = e.id
+    ORDER BY e.id, e.seq
+    RETURNING tenant_id, subject_id, seq, type
+)"""
+
+INSERT_TOLD: Final = f"""{_INSERT}, queued AS (
+    INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM told
+)
+SELECT id FROM added"""
+
+INSERT_QUIETLY: Final = f"{_INSERT} SELECT id FROM added"
+
+# `event_seq` of a given row says how many events it brings. Without one the change is no news: version and time stay.
+_CHANGE: Final = """
+WITH given AS MATERIALIZED (
+    SELECT g.id, g.event_seq AS news{given} FROM json_populate_recordset(NULL::requests, %(rows)s::json) AS g
+), changed AS (
+    UPDATE requests r SET {sets}version = r.version + CASE WHEN g.news > 0 THEN 1 ELSE 0 END, event_seq = r.event_seq + g.news,
+        updated_at = CASE WHEN g.news > 0 THEN %(at)s ELSE r.updated_at END
+    FROM given g WHERE r.tenant_id = %(tenant_id)s AND r.id = g.id
+    RETURNING r.id, r.event_seq - g.news AS before
+), told AS (
+    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
+    SELECT %(tenant_id)s, e.id, c.before + e.seq, e.type, %(actor_type)s, %(actor_id)s, e.at, e.meta
+    FROM json_to_recordset(%(events)s::json) AS e (id uuid, seq int, type text, at timestamptz, meta jsonb)
+    JOIN changed c ON c.id = e.id
+    ORDER BY e.id, e.seq
+"""
+
+TAKE_NUMBERS: Final = "SELECT nextval(%(sequence)s::regclass) FROM generate_series(1, %(many)s)"
+
+
+@dataclass(slots=True)
+class Event:
+    """A fact for the trail, in code's own name. `meta` holds no text that a person may have erased by law."""
+
+    type: str
+    meta: dict[str, Any]
+    at: datetime | None = None
+    """When it was so; None: at the moment of the write."""
+
+
+@dataclass(slots=True)
+class Changed:
+    """What is to change of one request that this transaction has locked."""
+
+    id: UUID
+    columns: dict[str, Any]
+    events: list[Event] = field(default_factory=list)
+
+
+async def insert(
+    tx: Tx, actor: Actor, requests: Sequence[tuple[Row, Sequence[Event]]], *, quietly: bool = False
+) -> set[UUID]:
+    """Adds requests, each a whole row (`DEFAULTS` and what is `REQUIRED`) with its first events. The ids added.
+
+    `quietly` sets off no reactions: for history, of which nobody is to be told. A request whose source and external id
+    are known already is left out.
+    """
+    events = [
+        {"id": row["id"], "seq": seq, "type": event.type, "at": event.at or row["created_at"], "meta": event.meta}
+        for row, told in requests
+        for seq, event in enumerate(told, 1)
+    ]
+    rows = [row | {"event_seq": len(told)} for row, told in requests]
+    statement = INSERT_QUIETLY if quietly else INSERT_TOLD
+    added = await tx.rows(statement, _values(tx, actor, rows, events))
+    return {row["id"] for row in added}
+
+
+async def change(tx: Tx, actor: Actor, changes: Iterable[Changed], *, at: datetime, quietly: bool = False) -> None:
+    """Changes requests that are locked and tells their trails. Those that change the same columns share a statement."""
+    ordered = sorted(changes, key=_shape)
+    for columns, alike in groupby(ordered, key=_shape):
+        await _change(tx, actor, columns, list(alike), at=at, quietly=quietly)
+
+
+async def _change(
+    tx: Tx, actor: Actor, columns: tuple[str, ...], changes: Sequence[Changed], *, at: datetime, quietly: bool
+) -> None:
+    rows = [one.columns | {"id": one.id, "event_seq": len(one.events)} for one in changes]
+    events = [
+        {"id": one.id, "seq": seq, "type": event.type, "at": event.at or at, "meta": event.meta}
+        for one in changes
+        for seq, event in enumerate(one.events, 1)
+    ]
+    await tx.run(_change_statement(columns, quietly), _values(tx, actor, rows, events) | {"at": at})
+
+
+def _shape(changed: Changed) -> tuple[str, ...]:
+    return tuple(sorted(changed.columns))
+
+
+@lru_cache(maxsize=1000)
+def _change_statement(columns: tuple[str, ...], quietly: bool) -> sql.Composed:
+    """The statement that sets `columns`; the actions need a few dozen. Names of columns are ours, never a caller's."""
+    unknown = set(columns) - set(NAMES) | set(columns) & {"id", "version", "event_seq", "updated_at"}
+    if unknown:
+        raise ValueError(f"requests have no column that can be set called {', '.join(sorted(unknown))}")
+    given = "".join(f", g.{name}" for name in columns)
+    sets = "".join(f"{name} = g.{name}, " for name in columns)
+    end = ") SELECT 1" if quietly else _TELL
+    return sql.Composed([sql.SQL(_CHANGE.format(given=given, sets=sets) + end)])
+
+
+def _values(tx: Tx, actor: Actor, rows: Sequence[Row], events: Sequence[Row]) -> Row:
+    return {
+        "tenant_id": tx.tenant_id,
+        "rows": orjson.dumps(rows).decode(),
+        "events": orjson.dumps(events).decode(),
+        "actor_type": actor.type,
+        "actor_id": actor.id,
+    }
+
+
+async def take_numbers(tx: Tx, many: int) -> list[int]:
+    """The next `many` numbers of the tenant's sequence; nobody queues for them, so that a rolled-back one is a gap."""
+    values = {"sequence": f"request_number_{tx.tenant_id.hex}", "many": many}
+    return [row["nextval"] for row in await tx.rows(TAKE_NUMBERS, values)]
+
+
+def number_of(prefix: str, created_at: datetime, counted: int) -> str:
+    """The number of a request as people write it, such as CST-2026-000123."""
+    return f"{prefix}-{created_at.year}-{counted:06d}"
