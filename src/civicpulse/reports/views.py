@@ -12,6 +12,7 @@ from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.issue import IssueStatus, word_of
 from civicpulse.requests.views.request import ScoreView
+from civicpulse.requests.views.understood import CategoryScoreView, UnderstoodView
 
 ReportState = Literal["waiting", "processed", "parked"]
 Outcome = Literal["new", "attached", "proposed"]
@@ -50,29 +51,10 @@ class ReportDuplicatesView(View):
     candidates: list[DecisiveView]
 
 
-class ReportCategoryView(View):
-    """How surely it is of one category."""
-
-    category: str
-    score: float
-
-
-class ReportDecisionView(View):
+class ReportDecisionView(UnderstoodView):
     """What was understood of the report, where it was placed, and what it is a duplicate of."""
 
-    category: str
-    category_scores: list[ReportCategoryView]
-    priority: int
-    sentiment: Literal["positive", "neutral", "negative"]
-    language: str
-    summary: str
-    recommendation: str
-    confidence: float
-    needs_person: bool
-    engine: str
-    model: str
-    version: str
-    fell_back_because: str | None
+    category_scores: list[CategoryScoreView]
     place: PlaceFoundView
     duplicates: ReportDuplicatesView
 

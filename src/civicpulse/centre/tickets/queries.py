@@ -10,7 +10,7 @@ from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.requests.filters import RequestFilters, conditions
-from civicpulse.requests.views.ticket import Sentiment
+from civicpulse.requests.views.understood import Sentiment
 from civicpulse.requests.visibility import Sight
 
 MOST_COUNTED: Final = 100_000

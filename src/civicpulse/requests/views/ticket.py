@@ -1,34 +1,21 @@
 """A request as a contact centre reads it (R-INT-03): the customer's words, what was understood of them, who got it and why."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from civicpulse.base.answers import Page, View
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.request import Priority
+from civicpulse.requests.views.understood import UnderstoodView
 
-Sentiment = Literal["positive", "neutral", "negative"]
 
-
-class AnalysisOfTicketView(View):
+class AnalysisOfTicketView(UnderstoodView):
     """What was understood of the words, how surely, and by which engine."""
 
-    category: str
     category_name: str
-    sentiment: Sentiment
-    priority: int
-    language: str
     language_label: str | None
-    summary: str
-    recommendation: str
-    confidence: float
-    needs_person: bool
-    engine: str
-    model: str
-    version: str
-    fell_back_because: str | None
     analysed_at: datetime
 
 
