@@ -83,12 +83,14 @@ class StepProgressView(View):
 
 
 class RunFileView(View):
-    """A file that was sent."""
+    """A file that was sent; of a table also how it was read."""
 
     field: str
     name: str
     bytes: int
     sha256: str
+    encoding: str = optional()
+    delimiter: str = optional()
 
 
 class RunOptionsView(View):
