@@ -1,4 +1,4 @@
-"""The look-up of twins, in a city of 10,000 requests and in the filled one, over HTTP and by the database alone; and in a place
+"""The look-up of duplicates, in a city of 10,000 requests and in the filled one, over HTTP and by the database alone; and in a place
 with thousands of open reports."""
 
 import random
@@ -29,7 +29,7 @@ RATIO_GOAL = 1.5
 CROWD = 5_000
 TEXT = "Something is wrong at this place and has been so for days"
 
-# Where somebody has reported something lately: there is a twin to find.
+# Where somebody has reported something lately: there is a duplicate to find.
 SPOTS = """
 SELECT category, lon, lat, address_hint FROM requests
 WHERE tenant_id = %s AND master_id IS NULL AND state_category = 'open' AND created_at > now() - interval '6 days' AND category = ANY(%s)

@@ -108,8 +108,8 @@ def _rows(node: dict[str, Any]) -> int:
 
 
 def _tell(session: Session, name: str, seen: list[Seen]) -> bool:
-    most = float("inf") if name in MAY_READ_MUCH else MANY_ROWS
-    wrong = [statement for statement in seen if statement.whole or statement.touched > most]
+    limit = float("inf") if name in MAY_READ_MUCH else MANY_ROWS
+    wrong = [statement for statement in seen if statement.whole or statement.touched > limit]
     session.say.print(f"{'PROBLEM ' if wrong else ''}{name}", style="bold red" if wrong else "bold", markup=False)
     for statement in seen:
         line = f"  {statement.ms:8.1f} ms  {statement.touched:>9,} rows  {statement.top}: {', '.join(statement.scans)}"

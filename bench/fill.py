@@ -223,4 +223,4 @@ async def _fold(server: Server, city: City) -> None:
         more = True
         while more:
             async with services.db.transaction(city.tenant) as tx:
-                more = await fold_kpis(tx, most=FOLD_AT_ONCE) > 0
+                more = await fold_kpis(tx, limit=FOLD_AT_ONCE) > 0

@@ -99,13 +99,13 @@ def inbox(session: Session) -> None:
 
 
 def _work_off(session: Session, city: City) -> None:
-    """One worker on a part of what has come: from raw text to request, with analysis and search for twins."""
-    most = 1000 if session.quick else 4000
+    """One worker on a part of what has come: from raw text to request, with analysis and search for duplicates."""
+    limit = 1000 if session.quick else 4000
     with session.server.owner() as owner:
         owner.execute(
             "UPDATE reports SET state = 'parked', due_at = NULL WHERE (tenant_id, id) NOT IN "
             "(SELECT tenant_id, id FROM reports WHERE tenant_id = %s ORDER BY id LIMIT %s)",
-            [city.tenant.tenant_id, most],
+            [city.tenant.tenant_id, limit],
         )
 
     async def work() -> tuple[int, float]:

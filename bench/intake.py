@@ -54,7 +54,7 @@ def _tell(session: Session, section: str, at: str, turns: Turns) -> None:
 
 
 def intake_full(session: Session) -> None:
-    """The same with the filled tables: the empty figure divided by this one, plain and against pgbench."""
+    """Measures intake with the filled tables: the empty figure divided by this one, plain and against pgbench."""
     city, server = session.filled(), session.server
     assert session.empty is not None, "the empty tables are measured first"
     yardstick = Yardstick(server, server.city(YARDSTICK))

@@ -26,7 +26,7 @@ from civicpulse.requests.store import INSERT_TOLD
 
 CELLS = 150_000  # so many cells of resolution 10 has the city of reports.py
 LOCK_CELLS = 3_100  # and of the resolution that the place locks use
-AROUND = 19  # cells looked at for twins within 100 m
+AROUND = 19  # cells looked at for duplicates within 100 m
 
 TEMPLATE = """
 SELECT to_jsonb(r) - 'search' - 'tenant_id' - 'request_id' AS row, e.actor_type, e.actor_id, e.meta::text AS meta,

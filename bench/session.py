@@ -34,7 +34,7 @@ class Turns:
 
     @property
     def yard(self) -> float:
-        """The same by pgbench."""
+        """Reports per second by pgbench."""
         return middle(self.yards)
 
     @property

@@ -99,6 +99,6 @@ def _short(value: float) -> str:
 
 
 def write_json(path: Path, facts: dict[str, str], figures: list[Figure]) -> None:
-    """The same for programs."""
+    """Writes the figures for programs."""
     lines: list[dict[str, Any]] = [asdict(figure) | {"verdict": figure.verdict} for figure in figures]
     path.write_bytes(orjson.dumps({"facts": facts, "figures": lines}, option=orjson.OPT_INDENT_2))

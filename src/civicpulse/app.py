@@ -18,7 +18,7 @@ from civicpulse.base.services import open_services
 from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, complete_openapi
 from civicpulse.centre.api import router as pipeline
 from civicpulse.centre.tickets.api import router as tickets
-from civicpulse.duplicates.api import router as twins
+from civicpulse.duplicates.api import router as duplicates
 from civicpulse.insight.api import router as insight
 from civicpulse.insight.scores.api import router as scores
 from civicpulse.intake.api import router as intake
@@ -97,7 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         scores,
         notify,
         triage,
-        twins,
+        duplicates,
     ):
         # Flat, not nested: one match per request, and the tests that walk the routes see each of them.
         app.router.routes.extend(router.routes)

@@ -135,7 +135,7 @@ async def test_at_most_so_many_are_asked_in_one_call(company: City, nominatim: S
     online = NominatimClient(nominatim.url, company.services.db, pause_seconds=0)
     others = [AddressParts("Казахстан", None, "Тараз", "Абая", str(n)) for n in range(9)]
     async with company.transaction() as tx:
-        places = await geocode_many(tx, others, online=online, most_online=4)
+        places = await geocode_many(tx, others, online=online, max_online=4)
     assert [place.source for place in places].count("nominatim") == 4
 
 

@@ -45,7 +45,7 @@ def zone_file(folder: Path) -> Path:
 
 
 async def report_some(city: City) -> None:
-    """Twelve reports close together in Old Town, three elsewhere, all of them far enough apart to be no twins."""
+    """Twelve reports close together in Old Town, three elsewhere, all of them far enough apart to be no duplicates."""
     places = [(WEST + STEP * 1.3 + 0.0018 * (n % 4), SOUTH + STEP * 0.3 + 0.0018 * (n // 4)) for n in range(12)]
     places += [(WEST + 0.004, SOUTH + 0.004), (WEST + 0.05, SOUTH + 0.03), (WEST + 0.01, SOUTH + 0.033)]
     async with await city.client() as client:

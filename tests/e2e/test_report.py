@@ -165,7 +165,7 @@ async def test_a_report_that_got_lost_on_the_way_is_not_made_twice(visit: Visito
     visit.watch.faults.clear()
 
 
-async def test_a_twin_is_announced_before_and_explained_after(visit: Visitor) -> None:
+async def test_a_duplicate_is_announced_before_and_explained_after(visit: Visitor) -> None:
     page = await visit.map()
     numbers: list[str] = []
     for _ in range(2):

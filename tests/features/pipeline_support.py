@@ -52,7 +52,7 @@ def written(field: str, rows: Rows, *, header: Sequence[str] | None = None, **di
 
 
 def table(field: str, rows: Rows | str | bytes, **how: Any) -> tuple[str, bytes, str]:
-    """The same as httpx sends it."""
+    """Writes a CSV file as httpx sends it: name, bytes, media type."""
     text = rows if isinstance(rows, str | bytes) else written(field, rows, **how)
     return f"{field}.csv", text if isinstance(text, bytes) else text.encode(), "text/csv"
 

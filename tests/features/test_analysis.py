@@ -253,7 +253,7 @@ async def test_a_correction_by_staff_is_training_data_and_a_closed_one_is_not(ci
     await move(staff, confirmed, "triaged")
     await move(staff, dropped, "closed", reason="spam")
     async with city.transaction() as tx:
-        rows = await queries.list_confirmed(tx, most=10)
+        rows = await queries.list_confirmed(tx, limit=10)
     assert {(row["text"], row["category"], row["corrected"]) for row in rows} == {
         ("goose hisses", "stray_animal", True),
         ("deep hole", "pothole", False),

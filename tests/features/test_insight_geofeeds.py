@@ -75,7 +75,7 @@ async def test_only_open_masters_with_a_place_are_on_the_map(city: City) -> None
     async with city.transaction() as tx:
         master = await add_row(tx, number="open")
         await add_row(tx, number="waiting", status="awaiting_citizen")
-        await add_row(tx, number="twin", master_id=master)
+        await add_row(tx, number="duplicate", master_id=master)
         await add_row(tx, number="nowhere", lon=None)
         for status in ("resolved", "closed"):
             await add_row(tx, number=status, status=status)

@@ -127,7 +127,7 @@ async def test_figures_equal_a_recount_after_random_changes_and_folds(city: City
                 await change_row(tx, row, **{name: changed[name] for name in names})
         if step % 2:
             async with city.transaction() as tx:
-                assert await fold_kpis(tx, most=dice.choice([7, 20, 10_000])) > 0
+                assert await fold_kpis(tx, limit=dice.choice([7, 20, 10_000])) > 0
         answer = (await admin.get("/analytics/kpis", params={"period": dice.choice(["day", "week", "month"])})).json()
         await assert_exact(city, answer)
 
@@ -139,7 +139,7 @@ async def filled(city: City, count: int = 200, *, folded: bool = True) -> None:
             columns = random_columns(dice, [])
             await add_row(tx, at=columns.pop("created_at"), **columns)
         if folded:
-            while await fold_kpis(tx, most=150) == 150:
+            while await fold_kpis(tx, limit=150) == 150:
                 pass
 
 
@@ -341,7 +341,7 @@ async def test_reports_are_counted_while_folds_run(city: City) -> None:
     async def folding() -> None:
         while not done.is_set():
             async with city.transaction() as tx:
-                await fold_kpis(tx, most=5)
+                await fold_kpis(tx, limit=5)
             await asyncio.sleep(0)
 
     async def reading() -> None:

@@ -1,4 +1,4 @@
-"""POST /requests over HTTP (R-INT-01, R-INT-02): documents, replays, twins, who may say what."""
+"""POST /requests over HTTP (R-INT-01, R-INT-02): documents, replays, duplicates, who may say what."""
 
 import asyncio
 import math
@@ -136,7 +136,7 @@ async def test_a_replay_answers_the_same_and_creates_nothing(city) -> None:
 async def test_the_replay_of_a_duplicate_says_that_it_is_one(city) -> None:
     anybody = await city.client()
     master = (await post(anybody)).json()["request_id"]
-    first, again = await post(anybody, "twin"), await post(anybody, "twin")
+    first, again = await post(anybody, "again"), await post(anybody, "again")
     assert first.json()["duplicates"]["master_request_id"] == master
     assert again.content == first.content
 
@@ -175,7 +175,7 @@ async def test_64_simultaneous_calls_with_one_key_create_one_request(city) -> No
     assert listed["total"] == 1
 
 
-# -------------------------------------------------------------------------------------------------------- twins
+# --------------------------------------------------------------------------------------------------- duplicates
 
 
 async def test_64_simultaneous_equal_reports_become_one_master_with_63_duplicates(city) -> None:
@@ -235,7 +235,7 @@ async def test_reports_find_each_other_at_any_place_and_bearing(city) -> None:
         assert found == [first["request_id"]], (lon, lat, metres, angle)
 
 
-async def test_compatible_categories_are_twins_and_others_are_not(city) -> None:
+async def test_compatible_categories_are_duplicates_and_others_are_not(city) -> None:
     anybody = await city.client()
     flooding = (await post(anybody, category="flooding")).json()["request_id"]
     leak = (await post(anybody, category="water_leak")).json()
@@ -352,36 +352,36 @@ async def test_what_is_not_public_is_not_proposed_to_strangers(city) -> None:
 async def test_duplicates_follow_their_master_through_its_whole_life(city) -> None:
     admin, citizen = await city.client("admin"), await city.client("citizen")
     master = (await create(admin))["request_id"]
-    twins = [(await create(citizen))["request_id"] for _ in range(2)]
+    duplicates = [(await create(citizen))["request_id"] for _ in range(2)]
     await walk_to(admin, master, "closed")
     end = (await admin.get(f"/requests/{master}")).json()
-    for twin in twins:
-        document = (await admin.get(f"/requests/{twin}")).json()
+    for duplicate in duplicates:
+        document = (await admin.get(f"/requests/{duplicate}")).json()
         assert document["status"] == "closed"
         assert document["sla"]["state"] == "completed"
         for name in ("triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at"):
             assert document["timestamps"][name] == end["timestamps"][name]
-        events = (await admin.get(f"/requests/{twin}/events")).json()["items"]
+        events = (await admin.get(f"/requests/{duplicate}/events")).json()["items"]
         assert [event["type"] for event in events] == ["request.opened", "request.merged"] + [
             "request.transitioned"
         ] * 5
         followed = [event["meta"]["to"] for event in events if event["type"] == "request.transitioned"]
         assert followed == ["triaged", "assigned", "in_progress", "resolved", "closed"]
         assert [event["seq"] for event in events] == list(range(1, 8))
-    problem(await move(admin, twins[0], "closed"), 409, "follows_master")
+    problem(await move(admin, duplicates[0], "closed"), 409, "follows_master")
 
 
 async def test_whoever_reported_a_duplicate_rates_and_disputes_it(city) -> None:
     admin, citizen = await city.client("admin"), await city.client("citizen")
     master = (await create(admin))["request_id"]
-    twin = (await create(citizen))["request_id"]
+    duplicate = (await create(citizen))["request_id"]
     await walk_to(admin, master, "resolved")
-    rated = await citizen.post(f"/requests/{twin}/rating", json={"rating": 1, "dispute_flag": True})
+    rated = await citizen.post(f"/requests/{duplicate}/rating", json={"rating": 1, "dispute_flag": True})
     assert rated.status_code == 201, rated.text
     problem(await citizen.post(f"/requests/{master}/rating", json={"rating": 1}), 403)
     # The dispute of one reporter is reason enough to take the shared work up again.
     assert (await move(admin, master, "in_progress")).status_code == 200
-    document = (await admin.get(f"/requests/{twin}")).json()
+    document = (await admin.get(f"/requests/{duplicate}")).json()
     assert (document["status"], document["timestamps"]["resolved_at"]) == ("in_progress", None)
     assert document["sla"]["state"] == "on_time"
 

@@ -13,7 +13,7 @@ from civicpulse.base import clock
 
 
 async def apart(client: httpx.AsyncClient, count: int, **changes: Any) -> list[str]:
-    """Numbers of requests too far from each other to be twins, oldest first."""
+    """Numbers of requests too far from each other to be duplicates, oldest first."""
     return [(await create(client, lat=41.0 + index / 10, **changes))["request_id"] for index in range(count)]
 
 

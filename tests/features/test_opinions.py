@@ -1,4 +1,4 @@
-"""A language model about proposed twins: asked by the worker, over a real socket, with every fault, believed with care."""
+"""A language model about proposed duplicates: asked by the worker, over a real socket, with every fault, believed with care."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def opine(city: City, services: Services) -> int:
 async def pair(
     city: City, *, text: str = "Deep hole before the library", other: str = "A hole, deep, library"
 ) -> tuple[str, str]:
-    """Two requests some 45 m apart: the second is proposed as a twin of the first."""
+    """Two requests some 45 m apart: the second is proposed as a duplicate of the first."""
     anybody = await city.client()
     first = await create(anybody, description=text)
     second = await create(anybody, description=other, lat=40.7104)

@@ -250,7 +250,7 @@ async def test_an_attachment_that_comes_later_joins_its_ticket_once(client: http
 
 
 async def test_an_attachment_too_large_is_a_warning(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming, "MOST_BYTES", 3)
+    monkeypatch.setattr(incoming, "MAX_BYTES", 3)
     result = await upload(client, [*small(ticket("g-1", attachment="a.png")).items(), picture("a.png")])
     assert result["tickets_assigned"] == 1
     assert [(one["file"], one["severity"]) for one in result["errors"]] == [

@@ -202,9 +202,9 @@ async def test_the_replay_decides_as_intake_does(city, shared_data: Path) -> Non
         assert answer.status_code == 201, answer.text
         document = answer.json()
         numbers.append(document["request_id"])
-        twins = document["duplicates"]
-        master = None if twins["is_master"] else numbers.index(twins["master_request_id"])
-        proposed = tuple(numbers.index(match["request_id"]) for match in twins["proposed"])
+        said = document["duplicates"]
+        master = None if said["is_master"] else numbers.index(said["master_request_id"])
+        proposed = tuple(numbers.index(match["request_id"]) for match in said["proposed"])
         assert (master, proposed) == (decision.master, decision.proposed), past
         if past.closed_at is not None:
             await _closes_at(city, numbers[-1], past.closed_at)

@@ -333,27 +333,27 @@ async def test_the_reporters_token_is_good_for_the_request_too(city) -> None:
     assert (await staff.get(f"/requests/{number}")).json()["_id"] == receipt["id"]
 
 
-async def test_a_twin_is_attached_and_can_be_taken_apart(city) -> None:
+async def test_a_duplicate_is_attached_and_can_be_taken_apart(city) -> None:
     anybody, staff = await city.client(), await city.client("dispatcher")
     first = await send(anybody)
     second = await send(anybody, "A huge hole in the road here, my tire burst")
     await process(city)
-    master, twin = await seen(staff, first), await seen(staff, second)
-    assert (master["outcome"], twin["outcome"]) == ("new", "attached")
-    assert twin["issue"]["request_id"] == master["request_id"] != twin["request_id"]
-    (candidate,) = twin["decision"]["duplicates"]["candidates"]
+    master, duplicate = await seen(staff, first), await seen(staff, second)
+    assert (master["outcome"], duplicate["outcome"]) == ("new", "attached")
+    assert duplicate["issue"]["request_id"] == master["request_id"] != duplicate["request_id"]
+    (candidate,) = duplicate["decision"]["duplicates"]["candidates"]
     assert candidate["request_id"] == master["request_id"]
     assert candidate["score"]["total"] > 1
     assert "0 m away" in candidate["why"]
     (issue,) = (await anybody.get("/issues")).json()["items"]
     assert (issue["request_id"], issue["report_count"]) == (master["request_id"], 2)
     assert (issue["first_reported_at"], issue["last_reported_at"]) == (first["submitted_at"], second["submitted_at"])
-    assert (await staff.post(f"/requests/{twin['request_id']}/unmerge")).status_code == 200
-    assert (await seen(staff, second))["issue"]["request_id"] == twin["request_id"]
+    assert (await staff.post(f"/requests/{duplicate['request_id']}/unmerge")).status_code == 200
+    assert (await seen(staff, second))["issue"]["request_id"] == duplicate["request_id"]
     assert {issue["report_count"] for issue in (await anybody.get("/issues")).json()["items"]} == {1}
 
 
-async def test_a_twin_of_a_posted_request_and_the_other_way_round(city) -> None:
+async def test_a_duplicate_of_a_posted_request_and_the_other_way_round(city) -> None:
     anybody, staff = await city.client(), await city.client("dispatcher")
     posted = await create(anybody)
     report = await send(anybody)
@@ -365,7 +365,7 @@ async def test_a_twin_of_a_posted_request_and_the_other_way_round(city) -> None:
     assert issue["report_count"] == 3
 
 
-async def test_a_twin_further_away_is_proposed_and_private_ones_only_to_staff(city) -> None:
+async def test_a_duplicate_further_away_is_proposed_and_private_ones_only_to_staff(city) -> None:
     anybody, staff = await city.client(), await city.client("dispatcher")
     await create(anybody, lat=40.7105)
     await create(staff, lat=40.7094, is_public=False)
@@ -402,7 +402,7 @@ async def test_what_the_pack_is_unsure_of_waits_for_a_person(city) -> None:
     assert moved.status_code == 200, moved.text
     assert (await staff.get("/requests?needs_person=true")).json()["items"] == []
     async with city.transaction() as tx:
-        (confirmed,) = await list_confirmed(tx, most=10)
+        (confirmed,) = await list_confirmed(tx, limit=10)
     assert (confirmed["text"], confirmed["category"], confirmed["corrected"]) == ("hello", "graffiti", True)
 
 
@@ -488,7 +488,7 @@ async def test_an_address_is_found_as_far_as_the_gazetteer_goes(app, database_ur
     assert {(await seen(staff, report))["outcome"] for report in (town, nowhere)} == {"new"}
 
 
-async def test_a_house_that_the_geocoder_has_found_before_has_a_zone_and_twins(app, database_url) -> None:
+async def test_a_house_that_the_geocoder_has_found_before_has_a_zone_and_duplicates(app, database_url) -> None:
     city = await make_city(app, database_url, "contact_centre")
     await add_zone(city, "Z-1", "Алмалы", west=76)
     await add_zone(city, "Z-2", "Медеу", west=77)
@@ -532,8 +532,8 @@ async def test_staff_lists_reports_by_state_outcome_and_issue(city) -> None:
     assert await listed(state="parked") == []
     assert await listed(outcome="attached") == [sent[2], sent[1]]
     issue = (await seen(staff, {"id": sent[2]}))["issue"]["request_id"]
-    twin = (await seen(staff, {"id": sent[2]}))["request_id"]
-    assert await listed(issue=issue) == await listed(issue=twin) == list(reversed(sent))
+    duplicate = (await seen(staff, {"id": sent[2]}))["request_id"]
+    assert await listed(issue=issue) == await listed(issue=duplicate) == list(reversed(sent))
     problem(await staff.get("/reports?issue=CST-2026-999999"), 404)
     for bad in ("state=done", "outcome=x", "sort=id", "limit=0", "cursor=x"):
         problem(await staff.get(f"/reports?{bad}"), 422)
@@ -677,13 +677,13 @@ async def test_the_public_sees_public_issues_and_staff_who_reported(city) -> Non
     anybody, staff = await city.client(), await city.client("agent")
     hidden = (await create(staff, category="graffiti", is_public=False))["request_id"]
     first = await send(anybody)
-    twin = await create(anybody)
+    duplicate = await create(anybody)
     await process(city)
     number = (await seen(staff, first))["issue"]["request_id"]
     assert [item["request_id"] for item in (await anybody.get("/issues")).json()["items"]] == [number]
     assert len((await staff.get("/issues")).json()["items"]) == 2
     problem(await anybody.get(f"/issues/{hidden}"), 404, "request_not_found")
-    other = ({twin["request_id"], (await seen(staff, first))["request_id"]} - {number}).pop()
+    other = ({duplicate["request_id"], (await seen(staff, first))["request_id"]} - {number}).pop()
     assert (await anybody.get(f"/issues/{other}")).json() == (await anybody.get(f"/issues/{number}")).json()
     assert "reports" not in (await anybody.get(f"/issues/{number}")).json()
     reports = (await staff.get(f"/issues/{number}")).json()["reports"]
@@ -692,7 +692,7 @@ async def test_the_public_sees_public_issues_and_staff_who_reported(city) -> Non
     problem(await staff.get("/issues/CST-2026-999999"), 404, "request_not_found")
 
 
-async def test_a_private_twin_shows_in_no_answer_about_a_public_report(city) -> None:
+async def test_a_private_duplicate_shows_in_no_answer_about_a_public_report(city) -> None:
     anybody, staff = await city.client(), await city.client("dispatcher")
     hidden = (await create(staff, is_public=False))["request_id"]
     receipt = await send(anybody)

@@ -1,4 +1,4 @@
-"""Twins over HTTP: without coordinates, of a request that is there already, while somebody types, and staff's word."""
+"""Duplicates over HTTP: without coordinates, of a request that is there already, while somebody types, and staff's word."""
 
 import asyncio
 import json

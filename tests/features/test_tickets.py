@@ -194,7 +194,7 @@ async def test_what_the_pipeline_gave_out_teaches_nothing_until_somebody_has_wor
     async with city.transaction() as tx:
         await tx.run("UPDATE requests SET source = 'csv', assigned_at = now() WHERE number = ANY (%s)", [numbers[:2]])
         await tx.run("UPDATE requests SET assigned_at = now() WHERE number = %s", [numbers[2]])
-        assert len(await list_confirmed(tx, most=10)) == 1
+        assert len(await list_confirmed(tx, limit=10)) == 1
         await tx.run("UPDATE requests SET resolved_at = now() WHERE number = %s", [numbers[0]])
-        assert len(await list_confirmed(tx, most=10)) == 2
-        assert await count_confirmed_since(tx, datetime(2026, 1, 1, tzinfo=UTC), most=10) == 2
+        assert len(await list_confirmed(tx, limit=10)) == 2
+        assert await count_confirmed_since(tx, datetime(2026, 1, 1, tzinfo=UTC), limit=10) == 2

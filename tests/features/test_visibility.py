@@ -460,7 +460,7 @@ async def test_the_public_map_is_read_from_indexes_alone(city, database_url) -> 
         for box in (None, (-74.01, 40.70, -73.99, 40.72)):
             weights = {"P1": 4.0, "P2": 3.0, "P3": 2.0, "P4": 1.0}
             at, scope = clock.now(), Scope(PUBLIC, bbox=box)
-            await geo_queries.list_points(Explaining(tx.conn, tx.tenant), scope, weights=weights, at=at, most=5000)
+            await geo_queries.list_points(Explaining(tx.conn, tx.tenant), scope, weights=weights, at=at, limit=5000)
     for plan in plans:
         assert "using requests_open " in plan, plan
         assert "using requests_open_duplicates " in plan, plan

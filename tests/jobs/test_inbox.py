@@ -423,8 +423,8 @@ async def test_a_fault_of_the_database_is_nobodys_try_and_one_of_a_statement_is(
     assert len(await requests_of(staff)) == 3
 
 
-def test_what_may_be_twins_is_settled_in_order() -> None:
-    """At one point, at one place however it is said, or of one asset; what names no place is nobody's twin."""
+def test_what_may_be_duplicates_is_settled_in_order() -> None:
+    """At one point, at one place however it is said, or of one asset; what names no place is nobody's duplicate."""
     point, lift = {"coordinates": [-74.0, 40.71]}, {"location": None, "asset_id": "LIFT-1"}
     kinds: list[list[dict[str, Any]]] = [
         [{"location": point}],

@@ -221,14 +221,14 @@ async def test_a_look_that_fails_leaves_everything_as_it_was(city: City) -> None
 
 async def test_batches_go_on_until_nothing_waits(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("civicpulse.insight.jobs.MEASURE_AT_ONCE", 3)
-    monkeypatch.setitem(measure_resolutions.__kwdefaults__ or {}, "most", 3)
+    monkeypatch.setitem(measure_resolutions.__kwdefaults__ or {}, "limit", 3)
     async with city.transaction() as tx:
         for number in range(10):
             await done(tx, took=number)
     assert await measure(city) == 10
 
 
-async def test_the_list_is_narrowed_and_paged(city: City) -> None:
+async def test_the_list_is_filtered_and_paged(city: City) -> None:
     async with city.transaction() as tx:
         for number in range(12):
             columns: dict[str, Any] = {
@@ -300,7 +300,7 @@ async def test_lists_and_looks_use_their_indexes(city: City, database_url: str) 
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute("ANALYZE requests, sla_metrics, sla_unmeasured")
     async with city.transaction() as tx:
-        look = await tx.rows(f"EXPLAIN {metric_queries.TAKE}", {"tenant_id": tx.tenant_id, "most": 1000})
+        look = await tx.rows(f"EXPLAIN {metric_queries.TAKE}", {"tenant_id": tx.tenant_id, "limit": 1000})
         plan = "\n".join(row["QUERY PLAN"] for row in look)
         assert "Seq Scan on requests" not in plan, plan
     statements: list[Any] = []

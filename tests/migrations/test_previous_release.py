@@ -140,7 +140,7 @@ async def until(holds: Callable[[], Any], message: str) -> None:
 
 @pytest.fixture
 async def new(database: str, old: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
-    """The same caller's client of today's API, on the same database."""
+    """Opens today's API for the caller of `old`, on the same database."""
     app = create_app(Settings(database_url=database, migration_url=database, anonymous_writes_per_minute=0))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
@@ -180,10 +180,10 @@ async def test_both_releases_work_on_the_same_requests(
     await change(old, numbers[0], "transition", to="closed")
     assert await listed(old) == await listed(new) == {numbers[0]: "closed", numbers[1]: "resolved"}
 
-    twin = await made_by(old, lat=40.7)
+    master = await made_by(old, lat=40.7)
     duplicate = (await new.post("/requests/", json=report(lat=40.7))).json()
-    assert duplicate["duplicates"]["master_request_id"] == twin
-    assert duplicate["request_id"] in (await old.get(f"/requests/{twin}")).json()["duplicates"]["linked_duplicates"]
+    assert duplicate["duplicates"]["master_request_id"] == master
+    assert duplicate["request_id"] in (await old.get(f"/requests/{master}")).json()["duplicates"]["linked_duplicates"]
     for client in (old, new):
         for number in numbers:
             trail = (await client.get(f"/requests/{number}/events")).json()["items"]

@@ -189,7 +189,7 @@ def needs(permission: Permission, *, reads: bool = False) -> Any:
 
 
 def visits(permission: Permission) -> Any:
-    """The same without a transaction, for the few routes that share theirs with others or need none."""
+    """A dependency that gives the route its Visitor without a transaction, for the few routes that share one or need none."""
 
     async def visitor(request: Request) -> Visitor:
         return await recognise(request, permission)

@@ -14,7 +14,7 @@ from typing import Any
 
 from civicpulse.rules.outcome import Refusal
 
-MOST_CHOICES = 100  # named in one refusal
+MAX_CHOICES = 100  # named in one refusal
 
 
 class Problem(Exception):
@@ -95,7 +95,7 @@ class NoSuchChoice(Invalid):
     """A parameter has a value that does not exist; `errors` names the choices."""
 
     def __init__(self, field: str, unknown: Sequence[str], choices: Sequence[str]) -> None:
-        named = list(choices)[:MOST_CHOICES]
+        named = list(choices)[:MAX_CHOICES]
         more = f" and {len(choices) - len(named)} more" if len(choices) > len(named) else ""
         known = f"is one of {', '.join(named)}{more}" if named else "has no values here"
         detail = f"{field} {known}, not {', '.join(unknown)}."

@@ -65,7 +65,7 @@ class TenantDirectory:
         return self._by_slug.get(slug)
 
     async def by_slug_if_known(self, slug: str) -> Tenant | None:
-        """The same for a word that is only perhaps a slug (a host name): not found is not looked up again."""
+        """Finds the tenant for a word that may be a slug (a host name); a word that is not known is not looked up again."""
         await self._fresh()
         return self._by_slug.get(slug)
 

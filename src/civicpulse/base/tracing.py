@@ -25,8 +25,8 @@ NAME: Final = "civicpulse"
 EXPORT_SECONDS: Final = 5.0  # that one batch may take, tries included
 FLUSH_SECONDS: Final = 5.0  # that the end of a process may wait for its last spans
 EXPORT_EVERY_SECONDS: Final = 2.0
-MOST_AT_ONCE: Final = 512  # spans of one batch
-MOST_WAITING: Final = 4096  # spans; when more wait, the oldest are dropped
+MAX_AT_ONCE: Final = 512  # spans of one batch
+MAX_WAITING: Final = 4096  # spans; when more wait, the oldest are dropped
 TRACES_PATH: Final = "/v1/traces"
 LANGFUSE_PATH: Final = "/api/public/otel/v1/traces"
 
@@ -152,9 +152,9 @@ def _processor(target: Target) -> Any:
     logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
     return BatchSpanProcessor(
         OTLPSpanExporter(endpoint=target.url, headers=target.headers, timeout=EXPORT_SECONDS),
-        max_queue_size=MOST_WAITING,
+        max_queue_size=MAX_WAITING,
         schedule_delay_millis=EXPORT_EVERY_SECONDS * 1000,
-        max_export_batch_size=MOST_AT_ONCE,
+        max_export_batch_size=MAX_AT_ONCE,
     )
 
 

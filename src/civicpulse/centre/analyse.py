@@ -29,8 +29,8 @@ DETAILS: Final = ("gender", "birth_date", "country", "region", "town", "street",
 async def analyse(run: Run) -> None:
     """Works through the tickets, a batch in a transaction; the texts are read with none open."""
     settings = run.services.settings
-    most = LLM_BATCH if settings.llm_url or settings.llm_key else BATCH
-    while rows := await _next(run, most):
+    limit = LLM_BATCH if settings.llm_url or settings.llm_key else BATCH
+    while rows := await _next(run, limit):
         texts = [ReportText(row["given"]["description"]) for row in rows]
         found = await _read(run, rows, texts)
         async with run.batch() as tx:
@@ -59,9 +59,9 @@ async def _read(run: Run, rows: Sequence[Row], texts: Sequence[ReportText]) -> l
     return read
 
 
-async def _next(run: Run, most: int) -> list[Row]:
+async def _next(run: Run, limit: int) -> list[Row]:
     async with run.services.db.transaction(run.tenant) as tx:
-        return await staging.next_tickets(tx, run.id, after=run.progress.get("after", 0), most=most)
+        return await staging.next_tickets(tx, run.id, after=run.progress.get("after", 0), limit=limit)
 
 
 async def _write(run: Run, tx: Tx, rows: Sequence[Row], found: Sequence[Analysis]) -> None:

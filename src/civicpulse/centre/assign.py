@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from civicpulse.centre.run import ACTOR, MOST_TICKETS, Run
+from civicpulse.centre.run import ACTOR, MAX_TICKETS, Run
 from civicpulse.requests.bulk_assigning import Place, assign_queued, queued
 
 AHEAD: Final = 50_000  # places in the queue that are looked up at once
@@ -31,14 +31,14 @@ async def assign(run: Run) -> None:
 
 async def _ahead(run: Run) -> list[Place]:
     async with run.services.db.transaction(run.tenant) as tx:
-        return await queued(tx, run.pack, after=_place(run.progress.get("after")), most=AHEAD)
+        return await queued(tx, run.pack, after=_place(run.progress.get("after")), limit=AHEAD)
 
 
 def _show(run: Run, given: list[UUID]) -> None:
     """The answer to POST /process shows what it has given out."""
     shown = run.row["ticket_ids"]
     seen = set(shown)
-    shown += [one for one in given if one not in seen][: max(0, MOST_TICKETS - len(shown))]
+    shown += [one for one in given if one not in seen][: max(0, MAX_TICKETS - len(shown))]
 
 
 def _json(place: Place) -> list[Any]:

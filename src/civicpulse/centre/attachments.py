@@ -46,7 +46,7 @@ async def _next(run: Run) -> list[Row]:
     """The next rows that name a file, each with the hashes of the files that its ticket has, by name."""
     async with run.services.db.transaction(run.tenant) as tx:
         after = run.progress.get("after", 0)
-        rows = await staging.tickets_with_attachment(tx, run.id, after=after, most=BATCH)
+        rows = await staging.tickets_with_attachment(tx, run.id, after=after, limit=BATCH)
         there = await ticket_queries.find_evidence(tx, [row["request_id"] for row in rows])
     has: dict[UUID, dict[str, set[str]]] = {row["request_id"]: {} for row in rows}
     for file in there:

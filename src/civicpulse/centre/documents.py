@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from civicpulse.base.db import Row
 from civicpulse.centre.reader import layout_from_json
-from civicpulse.centre.run import MOST_FAULTS, STEPS
+from civicpulse.centre.run import MAX_FAULTS, STEPS
 
 COUNTS: Final = (
     "tickets_loaded", "tickets_added", "tickets_changed", "tickets_unchanged", "business_units_loaded", "managers_loaded",
@@ -32,7 +32,7 @@ def result_document(row: Row) -> dict[str, Any]:
         "error_count": counts.get("errors", 0),
         "warning_count": counts.get("warnings", 0),
         "errors": errors,
-        "errors_truncated": told > MOST_FAULTS,
+        "errors_truncated": told > MAX_FAULTS,
     }
 
 

@@ -12,7 +12,7 @@ from civicpulse.places.offices import place_offices, unplaced_offices
 
 BATCH: Final = 2_000
 ONLINE_BATCH: Final = 100  # a server answers once a second, and a batch must not outlast its lease
-MOST_ONLINE: Final = 500  # addresses of a run that are asked for; the rest is found offline, and asked for another time
+MAX_ONLINE: Final = 500  # addresses of a run that are asked for; the rest is found offline, and asked for another time
 
 
 async def geocode(run: Run) -> None:
@@ -23,7 +23,7 @@ async def geocode(run: Run) -> None:
         parts = [address_parts(row["given"]) for row in rows]
         await _ask(run, parts)
         async with run.batch() as tx:
-            places = await geocode_many(tx, parts, online=run.services.geocoder, most_online=0)
+            places = await geocode_many(tx, parts, online=run.services.geocoder, max_online=0)
             found = [{"position": row["position"], "place": place} for row, place in zip(rows, places, strict=True)]
             await staging.place(tx, run.id, found)
             run.count("tickets_placed", sum(place.quality != "none" for place in places))
@@ -33,9 +33,9 @@ async def geocode(run: Run) -> None:
 
 
 async def _next(run: Run) -> list[Row]:
-    most = BATCH if run.services.geocoder is None else ONLINE_BATCH
+    limit = BATCH if run.services.geocoder is None else ONLINE_BATCH
     async with run.services.db.transaction(run.tenant) as tx:
-        return await staging.next_tickets(tx, run.id, after=run.progress.get("after", 0), most=most)
+        return await staging.next_tickets(tx, run.id, after=run.progress.get("after", 0), limit=limit)
 
 
 async def _offices(run: Run) -> None:
@@ -43,7 +43,7 @@ async def _offices(run: Run) -> None:
         _, parts = await unplaced_offices(tx)
     await _ask(run, parts)
     async with run.batch() as tx:
-        for name in await place_offices(tx, online=run.services.geocoder, most_online=0):
+        for name in await place_offices(tx, online=run.services.geocoder, max_online=0):
             words = (
                 f"The office “{name}” was not found on the map: it is nobody's nearest. Write its town in the address."
             )
@@ -53,8 +53,8 @@ async def _offices(run: Run) -> None:
 
 async def _ask(run: Run, parts: Sequence[AddressParts]) -> None:
     """Asks the online geocoder where there is one, before the transaction."""
-    left = MOST_ONLINE - run.progress.get("asked", 0)
+    left = MAX_ONLINE - run.progress.get("asked", 0)
     if run.services.geocoder is not None and left > 0:
-        most = min(left, ONLINE_BATCH)
-        asked = await ask_ahead(run.services.db, run.tenant, parts, run.services.geocoder, most=most)
+        limit = min(left, ONLINE_BATCH)
+        asked = await ask_ahead(run.services.db, run.tenant, parts, run.services.geocoder, limit=limit)
         run.progress["asked"] = run.progress.get("asked", 0) + asked

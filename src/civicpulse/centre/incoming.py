@@ -20,7 +20,7 @@ from civicpulse.centre.reader import Layout, Refused, look_at
 from civicpulse.centre.rows import Fault
 from civicpulse.packs.model import Pack
 from civicpulse.packs.shapes import CsvColumn
-from civicpulse.requests.files import MOST_BYTES, describe_file, evidence_key
+from civicpulse.requests.files import MAX_BYTES, describe_file, evidence_key
 
 TABLES: Final = ("business_units", "managers", "tickets")
 PIECE: Final = 1 << 20  # bytes
@@ -102,13 +102,13 @@ async def keep(
         if one.layout is not None:
             key = f"{tenant_id}/pipeline/{run_id}/{one.field}"
             files.append(about | {"key": key, "layout": one.layout.to_json()})
-        elif 0 < one.bytes <= MOST_BYTES:
+        elif 0 < one.bytes <= MAX_BYTES:
             evidence_id = new_id()
             key = evidence_key(tenant_id, evidence_id)
             described = describe_file(one.upload.filename, one.upload.content_type)
             files.append(about | {"key": key, "id": str(evidence_id), **described})
         else:
-            why = "is empty" if not one.bytes else f"is larger than {MOST_BYTES // 1024 // 1024} MB"
+            why = "is empty" if not one.bytes else f"is larger than {MAX_BYTES // 1024 // 1024} MB"
             faults.append(Fault(one.name, None, f"This attachment {why}: it was not kept.", "warning"))
             continue
         await storage.put_pieces(key, _pieces(one.upload.file))

@@ -80,7 +80,7 @@ class Refused:
 
 
 def look_at(path: str, columns: Mapping[str, CsvColumn]) -> Layout | Refused:
-    """The same of a file on disk; for a process of its own, which answers with plain values."""
+    """Looks through a file on disk as `layout_of` does; for a process of its own, which answers with plain values."""
     with Path(path).open("rb") as file:
         try:
             return layout_of(file, columns)

@@ -18,7 +18,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 LONGEST_CELL: Final = 1_000  # characters
 LONGEST_GUID: Final = 200
 LONGEST_TEXT: Final = 20_000  # what is longer is cut, as everywhere in the intake
-MOST_LOAD: Final = 1_000_000
+MAX_LOAD: Final = 1_000_000
 FIRST_YEAR: Final = 1900
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})[./](\d{1,2})[./](\d{4})")
@@ -144,12 +144,12 @@ PLAIN: Final = ("gender", "attachment", "country", "region", "town", "street", "
 
 
 def address_parts(given: dict[str, Any]) -> AddressParts:
-    """Where a ticket's customer lives."""
+    """Takes the parts of a ticket that say where its customer lives."""
     return AddressParts(given["country"], given["region"], given["town"], given["street"], given["house"])
 
 
 def address_line(given: dict[str, Any]) -> str | None:
-    """The same in one line, for people."""
+    """Writes where a ticket's customer lives in one line, for people."""
     street = " ".join(part for part in (given["street"], given["house"]) if part)
     parts = (given["country"], given["region"], given["town"], street)
     return ", ".join(" ".join(part.split()) for part in parts if part) or None
@@ -183,7 +183,7 @@ def _load(text: str) -> int:
     if not text:
         return 0
     load = read_number(text)
-    if load is None or not (0 <= load <= MOST_LOAD and load.is_integer()):
+    if load is None or not (0 <= load <= MAX_LOAD and load.is_integer()):
         raise RowError(f"“{text[:40]}” is no number of tickets: write a whole number such as 3.", "load")
     return int(load)
 

@@ -23,8 +23,8 @@ from civicpulse.packs.model import Pack
 STEPS: Final = ("ingest", "attachments", "geocode", "analyse", "assign")
 LEASE_SECONDS: Final = 45.0
 HEARTBEAT_SECONDS: Final = 15.0
-MOST_FAULTS: Final = 1_000  # kept with a run; all of them are counted
-MOST_TICKETS: Final = 1_000  # in an answer
+MAX_FAULTS: Final = 1_000  # kept with a run; all of them are counted
+MAX_TICKETS: Final = 1_000  # in an answer
 ACTOR: Final = platform("pipeline")
 
 
@@ -139,7 +139,7 @@ class Run:
 
     async def _save(self, tx: Tx) -> None:
         self._clock()
-        room = max(0, MOST_FAULTS - self.row["counts"].get("errors", 0) - self.row["counts"].get("warnings", 0))
+        room = max(0, MAX_FAULTS - self.row["counts"].get("errors", 0) - self.row["counts"].get("warnings", 0))
         told = [fault.to_json() for fault in self.faults[:room]]
         for fault in self.faults:
             self.count(f"{fault.severity}s", 1)

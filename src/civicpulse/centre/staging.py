@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from civicpulse.base.db import Row, Tx
-from civicpulse.centre.run import MOST_TICKETS
+from civicpulse.centre.run import MAX_TICKETS
 
 SOURCE = "csv"
 
@@ -50,7 +50,7 @@ SUMMARY = """
 SELECT count(*) FILTER (WHERE outcome = 'new')::int AS new, count(*) FILTER (WHERE outcome = 'changed')::int AS changed,
        count(*) FILTER (WHERE outcome = 'unchanged')::int AS unchanged, count(*) FILTER (WHERE outcome = 'redo')::int AS redo,
        ARRAY(SELECT f.request_id FROM pipeline_tickets f WHERE f.tenant_id = %(tenant_id)s AND f.run_id = %(run_id)s
-             ORDER BY f.position LIMIT %(most)s) AS first
+             ORDER BY f.position LIMIT %(limit)s) AS first
 FROM pipeline_tickets WHERE tenant_id = %(tenant_id)s AND run_id = %(run_id)s
 """
 
@@ -58,13 +58,13 @@ NEXT = """
 SELECT position, line, request_id, outcome, client_guid, given, encode(fingerprint, 'hex') AS fingerprint, place, evidence, given_at
 FROM pipeline_tickets
 WHERE tenant_id = %(tenant_id)s AND run_id = %(run_id)s AND position > %(after)s AND outcome <> 'unchanged'
-ORDER BY position LIMIT %(most)s
+ORDER BY position LIMIT %(limit)s
 """
 
 WITH_ATTACHMENT = """
 SELECT position, line, request_id, outcome, given FROM pipeline_tickets
 WHERE tenant_id = %(tenant_id)s AND run_id = %(run_id)s AND position > %(after)s AND given ->> 'attachment' IS NOT NULL
-ORDER BY position LIMIT %(most)s
+ORDER BY position LIMIT %(limit)s
 """
 
 PLACE = """
@@ -111,19 +111,19 @@ async def stage_again(tx: Tx, run_id: UUID, *, states: Sequence[str], every: boo
 
 async def summary(tx: Tx, run_id: UUID) -> Row:
     """How many tickets are new, changed, unchanged and taken up again, and the ids of the first thousand."""
-    row = await tx.row(SUMMARY, {"tenant_id": tx.tenant_id, "run_id": run_id, "most": MOST_TICKETS})
+    row = await tx.row(SUMMARY, {"tenant_id": tx.tenant_id, "run_id": run_id, "limit": MAX_TICKETS})
     assert row is not None, "an aggregate has a row"
     return row
 
 
-async def next_tickets(tx: Tx, run_id: UUID, *, after: int, most: int) -> list[Row]:
+async def next_tickets(tx: Tx, run_id: UUID, *, after: int, limit: int) -> list[Row]:
     """The next tickets to work on, in the order of the file."""
-    return await tx.rows(NEXT, {"tenant_id": tx.tenant_id, "run_id": run_id, "after": after, "most": most})
+    return await tx.rows(NEXT, {"tenant_id": tx.tenant_id, "run_id": run_id, "after": after, "limit": limit})
 
 
-async def tickets_with_attachment(tx: Tx, run_id: UUID, *, after: int, most: int) -> list[Row]:
+async def tickets_with_attachment(tx: Tx, run_id: UUID, *, after: int, limit: int) -> list[Row]:
     """The next tickets whose row names a file."""
-    return await tx.rows(WITH_ATTACHMENT, {"tenant_id": tx.tenant_id, "run_id": run_id, "after": after, "most": most})
+    return await tx.rows(WITH_ATTACHMENT, {"tenant_id": tx.tenant_id, "run_id": run_id, "after": after, "limit": limit})
 
 
 async def place(tx: Tx, run_id: UUID, rows: Sequence[Row]) -> None:

@@ -139,5 +139,5 @@ async def get_run(services: Services, tenant: Tenant, run_id: UUID) -> Row:
 
 
 def run_not_found(run_id: object) -> NotFound:
-    """The same answer for a run that is absent and for another tenant's."""
+    """Makes the one answer for a run that is absent and for another tenant's."""
     return NotFound(f"There is no pipeline run {run_id} here.", code="run_not_found")

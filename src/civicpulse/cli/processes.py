@@ -48,7 +48,7 @@ from civicpulse.worker import run_worker
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
-MOST_DEATHS, DEATHS_WITHIN_SECONDS = 5, 60.0
+MAX_DEATHS, DEATHS_WITHIN_SECONDS = 5, 60.0
 
 Child: TypeAlias = subprocess.Popen[bytes]
 
@@ -250,7 +250,7 @@ def _watch(
                 continue
             now = time.monotonic()
             deaths = [*(death for death in deaths if now - death < DEATHS_WITHIN_SECONDS), now]
-            if len(deaths) > MOST_DEATHS:
+            if len(deaths) > MAX_DEATHS:
                 say.print(f"the {name} process keeps ending (code {child.returncode}); stopping", style="red")
                 return 1
             say.print(f"the {name} process ended with code {child.returncode}; starting it again", style="yellow")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from civicpulse.cli.base import DataDir, at_work, run, wanted_tenant
 from civicpulse.duplicates.pairs import decisions
-from civicpulse.evaluation.analysis import LEAST_ROWS, judge_file, to_json_text
+from civicpulse.evaluation.analysis import MIN_ROWS, judge_file, to_json_text
 from civicpulse.evaluation.duplicates import Outcome, judge_duplicates
 from civicpulse.evaluation.figures import Figures
 from civicpulse.triage.metrics import THRESHOLD
@@ -47,7 +47,7 @@ def quality_analysis(
     train_share: Annotated[
         float, typer.Option(min=0.05, max=0.95, help="Share of the rows, oldest first, to learn from.")
     ] = 0.8,
-    least: Annotated[int, typer.Option(min=2, help="Labels with fewer rows are left out.")] = LEAST_ROWS,
+    least: Annotated[int, typer.Option(min=2, help="Labels with fewer rows are left out.")] = MIN_ROWS,
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Confidence from which the product decides alone.")
     ] = THRESHOLD,

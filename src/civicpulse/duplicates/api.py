@@ -33,7 +33,7 @@ class RejectIn(Wire):
 
 
 class MergeIn(Wire):
-    """The request that this one is a twin of."""
+    """The request that this one duplicates, or that duplicates it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other": "CST-2026-000123"}]})
 
@@ -87,7 +87,7 @@ async def take_back_rejection(number: str, other: str, caller: Caller = needs(Pe
 
 @router.post(
     "/requests/{number}/merge",
-    summary="Merge with its twin",
+    summary="Merge two requests that report the same",
     responses=answers(
         RequestView, OUT_OF_SIGHT, {409: ("already_merged", "pair_rejected", "master_has_ended", "merge_race")}
     ),

@@ -18,7 +18,7 @@ from civicpulse.base.turns import Line, work_off
 from civicpulse.duplicates import opinion_queries as queries
 from civicpulse.duplicates.merging import merge
 from civicpulse.duplicates.opinion_queries import QUEUE
-from civicpulse.duplicates.opinions import MOST_REASON, PURPOSE, VERSION, Opinion, Side, question
+from civicpulse.duplicates.opinions import MAX_REASON, PURPOSE, VERSION, Opinion, Side, question
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.rules.duplicates import attaches_by_opinion
@@ -126,7 +126,7 @@ async def _ask(batch: _Batch, pair: Row) -> None:
 
 async def _keep(tx: Tx, batch: _Batch, pair: Row, opinion: Opinion) -> None:
     """Keeps the answer and, where the pack lets a sure model attach, merges the two, which can be undone."""
-    reason = opinion.reason.strip().replace("\x00", "")[:MOST_REASON]
+    reason = opinion.reason.strip().replace("\x00", "")[:MAX_REASON]
     said = {"verdict": opinion.verdict, "confidence": opinion.confidence, "reason": reason}
     kept = await queries.answer(tx, pair, said | {"model": batch.client.model, "version": VERSION}, at=time.now())
     total = float(pair["score"]["total"])

@@ -108,8 +108,8 @@ class _Beside:
         """Those before it that might be the same; a hundred at the most, the latest."""
         found = [one for name in self._pack.compatible(row["category"]) for one in self._by_category.get(name, ())]
         sight = readers_of(row)
-        return [replace(one, is_shared=sight.sees(self._rows[one.id])) for one in found[-MOST_BESIDE:]]
+        return [replace(one, is_shared=sight.sees(self._rows[one.id])) for one in found[-MAX_BESIDE:]]
 
 
-MOST_BESIDE = 100
+MAX_BESIDE = 100
 _NEW = Judgement("new", None, ())

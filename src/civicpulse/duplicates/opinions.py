@@ -13,8 +13,8 @@ from civicpulse.triage.masking import mask
 
 VERSION: Final = "duplicate-1"  # of the prompt: raise it with every change of its words
 PURPOSE: Final = "duplicate"
-MOST_CHARACTERS: Final = 2000  # of a text that is sent
-MOST_REASON: Final = 400
+MAX_CHARACTERS: Final = 2000  # of a text that is sent
+MAX_REASON: Final = 400
 
 _SYSTEM = """You compare two reports that people sent to {title}. Say whether both mean one and the same problem at one and the same
 place, so that one visit would settle both. Answer with one JSON object and nothing else, of this form:
@@ -69,5 +69,5 @@ def question(pack: Pack, one: Side, other: Side, *, score: Row) -> Question[Opin
 
 def _told(pack: Pack, side: Side) -> str:
     category = pack.categories.get(side.category)
-    said = "\n".join(filter(None, (side.address_hint, side.description[:MOST_CHARACTERS])))
+    said = "\n".join(filter(None, (side.address_hint, side.description[:MAX_CHARACTERS])))
     return f"Filed as {category.name if category else side.category}:\n{enclosed(mask(said).text)}"

@@ -11,8 +11,8 @@ from civicpulse.packs.store import current_pack
 from civicpulse.requests.visibility import Sight, readers_of, seen_candidates
 from civicpulse.rules.duplicates import rank
 
-MOST_LINKED: Final = 500
-MOST_CANDIDATES: Final = 20
+MAX_LINKED: Final = 500
+MAX_CANDIDATES: Final = 20
 
 
 async def duplicates_of(tx: Tx, row: Row, sight: Sight) -> dict[str, Any]:
@@ -41,7 +41,7 @@ async def duplicates_of(tx: Tx, row: Row, sight: Sight) -> dict[str, Any]:
         "request_id": row["number"],
         "is_master": row["master_id"] is None,
         "master_request_id": row["master_request_id"],
-        "linked": await queries.list_linked(tx, row["id"], sight, most=MOST_LINKED),
+        "linked": await queries.list_linked(tx, row["id"], sight, limit=MAX_LINKED),
         "candidates": [
             {
                 "request_id": match.candidate.number,
@@ -53,7 +53,7 @@ async def duplicates_of(tx: Tx, row: Row, sight: Sight) -> dict[str, Any]:
                 "attachable": match.attachable,
                 "opinion": opinions.get(match.candidate.id),
             }
-            for match in matches[:MOST_CANDIDATES]
+            for match in matches[:MAX_CANDIDATES]
         ],
         "rejected": [_without_ids(pair) for pair in rejected],
     }

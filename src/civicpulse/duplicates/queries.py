@@ -36,7 +36,7 @@ SELECT json_agg(c.found) FROM (
 LINKED = sql.SQL("""
 SELECT d.number AS request_id, l.origin, l.score, l.merged_at, l.merged_by
 FROM requests d JOIN duplicate_links l ON l.tenant_id = d.tenant_id AND l.duplicate_id = d.id AND l.undone_at IS NULL
-WHERE d.tenant_id = %(tenant_id)s AND d.master_id = %(id)s AND {seen} ORDER BY d.created_at, d.id LIMIT %(most)s
+WHERE d.tenant_id = %(tenant_id)s AND d.master_id = %(id)s AND {seen} ORDER BY d.created_at, d.id LIMIT %(limit)s
 """)
 
 REJECTED = sql.SQL("""
@@ -150,7 +150,7 @@ async def near_many(tx: Tx, arounds: Sequence[Surroundings], *, locking: bool) -
 
 
 async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[UUID]) -> list[Row]:
-    """Masters that a request which is there already may be a twin of, before and after it; may hold one twice.
+    """Masters that a request which is there already may duplicate, before and after it; may hold one twice.
 
     Bounded as at intake: of those after it the latest come first, so a very busy place may hide the next one.
     """
@@ -164,9 +164,9 @@ async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[U
     return found or []
 
 
-async def list_linked(tx: Tx, request_id: UUID, sight: Sight, *, most: int) -> list[Row]:
+async def list_linked(tx: Tx, request_id: UUID, sight: Sight, *, limit: int) -> list[Row]:
     """The duplicates of a master that are seen, with how each came to be one, oldest first."""
-    values = {"tenant_id": tx.tenant_id, "id": request_id, "most": most} | sight.parameters
+    values = {"tenant_id": tx.tenant_id, "id": request_id, "limit": limit} | sight.parameters
     return await tx.rows(LINKED.format(seen=sight.predicate("d")), values)
 
 

@@ -1,4 +1,4 @@
-"""What follows a new request that may be the twin of another."""
+"""What follows a new request that may duplicate another."""
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.duplicates.opinion_queries import add_pairs

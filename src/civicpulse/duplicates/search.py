@@ -1,4 +1,4 @@
-"""Where to look for the twins of a request, and what is found there as the rule takes it."""
+"""Where to look for duplicates of a request, and what is found there as the rule takes it."""
 
 import itertools
 from collections.abc import Collection, Iterable
@@ -21,7 +21,7 @@ NEAR = """%(categories)s::text[], %(cells)s::bigint[], %(lon)s, %(lat)s, %(radiu
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where and among what to look for twins: cells, an address, an asset; none of them means: do not look."""
+    """Where and among what to look for duplicates: cells, an address, an asset; none of them means: do not look."""
 
     place_locks: list[int]
     categories: list[str]
@@ -74,7 +74,7 @@ def array(numbers: list[int]) -> str:
 
 
 def surroundings(tenant_id: UUID, pack: Pack, row: Row, at: datetime) -> Surroundings:
-    """Where to look for twins of a request's row, and the locks that make rivals queue.
+    """Where to look for duplicates of a request's row, and the locks that make rivals queue.
 
     The cells around its point, or else the place that its words name, and the asset wherever that is said to be.
     """
@@ -85,7 +85,7 @@ def surroundings(tenant_id: UUID, pack: Pack, row: Row, at: datetime) -> Surroun
     policy = pack.duplicate_policy(row["category"])
     cells = [] if row["cell"] is None else cells_around(lon, lat, policy.radius_m)
     # A lock for each compatible category: friends of one category need not be friends of each other, yet any two
-    # reports that may be twins hold the lock of either's category in common.
+    # reports that may be duplicates hold the lock of either's category in common.
     named = (("address", row["address_key"]), ("asset", row["asset_id"]))
     places: list[tuple[str, object]] = [("place", cell) for cell in lock_cells(cells)]
     places += [(kind, name) for kind, name in named if name]

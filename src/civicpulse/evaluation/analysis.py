@@ -20,7 +20,7 @@ from civicpulse.triage.seeds import NAME_WEIGHT
 from civicpulse.triage.training import Example, fit
 from civicpulse.triage.words import read
 
-LEAST_ROWS: Final = 10  # of a label: fewer can neither be learnt nor judged
+MIN_ROWS: Final = 10  # of a label: fewer can neither be learnt nor judged
 _FEWEST_DIGITS: Final = 9  # of seconds since 1970
 _MILLISECONDS_FROM: Final = 1e11
 _TIMES: Final = (
@@ -66,7 +66,7 @@ def judge_file(
     label: str,
     time: str | None,
     train_share: float = 0.8,
-    least: int = LEAST_ROWS,
+    least: int = MIN_ROWS,
     threshold: float = THRESHOLD,
 ) -> Outcome:
     """Trains on the earlier `train_share` of a table (CSV, plain or .gz, or XLSX) and judges on the rest. Raises QualityError.

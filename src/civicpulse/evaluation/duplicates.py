@@ -145,7 +145,7 @@ def judge_duplicates(
             "gold_pairs": sum(pair.is_gold for pair in pairs),
         },
         left_out=dict(history.skipped),
-        wrong=tuple(_wrong(history, decisions, truth, counts, most=wrong)),
+        wrong=tuple(_wrong(history, decisions, truth, counts, limit=wrong)),
     )
 
 
@@ -220,16 +220,16 @@ def _plain_links(requests: Sequence[Past], metres: float, hours: float) -> Itera
 
 
 def _wrong(
-    history: History, decisions: Sequence[Decision], truth: Truth, counts: Counts, *, most: int
+    history: History, decisions: Sequence[Decision], truth: Truth, counts: Counts, *, limit: int
 ) -> Iterator[Wrong]:
-    """Up to `most`, spread evenly over the period."""
+    """Up to `limit`, spread evenly over the period."""
     found = [
         place
         for place, decision in enumerate(decisions)
         if decision.master is not None and counts(place) and place not in truth.flagged
     ]
-    step = max(1.0, len(found) / most) if most else 0.0
-    for index in range(min(most, len(found))):
+    step = max(1.0, len(found) / limit) if limit else 0.0
+    for index in range(min(limit, len(found))):
         place = found[int(index * step)]
         decision = decisions[place]
         if decision.master is not None and decision.match is not None:

@@ -53,7 +53,7 @@ def judge_offered(decisions: Sequence[Decision], truth: Truth, counts: Counts) -
 
 
 def judge_links(links: Iterable[tuple[int, int]], size: int, truth: Truth, counts: Counts) -> Figures:
-    """The same for a plain rule that links each request with an earlier one."""
+    """Judges a plain rule that links each request with an earlier one."""
     root = list(range(size))
 
     def find(place: int) -> int:

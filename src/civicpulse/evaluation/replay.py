@@ -14,8 +14,8 @@ from civicpulse.places.cells import cells_around
 from civicpulse.rules.duplicates import Candidate, DuplicatePolicy, Match, Report, distance_m, judge
 
 # The bounds of the function intake_open: what it looks at in one cell, and what it hands over.
-MOST_OF_A_CELL: Final = 20
-MOST_CANDIDATES: Final = 25
+MAX_OF_A_CELL: Final = 20
+MAX_CANDIDATES: Final = 25
 ROUNDING: Final = 1.01
 
 _cells = lru_cache(maxsize=200_000)(cells_around)  # the same places in replay after replay
@@ -92,7 +92,7 @@ class _Search:
                 if masters:
                     near += self._near(past, masters, policy)
         near.sort(key=lambda found: (found[0], found[1].position))
-        return [_candidate(master, past) for _, master in near[:MOST_CANDIDATES]]
+        return [_candidate(master, past) for _, master in near[:MAX_CANDIDATES]]
 
     def _near(self, past: Past, masters: list[_Master], policy: DuplicatePolicy) -> list[tuple[float, _Master]]:
         since = past.at - timedelta(hours=policy.window_hours)
@@ -101,7 +101,7 @@ class _Search:
         found = []
         for master in reversed(masters):
             other = master.past
-            if other.at < since or newest == MOST_OF_A_CELL:
+            if other.at < since or newest == MAX_OF_A_CELL:
                 break
             if other.closed_at is not None and other.closed_at < closed_since:
                 continue

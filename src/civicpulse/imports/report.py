@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +148,16 @@ class Tally:
     def refuse(self, line: int, reason: str, external_id: str | None = None) -> None:
         """Counts a bad row; the first ones are listed."""
         self.bad += 1
-        if len(self.errors) < MOST_LISTED:
+        if len(self.errors) < MAX_LISTED:
             self.errors.append(RowFault(line, reason, external_id))
 
     def repeat(self, line: int, external_id: str) -> None:
         """Counts a row whose id occurred earlier in the file; the first ones are listed."""
         self.repeated += 1
-        if len(self.repeats) < MOST_LISTED:
+        if len(self.repeats) < MAX_LISTED:
             self.repeats.append(RowFault(line, f"the id {external_id!r} occurs earlier in this file", external_id))
 
     def doubt(self, line: int, reason: str, external_id: str) -> None:
         """Lists a row that contradicts itself or what is here; the first ones."""
-        if len(self.doubts) < MOST_LISTED:
+        if len(self.doubts) < MAX_LISTED:
             self.doubts.append(RowFault(line, reason, external_id))

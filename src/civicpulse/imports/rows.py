@@ -15,7 +15,7 @@ from civicpulse.rules.duplicates import distance_m
 LONGEST_TEXT = 10_000
 LONGEST_ID = 200
 FIRST_YEAR = 1900
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 
 Fields = list[str]
 Reader = Callable[[Fields], str | None]
@@ -245,7 +245,7 @@ class CaseReader:
         if value is None:
             return None
         if value not in self._known_zones:
-            if len(self._known_zones) >= MOST_REMEMBERED:
+            if len(self._known_zones) >= MAX_REMEMBERED:
                 self._known_zones.clear()
             found = ((pattern.fullmatch(value), code) for pattern, code in self._zone_rules)
             self._known_zones[value] = next((match.expand(code) for match, code in found if match), None)
@@ -256,8 +256,8 @@ class CaseReader:
         return _cut(" ".join(part for part in parts if part is not None).strip(), LONGEST_TEXT)
 
 
-def _cut(text: str | None, most: int = 500) -> str | None:
-    return text[:most] if text else None
+def _cut(text: str | None, limit: int = 500) -> str | None:
+    return text[:limit] if text else None
 
 
 def _statuses(mapping: Mapping) -> dict[str, str]:

@@ -13,16 +13,16 @@ FOLD_AT_ONCE = 10_000
 KEEP_FEEDS = 200
 
 
-async def fold_kpis(tx: Tx, *, most: int = FOLD_AT_ONCE) -> int:
-    """Folds up to `most` of the tenant's deltas into the cells; how many. Call again when it answers `most`.
+async def fold_kpis(tx: Tx, *, limit: int = FOLD_AT_ONCE) -> int:
+    """Folds up to `limit` of the tenant's deltas into the cells; how many. Call again when it answers `limit`.
 
     Answers 0 when there is nothing to fold or another process is folding. Needs no caller: it changes no figure.
     """
     if not await ledger.lock_ledger(tx, lock_number("kpi ledger", tx.tenant_id)):
         return 0
-    waiting = await ledger.count_deltas(tx, most=most)
+    waiting = await ledger.count_deltas(tx, limit=limit)
     if waiting:
-        await ledger.fold(tx, most=most, all_of_them=waiting < most)
+        await ledger.fold(tx, limit=limit, all_of_them=waiting < limit)
     return waiting
 
 

@@ -13,7 +13,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import GeoJson, answers
 from civicpulse.base.paging import MAX_LIMIT
 from civicpulse.base.web import Json, TransactionRoute
-from civicpulse.insight.kpis import agents as desk
+from civicpulse.insight.kpis import agents as agent_figures
 from civicpulse.insight.kpis import cohorts as recurrence
 from civicpulse.insight.kpis import kpis
 from civicpulse.insight.map import geofeeds
@@ -101,8 +101,8 @@ async def get_agent_figures(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Agents by code: what is on their desk now, what they did in the period (default: the last 30 days)."""
-    return Json(await desk.agents(caller.tx, period(since, until), limit=limit, cursor=cursor))
+    """Agents by code: their open work now, what they did in the period (default: the last 30 days)."""
+    return Json(await agent_figures.agents(caller.tx, period(since, until), limit=limit, cursor=cursor))
 
 
 async def _geojson(

@@ -1,4 +1,4 @@
-"""What a question to analytics may be narrowed to, read from the query string."""
+"""The filters that a question to analytics may have, read from the query string."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,7 +35,7 @@ class Scope:
         return self.sight == PUBLIC
 
     def values(self) -> dict[str, list[str]]:
-        """The lists that narrow, by column name."""
+        """The filters that are lists, by column name."""
         lists = {"zone_id": self.zone, "category": self.category, "priority": self.priority, "status": self.status}
         return {column: list(given) for column, given in lists.items() if given}
 

@@ -200,7 +200,7 @@ class CohortsView(View):
 
 
 class AgentFiguresView(View):
-    """What is on an agent's desk now, and what they did in the period."""
+    """An agent's open work now, and what they did in the period."""
 
     agent_id: UUID
     agent_code: str

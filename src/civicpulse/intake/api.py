@@ -31,7 +31,7 @@ OPENED = NewRequestView | NewPublicRequestView
 async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUEST_CREATE)) -> Response:
     """Creates a request; with the same Idempotency-Key and body the same answer again (200, Idempotent-Replayed).
 
-    `duplicates` says whether it was attached to an open request at the same place, and which ones it may be a twin of.
+    `duplicates` says whether it was attached to an open request at the same place, and which ones it may duplicate.
     `tracking_token` lets the reporter follow and rate it without an account.
     """
     receipt = await opening.post_request(
@@ -57,7 +57,7 @@ async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
 async def find_similar_requests(
     body: SimilarIn, caller: Caller = needs(Permission.REQUEST_CREATE, reads=True)
 ) -> Response:
-    """Up to three public, open requests that this would be a twin of, best first: for a form, while somebody types.
+    """Up to three public, open requests that this would duplicate, best first: for a form, while somebody types.
 
     Nothing is written and no number is drawn. `location` as in POST /reports. `attachable` says that a report of this
     would be joined to it at once.

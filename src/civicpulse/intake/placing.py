@@ -105,7 +105,7 @@ async def geocode_reports(tx: Tx, reports: Sequence[Row], *, online: NominatimCl
     if not asked:
         return {}
     parts = [AddressParts(raw=report["location"]) for report in asked]
-    found = await geocode_many(tx, parts, online=online, most_online=0)
+    found = await geocode_many(tx, parts, online=online, max_online=0)
     return {report["id"]: place for report, place in zip(asked, found, strict=True)}
 
 

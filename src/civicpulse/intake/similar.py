@@ -17,7 +17,7 @@ from civicpulse.packs.store import current_pack
 from civicpulse.requests.visibility import PUBLIC
 from civicpulse.rules.duplicates import Match, rank
 
-MOST: Final = 3
+MAX_SUGGESTED: Final = 3
 
 
 class SimilarIn(Wire):
@@ -43,7 +43,7 @@ class SimilarIn(Wire):
 
 
 async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
-    """The best of the public, open requests that a report of this would be a twin of. Raises Invalid for what cannot be used."""
+    """The best of the public, open requests that a report of this would duplicate. Raises Invalid for what cannot be used."""
     pack = await current_pack(tx)
     wanted_category(pack, body.category)
     place = body.location.model_dump(mode="json") if isinstance(body.location, LocationIn) else body.location
@@ -59,7 +59,7 @@ async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
         candidates_of(found, {UUID(one["id"]) for one in found}),
         pack.duplicate_policy(body.category),
     )
-    return [_shown(match, statuses[match.candidate.number]) for match in matches[:MOST]]
+    return [_shown(match, statuses[match.candidate.number]) for match in matches[:MAX_SUGGESTED]]
 
 
 def _shown(match: Match, status: str) -> dict[str, Any]:

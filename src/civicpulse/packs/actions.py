@@ -23,8 +23,8 @@ from civicpulse.packs.model import PackDocument
 from civicpulse.packs.schemas import ConfigChange, ConfigIn
 from civicpulse.packs.thresholds import ANY_CATEGORY, with_thresholds
 
-MOST_PROBLEMS: Final = 100
-MOST_CHARACTERS: Final = 500
+MAX_PROBLEMS: Final = 100
+MAX_CHARACTERS: Final = 500
 # The pack's own name is set under `config`; outside it, `name` is the tenant's.
 SECTIONS: Final = frozenset(PackDocument.model_fields) - {"name"}
 
@@ -176,12 +176,12 @@ def _unstorable(raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _invalid(problems: list[Problem], *, prefix: str = "") -> Invalid:
     shown = [
         {"field": _shown(f"{prefix}{problem.field}"), "detail": _shown(problem.message)}
-        for problem in problems[:MOST_PROBLEMS]
+        for problem in problems[:MAX_PROBLEMS]
     ]
-    left = f"; the first {MOST_PROBLEMS} of {len(problems)} are listed" if len(problems) > MOST_PROBLEMS else ""
+    left = f"; the first {MAX_PROBLEMS} of {len(problems)} are listed" if len(problems) > MAX_PROBLEMS else ""
     return Invalid(f"The configuration is not valid: see errors. Nothing was changed{left}.", errors=shown)
 
 
 def _shown(text: str) -> str:
     """Text for a message: short, and without signs that cannot be sent."""
-    return text[:MOST_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

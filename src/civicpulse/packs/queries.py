@@ -27,7 +27,7 @@ SELECT v.version, v.created_at, v.created_by, e.meta -> 'changed' AS changed, e.
 FROM pack_versions v
 LEFT JOIN events e ON e.tenant_id = v.tenant_id AND e.subject_id = v.tenant_id AND e.type IN ('tenant.configured', 'config_changed')
      AND (e.meta ->> 'version')::int = v.version
-WHERE v.tenant_id = %(tenant_id)s AND v.version < %(before)s ORDER BY v.version DESC LIMIT %(most)s
+WHERE v.tenant_id = %(tenant_id)s AND v.version < %(before)s ORDER BY v.version DESC LIMIT %(limit)s
 """
 
 
@@ -47,6 +47,6 @@ async def add_version(tx: Tx, version: int, document: dict[str, Any], *, at: dat
     await tx.run(ADD_VERSION, values | {"tenant_id": tx.tenant_id})
 
 
-async def list_versions(tx: Tx, *, before: int, most: int) -> list[Row]:
+async def list_versions(tx: Tx, *, before: int, limit: int) -> list[Row]:
     """Versions below `before`, newest first."""
-    return await tx.rows(LIST_VERSIONS, {"tenant_id": tx.tenant_id, "before": before, "most": most})
+    return await tx.rows(LIST_VERSIONS, {"tenant_id": tx.tenant_id, "before": before, "limit": limit})

@@ -80,7 +80,7 @@ class Category(Shape):
     """What people can report. `names` and `keywords` are by language; `examples` are sentences as people write them;
     `recommendations` say, by language, what staff should do with such a report.
 
-    `dedupe` off: equal reports at one place are lawful repeats. `attach` off: twins are proposed, and attached at once for an equal asset only.
+    `dedupe` off: equal reports at one place are lawful repeats. `attach` off: duplicates are proposed, and attached at once for an equal asset only.
     `neighbours` and the radii and hours: see `DuplicatePolicy`; left out, the tenant's count. `public`: on the public map.
     """
 

@@ -8,8 +8,8 @@ from civicpulse.rules.priority import PRIORITY_OF_SEVERITY
 from civicpulse.rules.sla import choose_policy
 
 ANY_CATEGORY: Final = "*"
-MOST_HOURS: Final = 100_000.0
-LEAST_HOURS: Final = 0.0001
+MAX_HOURS: Final = 100_000.0
+MIN_HOURS: Final = 0.0001
 GRACE: Final = 1.5  # breach threshold ÷ target, where no policy says otherwise
 
 Entry = dict[str, Any]
@@ -45,11 +45,11 @@ def with_thresholds(document: PackDocument, thresholds: Mapping[str, Mapping[Any
 def _scaled(base: Entry | None, hours: float) -> Entry:
     """`base` with that target and all else in proportion."""
     if base is None:
-        return {"target_hours": hours, "breach_threshold_hours": min(MOST_HOURS, hours * GRACE)}
+        return {"target_hours": hours, "breach_threshold_hours": min(MAX_HOURS, hours * GRACE)}
     ratio: float = hours / base["target_hours"]
 
     def scaled(value: float) -> float:
-        return min(MOST_HOURS, max(LEAST_HOURS, round(value * ratio, 4)))
+        return min(MAX_HOURS, max(MIN_HOURS, round(value * ratio, 4)))
 
     response = base["response_hours"]
     return base | {

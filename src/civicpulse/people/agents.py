@@ -103,7 +103,7 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
 
 
 async def read(caller: Caller, key: str) -> dict[str, Any]:
-    """The agent, what is on their desk, and how the last 30 days went."""
+    """The agent, their open work, and how the last 30 days went."""
     row, now = await _find(caller.tx, key), clock.now()
     work = await queries.agent_work(caller.tx, row["id"], since=now - PERFORMANCE_WINDOW)
     schedule = schedule_of(row)

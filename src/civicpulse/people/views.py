@@ -156,7 +156,7 @@ class AgentView(View):
 
 
 class ListedAgentView(AgentView):
-    """An agent with what is on their desk."""
+    """An agent with their open work."""
 
     open_load: int
     on_shift_now: bool
@@ -172,7 +172,7 @@ class ByPriorityView(View):
 
 
 class WorkloadView(View):
-    """What is on an agent's desk."""
+    """An agent's open work."""
 
     open: int
     assigned: int

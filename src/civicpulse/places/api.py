@@ -36,7 +36,7 @@ def _document(row: Row, index: ZoneIndex) -> dict[str, Any]:
 
 async def _page(caller: Caller, limit: int, cursor: str | None, *, geometry: bool) -> tuple[list[Row], str | None]:
     after = decode_cursor(cursor, SORT, [str])[0] if cursor else ""
-    rows = await queries.list_zones(caller.tx, after=after, most=limit + 1, geometry=geometry)
+    rows = await queries.list_zones(caller.tx, after=after, limit=limit + 1, geometry=geometry)
     shown = rows[:limit]
     return shown, encode_cursor(SORT, [shown[-1]["zone_id"]]) if len(rows) > limit else None
 

@@ -21,7 +21,7 @@ router = APIRouter(route_class=TransactionRoute, tags=["tenants"])
 
 SORT = "-version"
 LAST = 2**31 - 1
-MOST_AREAS = 10_000
+MAX_AREAS = 10_000
 
 NOT_YOURS = {404: ("tenant_not_found",)}
 NO_VERSION = {404: ("version_not_found",)}
@@ -46,7 +46,7 @@ ID_GUARDS["slug"] = _guard_slug
 
 async def _document(tx: Tx, row: Row) -> dict[str, Any]:
     """A configuration on the wire; `areas` are the tenant's zones and are changed by importing zones."""
-    zones = await list_zones(tx, after="", most=MOST_AREAS, geometry=False)
+    zones = await list_zones(tx, after="", limit=MAX_AREAS, geometry=False)
     return {
         "slug": row["slug"],
         "name": row["name"],
@@ -155,7 +155,7 @@ async def list_configuration_versions(
     """Newest first: who made each, when, and which sections it changed (null: the first one)."""
     _own(caller, slug)
     before = decode_cursor(cursor, SORT, (int,))[0] if cursor else LAST
-    rows = await queries.list_versions(caller.tx, before=min(LAST, before), most=limit + 1)
+    rows = await queries.list_versions(caller.tx, before=min(LAST, before), limit=limit + 1)
     shown = rows[:limit]
     following = encode_cursor(SORT, [shown[-1]["version"]]) if len(rows) > limit else None
     return Json(page(shown, following))

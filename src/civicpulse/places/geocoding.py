@@ -18,17 +18,17 @@ from civicpulse.places.place import NOWHERE, AddressParts, Place, Quality
 
 __all__ = ["NOWHERE", "AddressParts", "Place", "Quality", "ask_ahead", "geocode_many"]
 
-MOST_ONLINE = 100
+MAX_ONLINE = 100
 ORDER: tuple[Quality, ...] = ("none", "region", "town", "house")
 log = get_logger(__name__)
 
 
 async def geocode_many(
-    tx: Tx, parts: Sequence[AddressParts], *, online: NominatimClient | None = None, most_online: int = MOST_ONLINE
+    tx: Tx, parts: Sequence[AddressParts], *, online: NominatimClient | None = None, max_online: int = MAX_ONLINE
 ) -> list[Place]:
     """A place for each address, in order. Never fails: what cannot be found has quality "none".
 
-    With `online`, addresses that are not in the store are asked for, one a second, at most `most_online` of them in
+    With `online`, addresses that are not in the store are asked for, one a second, at most `max_online` of them in
     this call. An answer counts when it is at least as exact as the gazetteer's.
     """
     home = await home_country(tx)
@@ -37,16 +37,16 @@ async def geocode_many(
         return places
     texts = [_text(address) for address in parts]
     countries = {text: place.country_code or home for text, place in zip(texts, places, strict=True) if text}
-    answers = await _answers(tx, countries, online, most=most_online)
+    answers = await _answers(tx, countries, online, limit=max_online)
     return [_better(answers.get(text), place) for text, place in zip(texts, places, strict=True)]
 
 
 async def ask_ahead(
-    db: Database, tenant: Tenant, parts: Sequence[AddressParts], online: NominatimClient, *, most: int = MOST_ONLINE
+    db: Database, tenant: Tenant, parts: Sequence[AddressParts], online: NominatimClient, *, limit: int = MAX_ONLINE
 ) -> int:
-    """Asks for at most `most` of the addresses that are not in the store, with no transaction open meanwhile; how many.
+    """Asks for at most `limit` of the addresses that are not in the store, with no transaction open meanwhile; how many.
 
-    Afterwards `geocode_many` finds the answers with `most_online=0`. Ends early when the server fails.
+    Afterwards `geocode_many` finds the answers with `max_online=0`. Ends early when the server fails.
     """
     async with db.transaction(tenant) as tx:
         home = await home_country(tx)
@@ -55,12 +55,12 @@ async def ask_ahead(
         countries = {text: place.country_code or home for text, place in zip(texts, places, strict=True) if text}
         known = {row["query"] for row in await geo_queries.find_geocodes(tx, list(countries))}
     asked = 0
-    for text in [text for text in countries if text not in known][:most]:
+    for text in [text for text in countries if text not in known][:limit]:
         try:
             place = _place(await online.search(text, country=countries[text]))
         except GeocoderUnavailable as error:
             log.warning("geocoder_unavailable", reason=str(error))
-            return most
+            return limit
         async with db.transaction(tenant) as tx:
             await geo_queries.put_geocode(tx, text, place, at=clock.now())
         asked += 1
@@ -87,12 +87,12 @@ def _text(address: AddressParts) -> str:
 
 
 async def _answers(
-    tx: Tx, countries: Mapping[str, str | None], online: NominatimClient, *, most: int
+    tx: Tx, countries: Mapping[str, str | None], online: NominatimClient, *, limit: int
 ) -> dict[str, Place]:
     stored = await geo_queries.find_geocodes(tx, list(countries))
     answers = {row["query"]: _stored(row) for row in stored}
     missing = [text for text in countries if text not in answers]
-    for text in missing[:most]:
+    for text in missing[:limit]:
         try:
             found = await online.search(text, country=countries[text])
         except GeocoderUnavailable as error:

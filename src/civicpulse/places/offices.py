@@ -1,4 +1,4 @@
-"""Offices: upserted by name, placed on the map (a contact centre calls them business units, a ticket desk franchises)."""
+"""Offices: upserted by name, placed on the map (a contact centre calls them business units, other help desks say franchises)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor, record
 from civicpulse.base.ids import new_id
 from civicpulse.places import geo_queries
-from civicpulse.places.geocoding import MOST_ONLINE, AddressParts, geocode_many, home_country
+from civicpulse.places.geocoding import MAX_ONLINE, AddressParts, geocode_many, home_country
 from civicpulse.rules.distribution import OfficeFacts
 
 
@@ -58,7 +58,7 @@ async def put_offices(tx: Tx, actor: Actor, drafts: Sequence[OfficeDraft]) -> Of
     return OfficesPut(await geo_queries.office_ids(tx, list(latest)), added, changed)
 
 
-async def place_offices(tx: Tx, *, online: NominatimClient | None = None, most_online: int = MOST_ONLINE) -> list[str]:
+async def place_offices(tx: Tx, *, online: NominatimClient | None = None, max_online: int = MAX_ONLINE) -> list[str]:
     """Geocodes the offices that were not looked for since their address last changed; the names of those not found.
 
     An office called after its town is found by its name where the address does not say the town.
@@ -66,7 +66,7 @@ async def place_offices(tx: Tx, *, online: NominatimClient | None = None, most_o
     rows, parts = await unplaced_offices(tx)
     if not rows:
         return []
-    places = await geocode_many(tx, parts, online=online, most_online=most_online)
+    places = await geocode_many(tx, parts, online=online, max_online=max_online)
     await geo_queries.place_offices(
         tx, [(row["id"], place) for row, place in zip(rows, places, strict=True)], at=clock.now()
     )

@@ -18,7 +18,7 @@ NAMED_ZONES = "SELECT zone_id, name FROM zones WHERE tenant_id = %(tenant_id)s"
 LIST_ZONES = """
 SELECT zone_id, name, properties, repaired, CASE WHEN %(geometry)s THEN geometry END AS geometry
 FROM zones WHERE tenant_id = %(tenant_id)s AND zone_id COLLATE "C" > %(after)s
-ORDER BY zone_id COLLATE "C" LIMIT %(most)s
+ORDER BY zone_id COLLATE "C" LIMIT %(limit)s
 """
 
 GET_ZONE = """
@@ -52,9 +52,9 @@ async def named_zones(tx: Tx) -> list[Row]:
     return await tx.rows(NAMED_ZONES, {"tenant_id": tx.tenant_id})
 
 
-async def list_zones(tx: Tx, *, after: str, most: int, geometry: bool) -> list[Row]:
+async def list_zones(tx: Tx, *, after: str, limit: int, geometry: bool) -> list[Row]:
     """Zones whose code follows `after`; the geometry is None unless asked for."""
-    return await tx.rows(LIST_ZONES, {"tenant_id": tx.tenant_id, "after": after, "most": most, "geometry": geometry})
+    return await tx.rows(LIST_ZONES, {"tenant_id": tx.tenant_id, "after": after, "limit": limit, "geometry": geometry})
 
 
 async def find_zone(tx: Tx, zone_id: str) -> Row | None:
@@ -86,10 +86,10 @@ async def zones_version(tx: Tx) -> int:
 # A request without a cell has no place of its own: its zone was not found by a polygon.
 LOCATED_REQUESTS = """
 SELECT id, lon, lat, zone_id FROM requests
-WHERE tenant_id = %(tenant_id)s AND cell IS NOT NULL AND id > %(after)s ORDER BY id LIMIT %(most)s
+WHERE tenant_id = %(tenant_id)s AND cell IS NOT NULL AND id > %(after)s ORDER BY id LIMIT %(limit)s
 """
 
 
-async def located_requests(tx: Tx, *, after: UUID, most: int) -> list[Row]:
+async def located_requests(tx: Tx, *, after: UUID, limit: int) -> list[Row]:
     """Requests with a place, in order of their ids."""
-    return await tx.rows(LOCATED_REQUESTS, {"tenant_id": tx.tenant_id, "after": after, "most": most})
+    return await tx.rows(LOCATED_REQUESTS, {"tenant_id": tx.tenant_id, "after": after, "limit": limit})

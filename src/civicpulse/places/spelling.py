@@ -25,12 +25,12 @@ _REPEATED = re.compile(r"(.)\1+")
 
 @lru_cache(maxsize=20_000)
 def skeleton(text: str) -> str:
-    """ "Қосшы", "Косшы" and "Kosshy" alike become "kosi"; empty for text in other scripts."""
+    """Spells a name by its sounds: "Қосшы", "Косшы" and "Kosshy" alike become "kosi"; empty for text in other scripts."""
     return skeleton_once(text)
 
 
 def skeleton_once(text: str) -> str:
-    """The same without remembering it, for the names of a whole country."""
+    """Spells a name as `skeleton` does, without remembering it: for the names of a whole country."""
     plain = text.casefold().replace("дж", "ж").translate(_CYRILLIC)
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
     plain = _OTHER.sub("", _LATIN.sub(lambda found: _SOUNDS[found.group()], plain))

@@ -83,7 +83,7 @@ class ZoneIndex:
         return west <= lon <= east and south <= lat <= north
 
     def zone_of(self, lon: float, lat: float) -> str | None:
-        """The code of the zone that holds the point, None outside all of them."""
+        """Finds the code of the zone that holds the point; None outside all of them."""
         near = self._tree.query(shapely.points(lon, lat))  # by bounding box; the exact test uses prepared polygons
         for position in sorted(near.tolist()):
             if shapely.intersects_xy(self._polygons[position], lon, lat):
@@ -91,7 +91,7 @@ class ZoneIndex:
         return None
 
     def zones_of(self, lons: Sequence[float], lats: Sequence[float]) -> list[str | None]:
-        """The same for many points at once."""
+        """Finds the zone of each of many points at once; None for a point outside all of them."""
         found: list[str | None] = [None] * len(lons)
         if not self.codes or not found:
             return found
@@ -129,7 +129,7 @@ async def import_zones(tx: Tx, path: Path, *, code_property: str, name_property:
     Zones that the file does not name stay. Requests keep the zone they were given. Raises Invalid for an unusable file.
     """
     file = await asyncio.to_thread(read_zone_file, path, code_property=code_property, name_property=name_property)
-    before = {row["zone_id"] for row in await queries.list_zones(tx, after="", most=1_000_000, geometry=False)}
+    before = {row["zone_id"] for row in await queries.list_zones(tx, after="", limit=1_000_000, geometry=False)}
     touched = await queries.put_zones(tx, file.drafts)
     version = await (bump_zones(tx) if touched else queries.zones_version(tx))
     named = {draft.zone_id for draft in file.drafts}
@@ -149,7 +149,7 @@ async def import_zones(tx: Tx, path: Path, *, code_property: str, name_property:
 
 async def _count_misfiled(tx: Tx) -> int:
     index, count, after = _index(await queries.all_zones(tx)), 0, UUID(int=0)
-    while rows := await queries.located_requests(tx, after=after, most=ROWS_AT_ONCE):
+    while rows := await queries.located_requests(tx, after=after, limit=ROWS_AT_ONCE):
         zones = index.zones_of([row["lon"] for row in rows], [row["lat"] for row in rows])
         count += sum(row["zone_id"] != (zone or UNZONED) for row, zone in zip(rows, zones, strict=True))
         after = rows[-1]["id"]

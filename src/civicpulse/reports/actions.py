@@ -35,7 +35,7 @@ from civicpulse.triage.actions import keep
 from civicpulse.triage.analysis import Analysis
 
 SOURCE = "report"
-MOST_AHEAD = timedelta(minutes=5)  # how far another system's clock may be ahead of ours
+MAX_AHEAD = timedelta(minutes=5)  # how far another system's clock may be ahead of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body:
 
 def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
     if actor.may(Permission.REQUEST_TRANSITION):
-        if body.submitted_at is not None and body.submitted_at > now + MOST_AHEAD:
+        if body.submitted_at is not None and body.submitted_at > now + MAX_AHEAD:
             raise Invalid("A report cannot be submitted in the future.", field="submitted_at")
         return
     for field in ("external_id", "submitted_at"):
@@ -194,5 +194,5 @@ async def retry(tx: Tx, report_id: UUID) -> None:
 
 
 def report_not_found(report_id: UUID) -> NotFound:
-    """The same answer for a report that is absent and for another tenant's."""
+    """Makes the one answer for a report that is absent and for another tenant's."""
     return NotFound(f"There is no report {report_id} here.", code="report_not_found")

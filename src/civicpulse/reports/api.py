@@ -63,7 +63,7 @@ async def _document(
 async def send_report(
     body: ReportIn, request: Request, visitor: Visitor = visits(Permission.REQUEST_CREATE)
 ) -> Response:
-    """Keeps the report and answers at once; a job files it, finds its twin, and opens a request or joins one.
+    """Keeps the report and answers at once; a job files it, looks for duplicates, and opens a request or joins one.
 
     `location` is a GeoJSON point or a text such as "Library, 2nd floor", or is left out. With the same Idempotency-Key
     and body the same answer again (200, Idempotent-Replayed). `tracking_token` lets the reporter see, without an

@@ -28,7 +28,7 @@ from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["issues"])
 
-MOST_REPORTS = 200  # shown with an issue; GET /reports?issue=… pages through all
+MAX_REPORTS = 200  # shown with an issue; GET /reports?issue=… pages through all
 
 
 @router.get("/issues", summary="List issues", responses=answers(Page[IssueView]))
@@ -85,6 +85,6 @@ async def get_issue(
     pack = await pack_version(caller.tx, row["pack_version"])
     document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug)
     if reader.sees_as_staff(row):
-        reports = await issue_reports(caller.tx, row["id"], reader.reach, most=MOST_REPORTS)
+        reports = await issue_reports(caller.tx, row["id"], reader.reach, limit=MAX_REPORTS)
         document["reports"] = [issue_report_document(report) for report in reports]
     return Json(document)

@@ -29,7 +29,7 @@ FROM (
     WHERE x.tenant_id = %(tenant_id)s AND x.id = %(issue)s
     UNION ALL
     (SELECT x.id, x.number, x.source, x.description, x.address_hint, x.created_at, x.master_id, x.tenant_id FROM requests x
-     WHERE x.tenant_id = %(tenant_id)s AND x.master_id = %(issue)s AND {seen} ORDER BY x.created_at, x.id LIMIT %(most)s)
+     WHERE x.tenant_id = %(tenant_id)s AND x.master_id = %(issue)s AND {seen} ORDER BY x.created_at, x.id LIMIT %(limit)s)
 ) AS q
 LEFT JOIN reports r ON r.tenant_id = q.tenant_id AND r.id = q.id
 ORDER BY q.created_at, q.number
@@ -43,7 +43,7 @@ async def issue_facts(tx: Tx, ids: Sequence[UUID], sight: Sight) -> dict[UUID, R
     return {row["id"]: row for row in rows}
 
 
-async def issue_reports(tx: Tx, issue: UUID, sight: Sight, *, most: int) -> list[Row]:
-    """The master and the first `most` of its duplicates that are seen, oldest first."""
-    values = {"tenant_id": tx.tenant_id, "issue": issue, "most": most} | sight.parameters
+async def issue_reports(tx: Tx, issue: UUID, sight: Sight, *, limit: int) -> list[Row]:
+    """The master and the first `limit` of its duplicates that are seen, oldest first."""
+    values = {"tenant_id": tx.tenant_id, "issue": issue, "limit": limit} | sight.parameters
     return await tx.rows(ISSUE_REPORTS.format(seen=sight.predicate("x")), values)

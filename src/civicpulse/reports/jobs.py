@@ -7,7 +7,7 @@ from uuid import UUID
 from zlib import crc32
 
 from civicpulse.base import leases
-from civicpulse.base.clients.llm import MOST_AT_ONCE
+from civicpulse.base.clients.llm import MAX_AT_ONCE
 from civicpulse.base.db import Row, is_outage
 from civicpulse.base.log import get_logger
 from civicpulse.base.processes import TookTooLong
@@ -82,11 +82,11 @@ def _measure(services: Services) -> tuple[int, float]:
     settings = services.settings
     if not (settings.llm_url or settings.llm_key):
         return BATCH, LEASE_SECONDS
-    return LLM_BATCH, LEASE_SECONDS + LLM_BATCH / MOST_AT_ONCE * settings.llm_timeout_seconds
+    return LLM_BATCH, LEASE_SECONDS + LLM_BATCH / MAX_AT_ONCE * settings.llm_timeout_seconds
 
 
 def lanes(read: Sequence[Read]) -> list[list[Read]]:
-    """What may be settled side by side: reports that may be twins are in one lane, in their order, so that the oldest is the master."""
+    """What may be settled side by side: reports that may be duplicates are in one lane, in their order, so that the oldest is the master."""
     found: list[list[Read]] = [[] for _ in range(LANES)]
     for report, reading in read:
         category = reading.category if isinstance(reading, Analysis) else ""
@@ -99,7 +99,7 @@ def _about_where(report: Row) -> str:
     if isinstance(location, dict):
         lon, lat = location["coordinates"][:2]
         return f"{lon:.1f} {lat:.1f}"  # some kilometres: a border through it costs order, nothing else
-    return place_key(location) or report["asset_id"] or str(report["id"])  # without a place nobody is a twin
+    return place_key(location) or report["asset_id"] or str(report["id"])  # without a place nothing is a duplicate
 
 
 async def _geocode(services: Services, tenant: Tenant, reports: Sequence[Row]) -> Mapping[UUID, Place]:

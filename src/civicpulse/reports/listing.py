@@ -27,7 +27,7 @@ STATES: Final[dict[State, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the list is narrowed to; `issue` is the id of a master, `reach` what is the reader's to work on."""
+    """What the list is filtered by; `issue` is the id of a master, `reach` what is the reader's to work on."""
 
     state: State | None = None
     outcome: Outcome | None = None

@@ -14,7 +14,7 @@ from civicpulse.base.db import Database, Row, is_outage
 from civicpulse.base.tenancy import Tenant
 from civicpulse.reports import queries
 
-MOST_TOGETHER: Final = 100
+MAX_TOGETHER: Final = 100
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def _together(waiting: deque[_Sent]) -> list[_Sent]:
     batch: list[_Sent] = []
     later: list[_Sent] = []
     keys: set[tuple[str, str]] = set()
-    while waiting and len(batch) < MOST_TOGETHER:
+    while waiting and len(batch) < MAX_TOGETHER:
         sent = waiting.popleft()
         key = (sent.row["scope"], sent.row["key"])
         if sent.row["key"] is None or key not in keys:

@@ -265,7 +265,7 @@ async def list_request_events(
     """Events in order, each with its hash; the public sees what happened, not who did it nor internal notes."""
     row, reader = await visible_request(caller, number, token), await reader_of(caller)
     is_staff = reader.sees_as_staff(row)
-    found = await queries.list_events(caller.tx, row["id"], after=after, most=limit + 1)
+    found = await queries.list_events(caller.tx, row["id"], after=after, limit=limit + 1)
     shown = await trail_as_seen(caller.tx, reader.sight, found[:limit])
     shown = [event_document(event, is_staff=is_staff) for event in shown if is_staff or is_public_event(event)]
     next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None

@@ -16,7 +16,7 @@ from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["assignments"])
 
-MOST_TICKETS = 5_000
+MAX_TICKETS = 5_000
 
 
 class PolicyIn(Wire):
@@ -32,8 +32,8 @@ class SimulationIn(Wire):
     policy: PolicyIn = PolicyIn()
     since: Annotated[DayOrInstant | None, Field(alias="from")] = None
     until: Annotated[DayOrInstant | None, Field(alias="to")] = None
-    numbers: Annotated[list[Word] | None, Field(alias="request_ids", max_length=MOST_TICKETS)] = None
-    limit: Annotated[int, Field(ge=1, le=MOST_TICKETS)] = 500
+    numbers: Annotated[list[Word] | None, Field(alias="request_ids", max_length=MAX_TICKETS)] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_TICKETS)] = 500
 
 
 @router.post(
@@ -48,6 +48,6 @@ async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permis
         since=body.since,
         until=body.until,
         numbers=body.numbers,
-        most=body.limit,
+        limit=body.limit,
     )
     return Json(simulated)

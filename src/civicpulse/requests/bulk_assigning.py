@@ -30,7 +30,7 @@ QUEUE = """
 SELECT r.id, r.priority_score, r.created_at FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND r.status = %(initial)s AND r.master_id IS NULL
   AND (%(score)s::int IS NULL OR (-r.priority_score, r.created_at, r.id) > (-%(score)s, %(at)s::timestamptz, %(id)s::uuid))
-ORDER BY r.priority_score DESC, r.created_at, r.id LIMIT %(most)s
+ORDER BY r.priority_score DESC, r.created_at, r.id LIMIT %(limit)s
 """
 
 LAST_REASONS = """
@@ -50,9 +50,9 @@ class Place:
     id: UUID
 
 
-async def queued(tx: Tx, pack: Pack, *, after: Place | None, most: int) -> list[Place]:
+async def queued(tx: Tx, pack: Pack, *, after: Place | None, limit: int) -> list[Place]:
     """The next requests in their first state, wherever they came from: highest priority first, then oldest first."""
-    values = {"tenant_id": tx.tenant_id, "initial": pack.workflow.initial, "most": most}
+    values = {"tenant_id": tx.tenant_id, "initial": pack.workflow.initial, "limit": limit}
     values |= {"score": after.score, "at": after.at, "id": after.id} if after else dict.fromkeys(("score", "at", "id"))
     rows = await tx.rows(QUEUE, values)
     return [Place(row["priority_score"], row["created_at"], row["id"]) for row in rows]

@@ -68,7 +68,7 @@ def clock_columns(
     fired_steps: int,
     finished_at: datetime | None,
 ) -> dict[str, Any]:
-    """The SLA columns of a request at `now`: sla_state, sla_due_at, sla_met, next_sla_at, sla_steps_fired."""
+    """Computes the SLA columns of a request at `now`: sla_state, sla_due_at, sla_met, next_sla_at, sla_steps_fired."""
     reading = read_clock(
         policy,
         calendar,
@@ -82,7 +82,7 @@ def clock_columns(
 
 
 def columns_of(reading: Reading, *, fired_steps: int, now: datetime) -> dict[str, Any]:
-    """The same columns from a reading. A step that is already due makes the next moment now: the sweep fires it."""
+    """Makes the SLA columns of a request from a reading. A step that is already due makes the next moment now: the sweep fires it."""
     return {
         "sla_state": reading.state,
         "sla_due_at": reading.due_at,

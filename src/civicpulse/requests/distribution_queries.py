@@ -56,7 +56,7 @@ WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL
   AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s)
   AND (%(numbers)s::text[] IS NULL OR r.number = ANY (%(numbers)s)) AND {{seen}}
-ORDER BY r.created_at DESC, r.id DESC LIMIT %(most)s
+ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s
 """)
 
 
@@ -81,7 +81,7 @@ async def put_state(tx: Tx, state: DistributionState, *, at: datetime) -> None:
 
 
 async def past_tickets(
-    tx: Tx, sight: Sight, *, since: datetime | None, until: datetime | None, numbers: Sequence[str] | None, most: int
+    tx: Tx, sight: Sight, *, since: datetime | None, until: datetime | None, numbers: Sequence[str] | None, limit: int
 ) -> list[Row]:
     """The newest masters of a time or of a list that are seen, oldest first, with whom they are assigned to."""
     values: dict[str, Any] = {
@@ -89,6 +89,6 @@ async def past_tickets(
         "since": since,
         "until": until,
         "numbers": list(numbers) if numbers is not None else None,
-        "most": most,
+        "limit": limit,
     }
     return (await tx.rows(PAST_TICKETS.format(seen=sight.predicate()), values | sight.parameters))[::-1]

@@ -23,8 +23,8 @@ from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
 
-MOST_FILES = 10
-MOST_BYTES = 15 * 1024 * 1024
+MAX_FILES = 10
+MAX_BYTES = 15 * 1024 * 1024
 # Shown in the page as what they are; anything else is offered for download only.
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "application/pdf"})
 OTHER = "application/octet-stream"
@@ -53,12 +53,12 @@ class SentFilesView(View):
 
 
 def storage_key(tx: Tx, evidence_id: UUID) -> str:
-    """Where a piece of evidence lies in the store."""
+    """Names the place of a piece of evidence in the store of files."""
     return evidence_key(tx.tenant_id, evidence_id)
 
 
 def evidence_key(tenant_id: UUID, evidence_id: UUID) -> str:
-    """The same before there is a transaction."""
+    """Names the place of a piece of evidence in the store, for callers without a transaction."""
     return f"{tenant_id}/evidence/{evidence_id}"
 
 
@@ -96,8 +96,8 @@ async def send_evidence(
         raise Forbidden(
             "Only staff and the person who reported this request may add evidence.", code="not_the_reporter"
         )
-    if len(files) > MOST_FILES:
-        raise Invalid(f"At most {MOST_FILES} files at once.", field="file")
+    if len(files) > MAX_FILES:
+        raise Invalid(f"At most {MAX_FILES} files at once.", field="file")
     change = await open_change(caller.tx, caller.actor, number)
     items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
     uploader = UPLOADERS[caller.actor.type]
@@ -113,10 +113,10 @@ async def send_evidence(
 
 
 async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:
-    data = await file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
+    data = await file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
         raise Invalid(
-            f"{file.filename!r} is larger than {MOST_BYTES // 1024 // 1024} MB.", field="file", code="file_too_large"
+            f"{file.filename!r} is larger than {MAX_BYTES // 1024 // 1024} MB.", field="file", code="file_too_large"
         )
     if not data:
         raise Invalid(f"{file.filename!r} is empty.", field="file")

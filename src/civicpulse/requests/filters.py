@@ -21,8 +21,8 @@ from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY
 
 Box = tuple[float, float, float, float]
 
-MOST_VALUES: Final = 200
-MOST_CHARACTERS: Final = 200
+MAX_VALUES: Final = 200
+MAX_CHARACTERS: Final = 200
 
 SLA_STATES: Final = ("on_time", "at_risk", "overdue", "breached", "completed", "no_sla")
 # Other names for states of the clock, accepted as filters (R-SLA-02).
@@ -153,8 +153,8 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
 def words(name: str, values: Sequence[str] | None) -> tuple[str, ...]:
     """The distinct, sorted values of a filter, given repeatedly or with commas between them. Raises Invalid for no word."""
     found = {word.strip() for value in values or () for word in value.split(",")} - {""}
-    if len(found) > MOST_VALUES or any(len(word) > MOST_CHARACTERS for word in found):
-        raise Invalid(f"{name} takes up to {MOST_VALUES} values of up to {MOST_CHARACTERS} characters.", field=name)
+    if len(found) > MAX_VALUES or any(len(word) > MAX_CHARACTERS for word in found):
+        raise Invalid(f"{name} takes up to {MAX_VALUES} values of up to {MAX_CHARACTERS} characters.", field=name)
     try:
         return tuple(sorted(storable(word) for word in found))
     except ValueError as error:
@@ -289,7 +289,7 @@ _EITHER: Final = {
     "needs_person": ("r.needs_person", "NOT r.needs_person"),
 }
 
-MOST_TEXT_MATCHES: Final = 1000
+MAX_TEXT_MATCHES: Final = 1000
 
 
 def conditions(wanted: RequestFilters, sight: Sight) -> tuple[list[sql.Composable], dict[str, Any]]:
@@ -314,8 +314,8 @@ def conditions(wanted: RequestFilters, sight: Sight) -> tuple[list[sql.Composabl
         parts.append(sql.SQL(box_condition(wanted.bbox)))
         values |= box_values(wanted.bbox)
     if wanted.text:
-        parts.append(sql.SQL("r.id IN (SELECT id FROM gate_search(%(text)s, %(most)s))"))
-        values |= {"text": wanted.text, "most": MOST_TEXT_MATCHES}
+        parts.append(sql.SQL("r.id IN (SELECT id FROM gate_search(%(text)s, %(limit)s))"))
+        values |= {"text": wanted.text, "limit": MAX_TEXT_MATCHES}
     return parts, values
 
 

@@ -45,7 +45,7 @@ FIND_ID = "SELECT id FROM requests WHERE tenant_id = %(tenant_id)s AND number = 
 
 LOCK_DUE = f"""
 SELECT {COLUMNS} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.next_sla_at <= %(now)s
-ORDER BY r.next_sla_at LIMIT %(most)s FOR UPDATE OF r SKIP LOCKED
+ORDER BY r.next_sla_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 """
 
 
@@ -70,9 +70,9 @@ async def lock_by_ids(tx: Tx, ids: list[UUID]) -> list[Row]:
     return await tx.rows(LOCK_BY_IDS, {"tenant_id": tx.tenant_id, "ids": ids})
 
 
-async def lock_due(tx: Tx, *, now: Any, most: int) -> list[Row]:
-    """Up to `most` requests whose clock has something to say; rows another sweep holds are left to it."""
-    return await tx.rows(LOCK_DUE, {"tenant_id": tx.tenant_id, "now": now, "most": most})
+async def lock_due(tx: Tx, *, now: Any, limit: int) -> list[Row]:
+    """Up to `limit` requests whose clock has something to say; rows another sweep holds are left to it."""
+    return await tx.rows(LOCK_DUE, {"tenant_id": tx.tenant_id, "now": now, "limit": limit})
 
 
 LOCK_DUPLICATES = f"""
@@ -156,12 +156,12 @@ SELECT e.seq, e.type, e.actor_type, e.actor_id, e.at, e.meta, encode(e.hash, 'he
 FROM events e
 LEFT JOIN comments c ON e.type IN ('comment.added', 'comment') AND c.tenant_id = e.tenant_id AND c.id = (e.meta ->> 'comment_id')::uuid
 WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = %(subject_id)s AND e.seq > %(after)s
-ORDER BY e.seq LIMIT %(most)s
+ORDER BY e.seq LIMIT %(limit)s
 """
 
 
-async def list_events(tx: Tx, subject_id: UUID, *, after: int, most: int) -> list[Row]:
+async def list_events(tx: Tx, subject_id: UUID, *, after: int, limit: int) -> list[Row]:
     """Events of a subject after the `after`-th, with the text of comments from outside the trail."""
     return await tx.rows(
-        LIST_EVENTS, {"tenant_id": tx.tenant_id, "subject_id": subject_id, "after": after, "most": most}
+        LIST_EVENTS, {"tenant_id": tx.tenant_id, "subject_id": subject_id, "after": after, "limit": limit}
     )

@@ -34,7 +34,7 @@ async def simulate(
     since: datetime | None,
     until: datetime | None,
     numbers: Sequence[str] | None,
-    most: int,
+    limit: int,
 ) -> dict[str, Any]:
     """Decides on the tickets, of those that are seen, twice from the same start, by the policy in force and by the changed one.
 
@@ -43,7 +43,7 @@ async def simulate(
     """
     pack = await current_pack(tx)
     changed = _changed(pack, changes)
-    rows = await queries.past_tickets(tx, sight, since=since, until=until, numbers=numbers, most=most)
+    rows = await queries.past_tickets(tx, sight, since=since, until=until, numbers=numbers, limit=limit)
     before = await _decide(tx, pack, rows)
     after = await _decide(tx, changed, rows)
     items = [_item(row, before[row["id"]], after[row["id"]]) for row in rows]
@@ -96,7 +96,7 @@ async def _by_offices(tx: Tx, pack: Pack, rows: Sequence[Row]) -> dict[UUID, Cho
 
 
 async def _by_agents(tx: Tx, pack: Pack, rows: Sequence[Row]) -> dict[UUID, Chosen]:
-    """The same for packs that assign among agents; who was on shift counts as of when the ticket was assigned."""
+    """Decides for packs that assign among agents; who was on shift counts as of when the ticket was assigned."""
     own = Counter(row["assigned_agent_id"] for row in rows if row["is_open"])
     agents = {row["id"]: row for row in await list_active_agents(tx)}
     loads = {agent_id: row["open_load"] - own[agent_id] for agent_id, row in agents.items()}

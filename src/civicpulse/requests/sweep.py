@@ -61,7 +61,7 @@ async def sweep(db: Database, tenants: TenantDirectory, *, now: datetime | None 
 
 async def sweep_batch(tx: Tx, *, now: datetime, report: SweepReport) -> int:
     """Applies up to BATCH due clocks of one tenant in this transaction; how many it took."""
-    rows = await queries.lock_due(tx, now=now, most=BATCH)
+    rows = await queries.lock_due(tx, now=now, limit=BATCH)
     if not rows:
         return 0
     readings = [(row, clock.read_row(row, await pack_version(tx, row["pack_version"]), now)) for row in rows]

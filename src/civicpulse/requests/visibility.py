@@ -72,11 +72,11 @@ class Sight:
     is_everything: bool = False
 
     def sees(self, row: Mapping[str, Any]) -> bool:
-        """Whether a request's row is seen. It holds the columns of the grounds: store.COLUMNS has all of them."""
+        """Tells whether a request is seen, from its row. The row holds the columns of the grounds: store.COLUMNS has all of them."""
         return self.is_everything or any(ground.holds(row) for ground in self.grounds)
 
     def predicate(self, alias: str = "r") -> sql.Composed:
-        """The same in SQL, for a request called `alias`; to be run with `parameters`."""
+        """Writes `sees` as a condition in SQL, for a request called `alias`; to be run with `parameters`."""
         if self.is_everything:
             return sql.Composed([sql.SQL("true")])
         if not self.grounds:

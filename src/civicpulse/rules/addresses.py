@@ -59,7 +59,7 @@ _ORDINAL_WORDS = {
     "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7", "eighth": "8", "ninth": "9",
     "tenth": "10",
 }  # fmt: skip
-_MOST_NAME_WORDS = 12  # more is a story, not a name
+_MAX_NAME_WORDS = 12  # more is a story, not a name
 
 NAMED = "@"  # begins the key of a place that is called by a name, so that it is never taken for a street address
 
@@ -115,7 +115,7 @@ def place_key(text: str | None) -> str | None:
     names = [word for word in words if _is_name(word) and not _is_house(word) and word not in _VAGUE_WORDS]
     is_street = bool(_TYPE_WORDS & set(words))
     has_name = any(len(word) > 1 for word in names)
-    return NAMED + " ".join(words) if has_name and not is_street and len(words) <= _MOST_NAME_WORDS else None
+    return NAMED + " ".join(words) if has_name and not is_street and len(words) <= _MAX_NAME_WORDS else None
 
 
 def _read(text: str) -> str | None:

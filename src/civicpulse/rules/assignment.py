@@ -176,7 +176,7 @@ def assign(
     left, failures = sorted(agents, key=lambda agent: (agent.code, agent.id)), list[Failure]()
     for name, step in (_ACTIVE, *((name, STEPS[name]) for name in policy.steps)):
         if isinstance(step, Filter):
-            left, fallen = _narrow(left, question, name=name, step=step)
+            left, fallen = _apply(left, question, name=name, step=step)
             failures += fallen
         else:
             left = sorted(left, key=step.key)
@@ -186,7 +186,7 @@ def assign(
     return Assignment(left[0], ranked, tuple(failures), _why_winner(left, question))
 
 
-def _narrow(
+def _apply(
     agents: Sequence[AgentFacts], question: Question, *, name: str, step: Filter
 ) -> tuple[list[AgentFacts], list[Failure]]:
     left, fallen = list[AgentFacts](), list[Failure]()

@@ -103,7 +103,7 @@ ALWAYS: Final = Calendar("UTC", {}, always=True)
 
 
 def as_utc(at: datetime) -> datetime:
-    """The same instant in UTC; ValueError for a naive time. Subtraction is real time only between UTC times."""
+    """Converts an instant to UTC; ValueError for a naive time. Subtraction is real time only between UTC times."""
     if at.tzinfo is UTC:
         return at
     if at.tzinfo is None:

@@ -35,7 +35,7 @@ ADDRESS_BONUS = 0.5
 SECONDS_PER_HOUR = 3600
 SURE_WORDS = 0.6  # a floor of a building may have two broken things: without a coordinate the words must agree
 SURE_OPINION = 0.9
-LEAST_OPINION_TOTAL = 0.5  # what a language model is sure of must not look unlike to the score
+MIN_OPINION_TOTAL = 0.5  # what a language model is sure of must not look unlike to the score
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def attaches_by_opinion(policy: DuplicatePolicy, *, verdict: str, confidence: fl
     0..1), and the score that it had no part in must agree (`total`).
     """
     is_sure = verdict == "same" and confidence >= SURE_OPINION
-    return policy.llm_attach and is_sure and total >= LEAST_OPINION_TOTAL
+    return policy.llm_attach and is_sure and total >= MIN_OPINION_TOTAL
 
 
 def distance_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:

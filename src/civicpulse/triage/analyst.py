@@ -97,10 +97,10 @@ async def _with_llm(
 
 async def budget_of(services: Services, tenant: Tenant) -> Budget:
     """What is left of the tenant's day (UTC), for whatever a model is asked."""
-    most = services.settings.llm_daily_tokens
-    if not most:
+    limit = services.settings.llm_daily_tokens
+    if not limit:
         return Budget(None)
     midnight = time.now().replace(hour=0, minute=0, second=0, microsecond=0)
     async with services.db.transaction(tenant) as tx:
         used = await queries.tokens_since(tx, midnight)
-    return Budget(max(0, most - used))
+    return Budget(max(0, limit - used))

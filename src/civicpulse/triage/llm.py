@@ -15,8 +15,8 @@ from civicpulse.triage.seeds import languages_of
 
 VERSION: Final = "analysis-1"  # of the prompt: raise it with every change of its words
 PURPOSE: Final = "analysis"
-MOST_CHARACTERS: Final = 6000  # of a text that is sent
-SUMMARY_MOST: Final = 400
+MAX_CHARACTERS: Final = 6000  # of a text that is sent
+MAX_SUMMARY_CHARACTERS: Final = 400
 PRIORITY_REACH: Final = 2  # how far the model may move the priority that the pack's rules give
 
 # How much of the model's own confidence is believed, by how far the offline engine agrees.
@@ -99,7 +99,7 @@ class LlmAnalyst:
     async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
         """One analysis per text, in order; never raises for a fault of the model."""
         drafts = await self._offline.analyse(texts)
-        masked = await self._offline.mask([text.text[:MOST_CHARACTERS] for text in texts])
+        masked = await self._offline.mask([text.text[:MAX_CHARACTERS] for text in texts])
         return list(await asyncio.gather(*map(self._improve, texts, masked, drafts)))
 
     async def _improve(self, text: ReportText, masked: str, draft: Analysis) -> Analysis:
@@ -144,8 +144,8 @@ class LlmAnalyst:
             sentiment=answer.sentiment,
             language=answer.language if answer.language in self._languages else draft.language,
             # Both keep their placeholders: they are shown more widely than the text.
-            summary=answer.summary.strip()[:SUMMARY_MOST],
-            recommendation=answer.recommendation.strip()[:SUMMARY_MOST] or draft.recommendation,
+            summary=answer.summary.strip()[:MAX_SUMMARY_CHARACTERS],
+            recommendation=answer.recommendation.strip()[:MAX_SUMMARY_CHARACTERS] or draft.recommendation,
             confidence=confidence,
             needs_person=confidence < self._pack.document.analysis.confidence_threshold,
             engine="llm",

@@ -20,7 +20,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 SHORTEST_PIECE: Final = 2
 LONGEST_PIECE: Final = 5
-MOST_WORDS: Final = 400  # different words of a text that count: a category is told early
+MAX_WORDS: Final = 400  # different words of a text that count: a category is told early
 REMEMBERED: Final = 60_000  # words whose sums are kept
 
 
@@ -41,9 +41,9 @@ def pieces_of(word: str) -> list[str]:
 
 def units_of(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """(different words, different pairs of neighbours) of a text, each once, in order."""
-    read = words[: MOST_WORDS * 2]
+    read = words[: MAX_WORDS * 2]
     pairs = dict.fromkeys(f"{first} {second}" for first, second in itertools.pairwise(read))
-    return list(dict.fromkeys(read))[:MOST_WORDS], list(pairs)[:MOST_WORDS]
+    return list(dict.fromkeys(read))[:MAX_WORDS], list(pairs)[:MAX_WORDS]
 
 
 @dataclass(frozen=True, slots=True)

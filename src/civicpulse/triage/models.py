@@ -27,8 +27,8 @@ from civicpulse.triage.words import read
 log = get_logger(__name__)
 
 FRESH_SECONDS: Final = 30.0
-MOST_HELD: Final = 16  # tenants whose model a process keeps in memory
-MOST_HISTORY: Final = 20_000
+MAX_HELD: Final = 16  # tenants whose model a process keeps in memory
+MAX_HISTORY: Final = 20_000
 TRAIN_SHARE: Final = 0.8
 ENOUGH_HISTORY: Final = 50  # confirmed requests: fewer cannot judge a model
 ENOUGH_FRESH: Final = 30  # of them that the old model has not seen
@@ -101,7 +101,7 @@ def _serves(active: ActiveModel, pack: Pack) -> bool:
 
 def _keep(tenant: Tenant, active: ActiveModel) -> None:
     _held.pop(tenant.tenant_id, None)
-    while len(_held) >= MOST_HELD:
+    while len(_held) >= MAX_HELD:
         _held.pop(next(iter(_held)))
     _held[tenant.tenant_id] = _Held(active, monotonic_time.monotonic())
 
@@ -208,7 +208,7 @@ async def needs_training(services: Services, tenant: Tenant) -> bool:
         if row is None:
             return False  # nobody has asked this tenant's model anything yet
         since = row["trained_until"] or LONG_AGO
-        fresh = await queries.count_confirmed_since(tx, since, most=ENOUGH_TO_RETRAIN)
+        fresh = await queries.count_confirmed_since(tx, since, limit=ENOUGH_TO_RETRAIN)
     return fresh >= ENOUGH_TO_RETRAIN or set(pack.categories) != set(
         (await active_model(services, tenant, pack)).categories
     )
@@ -218,7 +218,7 @@ async def _material(services: Services, tenant: Tenant) -> tuple[Pack, _Confirme
     """The pack, the confirmed history, and the active model's row."""
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
-        rows = await queries.list_confirmed(tx, most=MOST_HISTORY)
+        rows = await queries.list_confirmed(tx, limit=MAX_HISTORY)
         before = await queries.find_active_model(tx)
     usable = [row for row in reversed(rows) if row["category"] in pack.categories and read(row["text"]).words]
     examples = [Example(row["text"], row["category"], CORRECTED_WEIGHT if row["corrected"] else 1.0) for row in usable]

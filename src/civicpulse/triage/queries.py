@@ -88,14 +88,14 @@ SELECT r.description AS text, r.category, r.created_at,
                AND e.actor_type IN ('dispatcher', 'agent') AND e.meta ? 'category') AS corrected
 FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND {_IS_CONFIRMED}
-ORDER BY r.created_at DESC, r.id DESC LIMIT %(most)s
+ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s
 """
 
 COUNT_CONFIRMED_SINCE = f"""
 SELECT count(*) FROM (
     SELECT 1 FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.created_at > %(since)s AND {_IS_CONFIRMED}
-    LIMIT %(most)s) AS confirmed
+    LIMIT %(limit)s) AS confirmed
 """
 
 
@@ -190,11 +190,11 @@ async def tokens_since(tx: Tx, since: datetime) -> int:
     return int(await tx.value(TOKENS_SINCE, {"tenant_id": tx.tenant_id, "since": since}))
 
 
-async def list_confirmed(tx: Tx, *, most: int) -> list[Row]:
-    """Texts with the category that staff confirmed, newest first, at most `most`."""
-    return await tx.rows(CONFIRMED, {"tenant_id": tx.tenant_id, "most": most})
+async def list_confirmed(tx: Tx, *, limit: int) -> list[Row]:
+    """Texts with the category that staff confirmed, newest first, at most `limit`."""
+    return await tx.rows(CONFIRMED, {"tenant_id": tx.tenant_id, "limit": limit})
 
 
-async def count_confirmed_since(tx: Tx, since: datetime, *, most: int) -> int:
-    """How many confirmed requests are newer than `since`; counting stops at `most`."""
-    return int(await tx.value(COUNT_CONFIRMED_SINCE, {"tenant_id": tx.tenant_id, "since": since, "most": most}))
+async def count_confirmed_since(tx: Tx, since: datetime, *, limit: int) -> int:
+    """How many confirmed requests are newer than `since`; counting stops at `limit`."""
+    return int(await tx.value(COUNT_CONFIRMED_SINCE, {"tenant_id": tx.tenant_id, "since": since, "limit": limit}))

@@ -15,7 +15,7 @@ import orjson
 from civicpulse.triage.model import dump_model
 from civicpulse.triage.training import Example, fit
 
-MOST_SECONDS: Final = 600
+MAX_SECONDS: Final = 600
 
 
 class TrainingFailed(RuntimeError):
@@ -31,10 +31,10 @@ async def fit_apart(examples: Sequence[Example], *, facts: dict[str, Any]) -> by
         sys.executable, "-m", __name__, stdin=-1, stdout=-1, stderr=-1, env=os.environ | single
     )
     try:
-        async with asyncio.timeout(MOST_SECONDS):
+        async with asyncio.timeout(MAX_SECONDS):
             payload, errors = await process.communicate(b"\n".join(lines))
     except TimeoutError:
-        raise TrainingFailed(f"training took longer than {MOST_SECONDS} s") from None
+        raise TrainingFailed(f"training took longer than {MAX_SECONDS} s") from None
     finally:
         if process.returncode is None:
             process.kill()

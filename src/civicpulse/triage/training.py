@@ -16,10 +16,10 @@ from civicpulse.triage.model import Floats, TextModel, Vocabulary, pieces_of, un
 from civicpulse.triage.words import read
 
 FOLDS: Final = 4
-MOST_JUDGED: Final = 6000  # rows that choose the settings: more only make it slower
+MAX_JUDGED: Final = 6000  # rows that choose the settings: more only make it slower
 FEW: Final = 3000  # under so many rows a feature seen once counts too
-MOST_PIECES: Final = 120_000
-MOST_PAIRS: Final = 60_000
+MAX_PIECES: Final = 120_000
+MAX_PAIRS: Final = 60_000
 SEED: Final = 20261120
 
 
@@ -97,8 +97,8 @@ def _tabulate(texts: Sequence[Sequence[str]]) -> _Table:
         counts[2].update({piece for word in words for piece in pieces_of(word)})
     vocabulary = Vocabulary.of(
         counts[0],
-        (pair for pair, seen in counts[1].most_common(MOST_PAIRS) if seen >= least),
-        (piece for piece, seen in counts[2].most_common(MOST_PIECES) if seen >= least),
+        (pair for pair, seen in counts[1].most_common(MAX_PAIRS) if seen >= least),
+        (piece for piece, seen in counts[2].most_common(MAX_PIECES) if seen >= least),
     )
     seen = [
         count[feature]
@@ -162,7 +162,7 @@ def _two_sided(machine: Any) -> tuple[Floats, Floats]:
 def _judged(history: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The rows that tell how sure a score is: the tenant's own when there are enough, else all; in a random order."""
     rows = np.flatnonzero(history) if history.sum() >= ENOUGH_TO_JUDGE else np.arange(len(history))
-    return np.random.default_rng(SEED).permutation(rows)[:MOST_JUDGED]
+    return np.random.default_rng(SEED).permutation(rows)[:MAX_JUDGED]
 
 
 def _left_out(
@@ -172,7 +172,7 @@ def _left_out(
     matrix, labels, weights = rows
     names = np.unique(labels)
     scores = np.full((len(judged), len(names)), -2.0, np.float32)
-    rest = np.setdiff1d(np.arange(len(labels)), judged)[:MOST_JUDGED]
+    rest = np.setdiff1d(np.arange(len(labels)), judged)[:MAX_JUDGED]
     for fold in range(FOLDS):
         out = np.arange(len(judged)) % FOLDS == fold
         seen = np.concatenate([rest, judged[~out]])

@@ -24,9 +24,9 @@ Mode: TypeAlias = Literal["json_schema", "json_object", "plain"]
 Chat: TypeAlias = list[dict[str, str]]
 
 MODES: Final[tuple[Mode, ...]] = ("json_schema", "json_object", "plain")
-MOST_AT_ONCE: Final = 5
-MOST_TRIES: Final = 3  # of one turn, when the server is busy or broken
-MOST_ANSWER_TOKENS: Final = 700
+MAX_AT_ONCE: Final = 5
+MAX_TRIES: Final = 3  # of one turn, when the server is busy or broken
+MAX_ANSWER_TOKENS: Final = 700
 FAULTS_TO_PAUSE: Final = 3
 PAUSE_SECONDS: Final = 30.0
 DEFAULT_URL: Final = "https://api.openai.com/v1"
@@ -99,7 +99,7 @@ class LlmClient:
         self.model = model
         self._timeout_seconds = timeout_seconds
         self._openai = AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=timeout_seconds)
-        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._places = asyncio.Semaphore(MAX_AT_ONCE)
         self._endpoint = _Endpoint()
 
     async def ask(self, question: Question[T], *, record: Callable[[LlmCall], None]) -> T:
@@ -160,12 +160,12 @@ class LlmClient:
                 if error.status_code in (400, 404, 415, 422) and turn.mode != "plain":
                     self._endpoint.mode = max(self._endpoint.mode, MODES.index(turn.mode) + 1)
                     tried = 0
-                elif (error.status_code not in (408, 409, 429) and error.status_code < 500) or tried >= MOST_TRIES:
+                elif (error.status_code not in (408, 409, 429) and error.status_code < 500) or tried >= MAX_TRIES:
                     raise LlmFault(f"http_{error.status_code}") from error
                 else:
                     await asyncio.sleep(_pause(error.response.headers.get("retry-after"), tried))
             except APIConnectionError as error:
-                if tried >= MOST_TRIES:
+                if tried >= MAX_TRIES:
                     raise LlmFault("unreachable") from error
                 await asyncio.sleep(_pause(None, tried))
             except (OpenAIError, ValueError, TypeError, AttributeError) as error:
@@ -183,7 +183,7 @@ class LlmClient:
                     model=self.model,
                     messages=turn.chat,  # type: ignore[arg-type]  # plain dicts of role and content
                     temperature=0,
-                    max_tokens=MOST_ANSWER_TOKENS,
+                    max_tokens=MAX_ANSWER_TOKENS,
                     **_form(question, turn.mode),
                 )
                 content = answer.choices[0].message.content if answer.choices else None

@@ -27,7 +27,7 @@ class Storage:
         await obstore.put_async(self._store, key, data)
 
     async def put_pieces(self, key: str, pieces: AsyncIterator[bytes]) -> None:
-        """The same for a file that comes piece by piece and is never held as a whole."""
+        """Writes a file that comes piece by piece and is never held as a whole; the same key again replaces it."""
         await obstore.put_async(self._store, key, pieces)
 
     async def get(self, key: str) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from civicpulse.base.tables.encodings import DAMAGED, KEEP, MARKS
 from civicpulse.base.tables.shapes import LONGEST_LINE, Layout, Record, folded_header
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-MOST_LINES: Final = 2_000  # of one record: more is a quote that nobody closed
+MAX_LINES: Final = 2_000  # of one record: more is a quote that nobody closed
 FIRST_CREDIT: Final = 4 * LONGEST_LINE  # characters that may be read twice
 CREDIT: Final = 4  # more of them for each character that was read
 SAMPLE_LINES: Final = 30
@@ -110,7 +110,7 @@ class _Lines:
         self.taken = []
 
     def __next__(self) -> str:
-        if self.taken and (len(self.taken) >= MOST_LINES or self._room <= 0):
+        if self.taken and (len(self.taken) >= MAX_LINES or self._room <= 0):
             raise csv.Error("a cell that never ends")
         line = self._returned.popleft() if self._returned else next(self._lines)
         self.number += 1

@@ -16,11 +16,11 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from civicpulse.base.tables.shapes import Record, Unreadable
 
-MOST_ROWS: Final = 1_048_576  # a sheet of the format has no more
-MOST_COLUMNS: Final = 500
-MOST_UNPACKED: Final = 512 << 20  # bytes of all members together
-MOST_TEXTS: Final = 128 << 20  # bytes of the member that holds the workbook's texts: it is kept in memory
-MOST_OTHER: Final = 16 << 20  # bytes of any other member but a sheet
+MAX_ROWS: Final = 1_048_576  # a sheet of the format has no more
+MAX_COLUMNS: Final = 500
+MAX_UNPACKED: Final = 512 << 20  # bytes of all members together
+MAX_TEXTS: Final = 128 << 20  # bytes of the member that holds the workbook's texts: it is kept in memory
+MAX_OTHER: Final = 16 << 20  # bytes of any other member but a sheet
 ZIP: Final = b"PK\x03\x04"
 OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _AGAIN: Final = "save it again as xlsx or as CSV (UTF-8) and send that"
@@ -46,8 +46,8 @@ def rows_of(file: IO[bytes]) -> Iterator[tuple[Iterator[Record], list[str]]]:
         told = []
         if len(book.worksheets) > 1:
             told.append(f"The workbook has {len(book.worksheets)} sheets: “{sheet.title}” was read, the others not.")
-        if (sheet.max_column or 0) > MOST_COLUMNS:
-            told.append(f"The sheet says that it has {sheet.max_column} columns: the first {MOST_COLUMNS} were read.")
+        if (sheet.max_column or 0) > MAX_COLUMNS:
+            told.append(f"The sheet says that it has {sheet.max_column} columns: the first {MAX_COLUMNS} were read.")
         sheet.reset_dimensions()
         yield _records(sheet), told
     finally:
@@ -64,23 +64,23 @@ def _check_sizes(file: IO[bytes]) -> None:
     if not any(member.filename == "[Content_Types].xml" for member in members):
         raise Unreadable("The file is a ZIP archive, not a workbook: unpack it and send the file in it.")
     total = sum(member.file_size for member in members)
-    if total > MOST_UNPACKED or any(member.file_size > _most(member.filename) for member in members):
+    if total > MAX_UNPACKED or any(member.file_size > _max_bytes(member.filename) for member in members):
         raise Unreadable(
             f"The workbook is too large ({total >> 20} MB unpacked): save it as CSV (UTF-8) and send that."
         )
     file.seek(0)
 
 
-def _most(name: str) -> int:
+def _max_bytes(name: str) -> int:
     if name.startswith("xl/worksheets/"):
-        return MOST_UNPACKED
-    return MOST_TEXTS if name.startswith(("xl/sharedStrings", "xl/media/")) else MOST_OTHER
+        return MAX_UNPACKED
+    return MAX_TEXTS if name.startswith(("xl/sharedStrings", "xl/media/")) else MAX_OTHER
 
 
 def _records(sheet: Any) -> Iterator[Record]:
     number, blank = 0, None
     try:
-        for number, row in enumerate(sheet.iter_rows(max_row=MOST_ROWS, max_col=MOST_COLUMNS, values_only=True), 1):
+        for number, row in enumerate(sheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS, values_only=True), 1):
             if row is blank:
                 continue
             if row.count(None) == len(row):

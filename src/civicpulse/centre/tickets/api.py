@@ -75,7 +75,7 @@ async def list_tickets(
     ids, next_cursor = await listing.list_tickets(caller.tx, wanted, reach, page=page, size=size, cursor=cursor)
     total = await queries.count_tickets(caller.tx, wanted, reach)
     items = await _documents(request, caller, ids)
-    exact = total < queries.MOST_COUNTED
+    exact = total < queries.MAX_COUNTED
     return Json(page_of(items, next_cursor, total=total, total_is_exact=exact, page=page, size=size))
 
 
@@ -121,7 +121,7 @@ async def list_managers_of_offices(
 
 
 async def _offices(caller: Caller) -> list[dict[str, Any]]:
-    return await queries.list_offices(caller.tx, after=("", queries.FIRST_ID), limit=queries.MOST_OFFICES)
+    return await queries.list_offices(caller.tx, after=("", queries.FIRST_ID), limit=queries.MAX_OFFICES)
 
 
 @router.get(

@@ -16,7 +16,7 @@ from civicpulse.requests.visibility import Sight
 
 SORT: Final = "-created_at"
 LANGUAGE: Final = re.compile("[a-z]{2,3}")
-MOST_SKIPPED: Final = 50_000  # rows before a numbered page; farther on the cursor is the way
+MAX_SKIPPED: Final = 50_000  # rows before a numbered page; farther on the cursor is the way
 
 
 async def category_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
@@ -56,8 +56,8 @@ async def list_tickets(
     if cursor is not None:
         at, key = decode_cursor(cursor, SORT, (datetime, UUID))
         after, offset = (at, key), 0
-    if offset > MOST_SKIPPED:
-        raise Invalid(f"Pages reach {MOST_SKIPPED} tickets deep: go on with next_cursor instead of page.", field="page")
+    if offset > MAX_SKIPPED:
+        raise Invalid(f"Pages reach {MAX_SKIPPED} tickets deep: go on with next_cursor instead of page.", field="page")
     rows: list[Row] = await queries.ticket_ids(tx, wanted, sight, after=after, offset=offset, limit=size + 1)
     more = len(rows) > size
     rows = rows[:size]

@@ -13,7 +13,7 @@ from civicpulse.requests.filters import RequestFilters, conditions
 from civicpulse.requests.views.understood import Sentiment
 from civicpulse.requests.visibility import Sight
 
-MOST_COUNTED: Final = 100_000
+MAX_COUNTED: Final = 100_000
 
 # The current analysis is the latest, and none while a ticket's new text has not been read yet.
 _CURRENT = """
@@ -90,7 +90,7 @@ ORDER BY o.name COLLATE "C", o.id LIMIT %(limit)s
 """
 
 FIRST_ID: Final = UUID(int=0)
-MOST_OFFICES: Final = 10_000
+MAX_OFFICES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,12 @@ async def ticket_ids(
 
 
 async def count_tickets(tx: Tx, wanted: TicketFilters, sight: Sight) -> int:
-    """How many tickets match; counting stops at MOST_COUNTED."""
+    """How many tickets match; counting stops at MAX_COUNTED."""
     parts, values, source = _asked(wanted, sight)
-    statement = sql.SQL("SELECT count(*) FROM (SELECT 1 {source} WHERE {where} LIMIT %(most)s) AS counted").format(
+    statement = sql.SQL("SELECT count(*) FROM (SELECT 1 {source} WHERE {where} LIMIT %(limit)s) AS counted").format(
         source=source, where=sql.SQL(" AND ").join(parts)
     )
-    counted: int = await tx.value(statement, values | {"tenant_id": tx.tenant_id, "most": MOST_COUNTED})
+    counted: int = await tx.value(statement, values | {"tenant_id": tx.tenant_id, "limit": MAX_COUNTED})
     return counted
 
 

@@ -30,7 +30,9 @@ def bounded(period: Period, *, now: datetime) -> tuple[datetime, datetime]:
     until = period.until or max(now, period.since or now)
     since = period.since or until - DEFAULT_PERIOD
     if until - since > LONGEST_PERIOD:
-        raise Invalid(f"The period is longer than {LONGEST_PERIOD.days} days: narrow from and to.", field="from")
+        raise Invalid(
+            f"The period is longer than {LONGEST_PERIOD.days} days: move from and to closer together.", field="from"
+        )
     return since, until
 
 

@@ -34,7 +34,7 @@ _NO_HISTOGRAM = sql.SQL("NULL::bigint[]")
 
 _CELLS = sql.SQL("""
 SELECT {section} AS section, ({key})::text AS key, {sums}, {histogram} AS histogram
-FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s AND c.dims = {dims} AND {span}{narrowed} GROUP BY {group}
+FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s AND c.dims = {dims} AND {span}{filters} GROUP BY {group}
 """)
 
 _MONTHS = sql.SQL("c.is_month AND c.start >= %(first_month)s AND c.start < %(last_month)s")
@@ -45,7 +45,7 @@ _LOOSE = sql.SQL("""
 WITH loose AS MATERIALIZED (
     SELECT c.day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
     FROM kpi_deltas c
-    WHERE c.tenant_id = %(tenant_id)s AND c.day >= %(first_day)s AND c.day < %(last_day)s{narrowed}
+    WHERE c.tenant_id = %(tenant_id)s AND c.day >= %(first_day)s AND c.day < %(last_day)s{filters}
     {cut_days}
 )
 """)
@@ -53,7 +53,7 @@ _CUT_DAY = sql.SQL("""
     UNION ALL
     SELECT c.day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
     FROM kpi_contributions c
-    WHERE c.tenant_id = %(tenant_id)s AND c.created_at >= %({since})s AND c.created_at < %({until})s{narrowed}
+    WHERE c.tenant_id = %(tenant_id)s AND c.created_at >= %({since})s AND c.created_at < %({until})s{filters}
 """)
 
 _LOOSE_SECTIONS = sql.SQL("""
@@ -66,7 +66,7 @@ GROUP BY GROUPING SETS ((status), (zone_id), (category), (priority), (bucket), (
 """)
 
 COUNT_DELTAS = """
-SELECT count(*) FROM (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s LIMIT %(most)s) AS few
+SELECT count(*) FROM (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s LIMIT %(limit)s) AS few
 """
 
 LOCK_LEDGER = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
@@ -97,7 +97,7 @@ WHEN NOT MATCHED AND NOT ({is_empty}) THEN
     INSERT (tenant_id, dims, is_month, start, zone_id, category, priority, status, is_public, {names}, {buckets})
     VALUES (%(tenant_id)s, n.dims, n.is_month, n.start, n.zone_id, n.category, n.priority, n.status, n.is_public, {new}, {new_buckets})
 """)
-_SOME = sql.SQL(" AND d.ctid = ANY(ARRAY(SELECT ctid FROM kpi_deltas WHERE tenant_id = %(tenant_id)s LIMIT %(most)s))")
+_SOME = sql.SQL(" AND d.ctid = ANY(ARRAY(SELECT ctid FROM kpi_deltas WHERE tenant_id = %(tenant_id)s LIMIT %(limit)s))")
 
 
 def _each(pattern: str, names: tuple[str, ...], joint: str = ", ") -> sql.Composed:
@@ -178,7 +178,7 @@ def _days(first: date, last: date) -> tuple[date, ...]:
     return tuple(first + DAY * number for number in range((last - first).days))
 
 
-def _narrowed(scope: Scope) -> sql.Composable:
+def _filters(scope: Scope) -> sql.Composable:
     parts = [sql.SQL(" AND c.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
     return sql.Composed([*parts, sql.SQL(" AND {}").format(_summed(scope.sight))])
 
@@ -192,7 +192,7 @@ def _summed(sight: Sight) -> sql.Composed:
 def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
     """The branches that read cells: per section its own subset of the dimensions, months and edge days apart."""
     filtered = sum(bit for column, bit in DIMENSION_BITS.items() if column in scope.values())
-    narrowed = _narrowed(scope)
+    filters = _filters(scope)
     inside = [_MONTHS] if where.first_month < where.last_month else []
     inside += [_EDGE_DAYS] if where.edge_days else []
 
@@ -206,7 +206,7 @@ def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
             histogram=_HISTOGRAM if histogram else _NO_HISTOGRAM,
             dims=sql.Literal(filtered | bit),
             span=span,
-            narrowed=narrowed,
+            filters=filters,
             group=key,
         )
 
@@ -232,14 +232,12 @@ async def read_ledger(tx: Tx, scope: Scope, period: Period, *, grain: str) -> li
     Rows of the same section and key come from different sources and are to be added up; `histogram` is on some.
     """
     where = spans(period)
-    narrowed = _narrowed(scope)
+    filters = _filters(scope)
     cut_days = [
-        _CUT_DAY.format(
-            names=_NAMES, narrowed=narrowed, since=sql.SQL(f"cut_{n}_since"), until=sql.SQL(f"cut_{n}_until")
-        )
+        _CUT_DAY.format(names=_NAMES, filters=filters, since=sql.SQL(f"cut_{n}_since"), until=sql.SQL(f"cut_{n}_until"))
         for n in range(len(where.cut))
     ]
-    loose = _LOOSE.format(names=_NAMES, narrowed=narrowed, cut_days=sql.Composed(cut_days))
+    loose = _LOOSE.format(names=_NAMES, filters=filters, cut_days=sql.Composed(cut_days))
     branches = [*_sections(scope, where, grain), _LOOSE_SECTIONS.format(grain=sql.Literal(grain), sums=_SUMS)]
     values: dict[str, Any] = {
         **scope.values(),
@@ -282,9 +280,9 @@ async def exact_median(
     return median
 
 
-async def count_deltas(tx: Tx, *, most: int) -> int:
-    """How many deltas wait to be folded, counted up to `most`."""
-    counted: int = await tx.value(COUNT_DELTAS, {"tenant_id": tx.tenant_id, "most": most})
+async def count_deltas(tx: Tx, *, limit: int) -> int:
+    """How many deltas wait to be folded, counted up to `limit`."""
+    counted: int = await tx.value(COUNT_DELTAS, {"tenant_id": tx.tenant_id, "limit": limit})
     return counted
 
 
@@ -294,6 +292,6 @@ async def lock_ledger(tx: Tx, lock: int) -> bool:
     return locked
 
 
-async def fold(tx: Tx, *, most: int, all_of_them: bool) -> None:
-    """Moves the tenant's deltas (or `most` of them) into the cells."""
-    await tx.run(FOLD_ALL if all_of_them else FOLD_SOME, {"tenant_id": tx.tenant_id, "most": most})
+async def fold(tx: Tx, *, limit: int, all_of_them: bool) -> None:
+    """Moves the tenant's deltas (or `limit` of them) into the cells."""
+    await tx.run(FOLD_ALL if all_of_them else FOLD_SOME, {"tenant_id": tx.tenant_id, "limit": limit})

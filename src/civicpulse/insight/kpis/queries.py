@@ -16,7 +16,7 @@ WITH reports AS (
     SELECT r.cell, r.category, r.created_at, lag(r.created_at) OVER same_place AS before, lead(r.created_at) OVER same_place AS after
     FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL AND r.cell IS NOT NULL
-      AND r.created_at >= %(read_from)s AND r.created_at < %(read_to)s{narrowed}
+      AND r.created_at >= %(read_from)s AND r.created_at < %(read_to)s{filters}
     WINDOW same_place AS (PARTITION BY r.category, r.cell ORDER BY r.created_at)
 ), judged AS (
     SELECT cell, category, created_at, before IS NULL OR created_at - before > %(window)s AS is_first,
@@ -87,7 +87,7 @@ async def recurrence(
     parts = [sql.SQL(" AND r.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
     seen = sql.SQL(" AND {}").format(scope.sight.predicate())
     statement = sql.Composed(
-        [_CHAINS.format(narrowed=sql.Composed([*parts, seen])), _WEEKS, sql.SQL(" UNION ALL "), _PLACES]
+        [_CHAINS.format(filters=sql.Composed([*parts, seen])), _WEEKS, sql.SQL(" UNION ALL "), _PLACES]
     )
     values: dict[str, Any] = {
         **scope.values(),
@@ -106,6 +106,6 @@ async def recurrence(
 
 
 async def list_agents(tx: Tx, *, since: datetime, until: datetime, after: str, limit: int) -> list[Row]:
-    """Agents whose code follows `after`, with what is on their desk now and what they did in the period. One statement."""
+    """Agents whose code follows `after`, with their open work now and what they did in the period. One statement."""
     values = {"tenant_id": tx.tenant_id, "since": since, "until": until, "after": after, "limit": limit}
     return await tx.rows(sql.Composed([_AGENTS]), values)

@@ -28,7 +28,7 @@ class Feed:
 
 def filters_of(scope: Scope, **more: Any) -> dict[str, Any]:
     """The feed's filters by their public names (R-KPI-04), with what else makes it another feed."""
-    # Whatever narrows a reader's sight makes it another feed, so that it is served to nobody who sees less.
+    # Whatever limits a reader's sight makes it another feed, so that it is served to nobody who sees less.
     own = {} if scope.public_only else {name: str(value) for name, value in scope.sight.parameters.items()}
     return {
         "status_in": list(scope.status),

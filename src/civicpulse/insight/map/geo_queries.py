@@ -20,13 +20,13 @@ _WEIGHT = """(CASE r.priority WHEN 'P1' THEN %(w1)s WHEN 'P2' THEN %(w2)s WHEN '
     * ln(1 + greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600)"""
 
 _OPEN = sql.SQL("""requests r
-WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NULL{narrowed}""")
+WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NULL{filters}""")
 # A public duplicate of a master that the reader does not see is on the map by itself (migration 0016 has the index).
 _OPEN_SEEN = sql.SQL("""(
     SELECT {columns} FROM {open}
     UNION ALL
     SELECT {columns} FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NOT NULL AND {public}{narrowed}
+    WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NOT NULL AND {public}{filters}
       AND NOT coalesce((SELECT {master_seen} FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id), false)
 ) AS r WHERE true""")
 _COLUMNS = sql.SQL(
@@ -39,15 +39,15 @@ CROSS JOIN LATERAL (
     SELECT {columns} FROM {open} AND r.cell >= span.low AND r.cell <= span.high OFFSET 0
 ) AS r WHERE true""")
 
-_COUNT = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {open} AND r.cell IS NOT NULL LIMIT %(most)s) AS few")
+_COUNT = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {open} AND r.cell IS NOT NULL LIMIT %(limit)s) AS few")
 
 _POINTS = sql.SQL("""
 SELECT r.number, r.category, r.priority, r.status, r.zone_id, r.lon, r.lat, {weight} AS weight,
        greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600 AS age_hours
-FROM {open} AND r.cell IS NOT NULL ORDER BY weight DESC LIMIT %(most)s
+FROM {open} AND r.cell IS NOT NULL ORDER BY weight DESC LIMIT %(limit)s
 """)
 
-# The finest of the allowed resolutions that makes at most `most` cells; a CASE stops counting at the first that fits.
+# The finest of the allowed resolutions that makes at most `limit` cells; a CASE stops counting at the first that fits.
 _CELLS = sql.SQL("""
 WITH fine AS MATERIALIZED (
     SELECT {finest} AS cell, count(*) AS n, sum({weight}) AS weight, min(r.cell) AS low, max(r.cell) AS high
@@ -58,7 +58,7 @@ WITH fine AS MATERIALIZED (
 SELECT fit.resolution, {parent} AS cell, sum(f.n)::bigint AS n, sum(f.weight) AS weight, min(f.low) AS low, max(f.high) AS high
 FROM fine f, fit GROUP BY 1, 2
 """)
-_CHOICE = sql.SQL("WHEN (SELECT count(DISTINCT {parent}) FROM fine f) <= %(most)s THEN {resolution}")
+_CHOICE = sql.SQL("WHEN (SELECT count(DISTINCT {parent}) FROM fine f) <= %(limit)s THEN {resolution}")
 
 _SINGLES = sql.SQL("""
 SELECT r.cell, r.number, r.category, r.priority, r.status, r.lon, r.lat
@@ -76,7 +76,7 @@ _ZONES_RESOLVED = sql.SQL("""
 SELECT r.zone_id, count(*) AS resolved, avg(date_part('epoch', r.resolved_at - r.created_at) / 3600) AS hours
 FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND r.resolved_at >= %(since)s AND r.resolved_at IS NOT NULL AND r.master_id IS NULL
-  AND r.state_category IN ('resolved', 'closed'){narrowed}
+  AND r.state_category IN ('resolved', 'closed'){filters}
 GROUP BY r.zone_id
 """)
 
@@ -111,7 +111,7 @@ WHERE g.tenant_id = %(tenant_id)s AND g.feed_name = old.feed_name AND g.filters_
 """
 
 
-def _narrowed(
+def _filters(
     scope: Scope, *, columns: frozenset[str] = frozenset({"zone_id", "category", "priority", "status"})
 ) -> sql.Composed:
     parts = [
@@ -132,11 +132,11 @@ def _spans(scope: Scope) -> list[Span] | None:
 
 def _open(scope: Scope) -> sql.Composed:
     """What follows FROM to read the open requests in scope as `r`, up to a WHERE that takes further conditions."""
-    narrowed = _narrowed(scope)
-    everywhere: sql.Composed = _OPEN.format(narrowed=narrowed)
+    filters = _filters(scope)
+    everywhere: sql.Composed = _OPEN.format(filters=filters)
     if not scope.sight.is_everything:
         seen = {"public": PUBLIC.predicate(), "master_seen": scope.sight.predicate("m")}
-        everywhere = _OPEN_SEEN.format(columns=_COLUMNS, open=everywhere, narrowed=narrowed, **seen)
+        everywhere = _OPEN_SEEN.format(columns=_COLUMNS, open=everywhere, filters=filters, **seen)
     return everywhere if _spans(scope) is None else _OPEN_IN_SPANS.format(columns=_COLUMNS, open=everywhere)
 
 
@@ -155,25 +155,25 @@ def _weighing(weights: Mapping[str, float], at: datetime) -> dict[str, float]:
     return {"epoch": at.timestamp(), **{f"w{number}": weights[f"P{number}"] for number in range(1, 5)}}
 
 
-async def count_open(tx: Tx, scope: Scope, *, most: int) -> int:
-    """How many open requests with a place there are, counted up to `most`."""
+async def count_open(tx: Tx, scope: Scope, *, limit: int) -> int:
+    """How many open requests with a place there are, counted up to `limit`."""
     statement = _COUNT.format(open=_open(scope))
-    counted: int = await tx.value(statement, _values(tx, scope, most=most))
+    counted: int = await tx.value(statement, _values(tx, scope, limit=limit))
     return counted
 
 
-async def list_points(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, most: int) -> list[Row]:
-    """The `most` heaviest open requests with their weight and age."""
+async def list_points(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, limit: int) -> list[Row]:
+    """The `limit` heaviest open requests with their weight and age."""
     statement = _POINTS.format(open=_open(scope), weight=sql.SQL(_WEIGHT))
-    return await tx.rows(statement, _values(tx, scope, most=most, **_weighing(weights, at)))
+    return await tx.rows(statement, _values(tx, scope, limit=limit, **_weighing(weights, at)))
 
 
 async def list_cells(
-    tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, finest: int, most: int
+    tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, finest: int, limit: int
 ) -> list[Row]:
     """Open requests by cell: resolution, cell (an H3 index but for its resolution bits), n, weight, lowest and highest cell inside.
 
-    The resolution is `finest`, or the finest coarser one that makes at most `most` cells.
+    The resolution is `finest`, or the finest coarser one that makes at most `limit` cells.
     """
     choices = [
         _CHOICE.format(parent=_parent("f.cell", level), resolution=sql.Literal(level)) for level in range(finest, 0, -1)
@@ -185,7 +185,7 @@ async def list_cells(
         choices=sql.SQL(" ").join(choices),
         parent=_parent("f.cell", "fit.resolution"),
     )
-    return await tx.rows(statement, _values(tx, scope, most=most, **_weighing(weights, at)))
+    return await tx.rows(statement, _values(tx, scope, limit=limit, **_weighing(weights, at)))
 
 
 async def list_in_cells(tx: Tx, scope: Scope, cells: Sequence[int]) -> list[Row]:
@@ -203,10 +203,8 @@ async def count_by_zone(tx: Tx, scope: Scope, *, weights: Mapping[str, float], a
 
 
 async def resolved_by_zone(tx: Tx, scope: Scope, *, since: datetime) -> list[Row]:
-    """Requests resolved since then by zone: resolved, and the mean hours it took. Not narrowed by state or box."""
-    statement = _ZONES_RESOLVED.format(
-        narrowed=_narrowed(scope, columns=frozenset({"zone_id", "category", "priority"}))
-    )
+    """Requests resolved since then by zone: resolved, and the mean hours it took. Not filtered by state or box."""
+    statement = _ZONES_RESOLVED.format(filters=_filters(scope, columns=frozenset({"zone_id", "category", "priority"})))
     return await tx.rows(statement, _values(tx, scope, since=since))
 
 

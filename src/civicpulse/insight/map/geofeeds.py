@@ -75,10 +75,10 @@ async def heatmap(
 ) -> tuple[Features, dict[str, Any]]:
     """Open requests as weighted points, or, when there are more than `max_points`, as cells with their weights added up."""
     aggregation: dict[str, Any] = {"method": "weighted_heatmap", "weight_formula": WEIGHT_FORMULA}
-    if await geo_queries.count_open(tx, scope, most=max_points + 1) <= max_points:
-        rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, most=max_points)
+    if await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
+        rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
         return [_request_point(row) for row in rows], {**aggregation, "unit": "request", "count": len(rows)}
-    rows = await geo_queries.list_cells(tx, scope, weights=weights, at=at, finest=HEATMAP_FINEST, most=max_points)
+    rows = await geo_queries.list_cells(tx, scope, weights=weights, at=at, finest=HEATMAP_FINEST, limit=max_points)
     resolution = rows[0]["resolution"] if rows else HEATMAP_FINEST
     told = {"unit": "cell", "h3_resolution": resolution, "count": sum(row["n"] for row in rows)}
     return [_cell_point(row) for row in rows], {
@@ -93,12 +93,12 @@ async def clusters(
 ) -> tuple[Features, dict[str, Any]]:
     """Open requests grouped for a zoom; a group of one is the request itself, at its own place."""
     aggregation: dict[str, Any] = {"method": "cluster", "weight_formula": WEIGHT_FORMULA, "tile_hint": f"z={zoom}"}
-    if zoom >= POINTS_ZOOM and await geo_queries.count_open(tx, scope, most=max_points + 1) <= max_points:
-        rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, most=max_points)
+    if zoom >= POINTS_ZOOM and await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
+        rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
         features = [_single(row, round(row["weight"], 4)) for row in rows]
         return features, {**aggregation, "unit": "request", "count": len(rows)}
     finest = resolution_of(zoom)
-    rows = await geo_queries.list_cells(tx, scope, weights=weights, at=at, finest=finest, most=max_points)
+    rows = await geo_queries.list_cells(tx, scope, weights=weights, at=at, finest=finest, limit=max_points)
     singles = {
         row["cell"]: row
         for row in await geo_queries.list_in_cells(tx, scope, [row["low"] for row in rows if row["n"] == 1])

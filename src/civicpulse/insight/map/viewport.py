@@ -12,7 +12,7 @@ from civicpulse.requests.filters import Box, longitudes
 # Coarser than this, or wider, the spans would cost more than they save.
 COARSEST: Final = 4
 WIDEST_DEGREES: Final = 4.0
-MOST_CELLS: Final = 100
+MAX_CELLS: Final = 100
 KM_PER_DEGREE: Final = 111.2
 
 Span = tuple[int, int]
@@ -56,7 +56,7 @@ def cell_spans(box: Box) -> list[Span] | None:
     fitting = [
         level
         for level in range(COARSEST, CELL_RESOLUTION)
-        if sum(_cells_around(one, level) for one in boxes) <= MOST_CELLS
+        if sum(_cells_around(one, level) for one in boxes) <= MAX_CELLS
     ]
     if not fitting:
         return None

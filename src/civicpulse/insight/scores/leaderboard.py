@@ -8,7 +8,7 @@ from civicpulse.insight.scores import score_queries as queries
 from civicpulse.insight.scores.scores import ONE_HOUR, figures_document, trend_document
 from civicpulse.rules.scoring import ranks, trend
 
-MOST_ZONES: Final = 10_000
+MAX_ZONES: Final = 10_000
 
 
 async def rank_zones(tx: Tx, *, public_only: bool) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ async def rank_zones(tx: Tx, *, public_only: bool) -> list[dict[str, Any]]:
         zones=None,
         zones_only=True,
         after=(hour + ONE_HOUR, ""),
-        most=MOST_ZONES,
+        limit=MAX_ZONES,
     )
     return _ranked(
         rows,

@@ -29,14 +29,14 @@ MEASURE_AT_ONCE: Final = 1000
 SORT: Final = "-resolved_at"
 
 
-async def measure_resolutions(tx: Tx, *, most: int = MEASURE_AT_ONCE) -> int:
-    """Takes the figures of up to `most` requests; how many it looked at. Call again when it answers `most`.
+async def measure_resolutions(tx: Tx, *, limit: int = MEASURE_AT_ONCE) -> int:
+    """Takes the figures of up to `limit` requests; how many it looked at. Call again when it answers `limit`.
 
     Answers 0 when nothing waits or another process measures. Needs no caller: it says what is so.
     """
     if not await queries.lock_measuring(tx, lock_number("sla metrics", tx.tenant_id)):
         return 0
-    rows = await queries.take_unmeasured(tx, most=most)
+    rows = await queries.take_unmeasured(tx, limit=limit)
     if not rows:
         return 0
     pack, now = await current_pack(tx), clock.now()
@@ -49,7 +49,7 @@ async def measure_resolutions(tx: Tx, *, most: int = MEASURE_AT_ONCE) -> int:
 
 
 def _stands(row: Row) -> bool:
-    """The same as is counted as resolved in the KPI ledger."""
+    """Tells whether a request counts as resolved; the KPI ledger counts by the same condition."""
     return (
         row["master_id"] is None and row["resolved_at"] is not None and row["state_category"] in ("resolved", "closed")
     )
@@ -90,9 +90,9 @@ async def list_metrics(
 ) -> dict[str, Any]:
     """One page of figures of requests that are seen, latest resolution first; `superseded` shows also those of resolutions that no longer stand."""
     after = decode_cursor(cursor, SORT, (datetime, UUID)) if cursor else None
-    narrowed = {**wanted, "current": None if superseded else True}
+    filtered = {**wanted, "current": None if superseded else True}
     rows = await queries.list_metrics(
-        tx, narrowed, sight, after=(after[0], after[1]) if after else None, most=limit + 1
+        tx, filtered, sight, after=(after[0], after[1]) if after else None, limit=limit + 1
     )
     shown = rows[:limit]
     following = encode_cursor(SORT, [shown[-1]["resolved_at"], shown[-1]["id"]]) if len(rows) > limit else None

@@ -17,7 +17,7 @@ LOCK_MEASURING = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
 # until the figures are written, so that a figure is never older than the one it replaces.
 TAKE = """
 WITH waiting AS MATERIALIZED (
-    SELECT DISTINCT u.request_id FROM sla_unmeasured u WHERE u.tenant_id = %(tenant_id)s ORDER BY u.request_id LIMIT %(most)s
+    SELECT DISTINCT u.request_id FROM sla_unmeasured u WHERE u.tenant_id = %(tenant_id)s ORDER BY u.request_id LIMIT %(limit)s
 )
 SELECT r.id, r.created_at, r.resolved_at, r.state_category, r.master_id, r.category, r.priority, r.zone_id, r.sla_met, r.sla_due_at,
        (r.sla ->> 'target_hours')::float8 AS target_hours
@@ -51,8 +51,8 @@ LIST = sql.SQL("""
 SELECT m.id, r.number, m.category, m.priority, m.zone_id, m.resolved_at, m.due_at, m.resolution_time_hours, m.threshold_hours,
        m.met_sla, m.judged_by, m.calculated_at, m.superseded_at
 FROM sla_metrics m JOIN requests r ON r.tenant_id = m.tenant_id AND r.id = m.request_id
-WHERE m.tenant_id = %(tenant_id)s AND {seen}{narrowed}
-ORDER BY m.resolved_at DESC, m.id DESC LIMIT %(most)s
+WHERE m.tenant_id = %(tenant_id)s AND {seen}{filters}
+ORDER BY m.resolved_at DESC, m.id DESC LIMIT %(limit)s
 """)
 
 _CONDITIONS = {
@@ -76,9 +76,9 @@ async def lock_measuring(tx: Tx, lock: int) -> bool:
     return locked
 
 
-async def take_unmeasured(tx: Tx, *, most: int) -> list[Row]:
-    """Up to `most` requests that wait to be measured, under a share lock."""
-    return await tx.rows(TAKE, {"tenant_id": tx.tenant_id, "most": most})
+async def take_unmeasured(tx: Tx, *, limit: int) -> list[Row]:
+    """Up to `limit` requests that wait to be measured, under a share lock."""
+    return await tx.rows(TAKE, {"tenant_id": tx.tenant_id, "limit": limit})
 
 
 async def supersede(tx: Tx, ids: Sequence[UUID], resolved: Sequence[datetime | None], *, now: datetime) -> int:
@@ -98,13 +98,13 @@ async def forget_measured(tx: Tx, ids: Sequence[UUID]) -> None:
 
 
 async def list_metrics(
-    tx: Tx, wanted: dict[str, Any], sight: Sight, *, after: tuple[datetime, UUID] | None, most: int
+    tx: Tx, wanted: dict[str, Any], sight: Sight, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Row]:
-    """Figures of requests that are seen, latest resolution first. `wanted`: values by the names of _CONDITIONS; those that are None do not narrow."""
+    """Figures of requests that are seen, latest resolution first. `wanted`: values by the names of _CONDITIONS; those that are None do not filter."""
     values = {name: value for name, value in wanted.items() if value is not None} | sight.parameters
     conditions = [condition for name, condition in _CONDITIONS.items() if name in values]
     if after is not None:
         conditions.append(_CONDITIONS["after"])
         values |= {"after_at": after[0], "after_id": after[1]}
-    statement = LIST.format(seen=sight.predicate(), narrowed=sql.Composed(conditions))
-    return await tx.rows(statement, {**values, "tenant_id": tx.tenant_id, "most": most})
+    statement = LIST.format(seen=sight.predicate(), filters=sql.Composed(conditions))
+    return await tx.rows(statement, {**values, "tenant_id": tx.tenant_id, "limit": limit})

@@ -80,7 +80,7 @@ FROM (
     WHERE p.tenant_id = %(tenant_id)s AND p.public_only = %(public_only)s AND p.hour >= %(since)s AND p.hour < %(until)s
       AND (%(zones)s::text[] IS NULL OR p.zone_id = ANY(%(zones)s::text[])) AND NOT (%(zones_only)s AND p.zone_id = '')
       AND (p.hour < %(after_hour)s OR (p.hour = %(after_hour)s AND p.zone_id > %(after_zone)s))
-    ORDER BY p.hour DESC, p.zone_id LIMIT %(most)s
+    ORDER BY p.hour DESC, p.zone_id LIMIT %(limit)s
 ) AS s
 LEFT JOIN zones z ON z.tenant_id = s.tenant_id AND z.zone_id = s.zone_id
 {_BEFORE.format(ago="24 hours", name="day")}
@@ -138,13 +138,13 @@ async def list_scores(
     zones: Sequence[str] | None,
     zones_only: bool,
     after: tuple[datetime, str],
-    most: int,
+    limit: int,
 ) -> list[Row]:
     """Scores of the hours in [since, until), newest hour first, then by zone, each with what it was a day and a month before.
 
     `zones`: only these ("": the whole tenant), None for all; `zones_only` leaves the whole tenant out.
     """
-    values = {"public_only": public_only, "since": since, "until": until, "most": most, "zones_only": zones_only}
+    values = {"public_only": public_only, "since": since, "until": until, "limit": limit, "zones_only": zones_only}
     values |= {"zones": None if zones is None else list(zones), "after_hour": after[0], "after_zone": after[1]}
     return await tx.rows(LIST, values | {"tenant_id": tx.tenant_id})
 

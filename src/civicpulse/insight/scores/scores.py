@@ -193,7 +193,7 @@ async def list_scores(
         zones=[WHOLE_TENANT] if level == "tenant" else zones or None,
         zones_only=level == "zone",
         after=(after[0], after[1]),
-        most=limit + 1,
+        limit=limit + 1,
     )
     shown = rows[:limit]
     following = encode_cursor(SORT, [shown[-1]["hour"], shown[-1]["zone_id"]]) if len(rows) > limit else None

@@ -12,7 +12,7 @@ from civicpulse.rules.priority import SEVERITY_OF_PRIORITY
 
 WORDS: Final = ("open", "in-progress", "resolved", "closed")  # where an issue stands (R-INT-10)
 BEGUN: Final = "in_progress_at"  # the time that a state notes when work begins
-MOST_CHARACTERS: Final = 200  # of a description that stands for the summary where there is no analysis
+MAX_CHARACTERS: Final = 200  # of a description that stands for the summary where there is no analysis
 
 IssueStatus = Literal["open", "in-progress", "resolved", "closed"]
 
@@ -108,7 +108,7 @@ def issue_document(row: Row, facts: Row, pack: Pack, *, tenant: str) -> dict[str
 
 def _start_of(description: str) -> str:
     plain = " ".join(description.split())
-    return plain if len(plain) <= MOST_CHARACTERS else f"{plain[: MOST_CHARACTERS - 1].rstrip()}…"
+    return plain if len(plain) <= MAX_CHARACTERS else f"{plain[: MAX_CHARACTERS - 1].rstrip()}…"
 
 
 def issue_report_document(row: Row) -> dict[str, Any]:
