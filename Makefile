@@ -36,13 +36,13 @@ run: setup ## Start everything on http://127.0.0.1:8000
 
 test: setup ## All tests, browser included
 	@scripts/need-chromium
-	@$(BIN)/python -m pytest tests/rules -q -n 2 --cov=civicpulse.rules --cov-report=
+	@$(BIN)/python -m pytest tests/rules -q -n 0 --cov=civicpulse.rules --cov-report=
 	@$(BIN)/coverage report --fail-under=100 --skip-covered --show-missing
 	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/rules --ignore tests/e2e
 	@$(BIN)/python -m pytest tests/e2e -q
 
 test-rules: setup ## The rules alone
-	@$(BIN)/python -m pytest tests/rules -q -n 2
+	@$(BIN)/python -m pytest tests/rules -q -n 0
 
 test-quick: setup ## All but the browser
 	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/e2e

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,14 +178,21 @@ class City:
         )
 
 
+@cache
+def pack_text(pack: str) -> str:
+    """A shipped pack's document as JSON: reading its YAML takes longer than most tests."""
+    from civicpulse.packs.loader import read_pack
+
+    return read_pack(pack).model_dump_json()
+
+
 async def make_city(app: FastAPI, database_url: str, pack: str = "civic", **changes: object) -> City:
     """A new tenant with its own copy of `pack`; `changes` replace top-level keys of the pack document."""
     import psycopg
 
     from civicpulse.accounts.tenants import create_tenant
-    from civicpulse.packs.loader import read_pack
 
-    document = read_pack(pack).model_dump(mode="json") | changes
+    document = json.loads(pack_text(pack)) | changes
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         slug = f"city-{Path(database_url.split('?')[0]).name.replace('_', '-')}-{next(_numbers)}"
         tenant = await create_tenant(owner, slug=slug, name="A test city", kind="city", pack_document=document)
