@@ -26,7 +26,8 @@ SELECT count(*) AS requests, count(*) FILTER (WHERE m) AS masters, count(*) FILT
        count(*) FILTER (WHERE m AND o) AS backlog, count(*) FILTER (WHERE d) AS resolved,
        round((sum(trunc(extract(epoch FROM resolved_at - created_at) * 1000)) FILTER (WHERE d))
              / nullif(count(*) FILTER (WHERE d), 0) / 60000, 2)::float8 AS avg_resolution_minutes,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - created_at)::float8 / 60) FILTER (WHERE d) AS median,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - created_at)::float8 / 60)
+           FILTER (WHERE d AND resolved_at >= created_at) AS median,
        count(*) FILTER (WHERE m AND NOT o AND sla_met) AS sla_met, count(*) FILTER (WHERE m AND NOT o AND NOT sla_met) AS sla_missed,
        count(*) FILTER (WHERE m AND sla_state = 'at_risk') AS at_risk, count(*) FILTER (WHERE m AND sla_state = 'overdue') AS overdue,
        count(*) FILTER (WHERE m AND sla_state = 'breached') AS breached, count(*) FILTER (WHERE m AND sla_state <> 'no_sla') AS with_sla,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from builders import report
 from invented_pack import invented_pack
@@ -48,6 +49,14 @@ async def test_the_pack_is_sound() -> None:
     assert (pack.assigned_state, pack.ending_milestones) == ("handed", frozenset({"fixed_it"}))
 
 
+async def _desk(foreman: httpx.AsyncClient) -> tuple[int, int]:
+    """How many requests the agent has been handed and has begun, as their page says."""
+    work = (await foreman.get("/agents/F-1")).json()["workload"]
+    figures = (await foreman.get("/analytics/agents")).json()["items"][0]
+    assert (figures["open"], figures["in_progress"]) == (work["open"], work["in_progress"])
+    return work["assigned"], work["in_progress"]
+
+
 async def test_one_request_from_its_report_to_its_end(workshop: City) -> None:
     foreman, fitter = await workshop.client("foreman"), await workshop.client("fitter")
     _, resident = await _citizen(workshop)
@@ -59,9 +68,11 @@ async def test_one_request_from_its_report_to_its_end(workshop: City) -> None:
     await _move(foreman, number, "weighed")
     handed = await _move(foreman, number, "handed", assigned_agent_id="F-1")
     assert handed["assignment"]["assigned_agent_id"] == agent.json()["_id"]
+    assert await _desk(foreman) == (1, 0)
     refused = await resident.patch(f"/requests/{number}/transition", json={"to": "underway"})
     assert refused.status_code == 403, refused.text
     await _move(fitter, number, "underway")
+    assert await _desk(foreman) == (0, 1)
     waiting = await _move(fitter, number, "waiting_parts")
     assert waiting["sla"]["paused"] is True
     await _move(fitter, number, "underway")

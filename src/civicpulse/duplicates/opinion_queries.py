@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from civicpulse.base import clock
+from civicpulse.base.conditions import is_open
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.due import mark
 from civicpulse.base.leases import Queue
@@ -48,8 +49,8 @@ UPDATE duplicate_opinions SET state = 'answered', due_at = NULL, verdict = %(ver
 WHERE tenant_id = %(tenant_id)s AND low_id = %(low_id)s AND high_id = %(high_id)s AND state = 'waiting'
 """
 
-ARE_OPEN = """
-SELECT bool_and(state_category IN ('open', 'waiting')) FROM requests WHERE tenant_id = %(tenant_id)s AND id IN (%(low_id)s, %(high_id)s)
+ARE_OPEN = f"""
+SELECT bool_and({is_open("r")}) FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id IN (%(low_id)s, %(high_id)s)
 """
 
 NOTE = """

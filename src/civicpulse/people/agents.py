@@ -105,7 +105,14 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
 async def read(caller: Caller, key: str) -> dict[str, Any]:
     """The agent, their open work, and how the last 30 days went."""
     row, now = await _find(caller.tx, key), clock.now()
-    work = await queries.agent_work(caller.tx, row["id"], since=now - PERFORMANCE_WINDOW)
+    pack = await current_pack(caller.tx)
+    work = await queries.agent_work(
+        caller.tx,
+        row["id"],
+        assigned=pack.stages("assigned_at"),
+        in_progress=pack.stages("in_progress_at"),
+        since=now - PERFORMANCE_WINDOW,
+    )
     schedule = schedule_of(row)
     return agent_document(row, caller=caller) | {
         "workload": {

@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from civicpulse.base.conditions import has_ended, is_open, is_open_master, stands_resolved
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.idempotency import forget_answers
 from civicpulse.base.ids import lock_number
@@ -30,13 +31,13 @@ VALUES (%(tenant_id)s, %(id)s, %(full_name)s, %(email)s, %(phone)s, %(preference
         %(zone_id)s, %(created_at)s)
 """
 
-GET_CITIZEN = """
+GET_CITIZEN = f"""
 SELECT c.id, c.full_name, c.verified, c.verify_method, c.verified_at, c.email, c.phone, c.preferences, c.neighborhood,
        c.city, c.zone_id, c.created_at, s.total_requests, s.avg_rating, s.open_requests, s.resolved_requests
 FROM citizens c CROSS JOIN LATERAL (
     SELECT count(*) AS total_requests, avg(r.rating)::float8 AS avg_rating,
-           count(*) FILTER (WHERE r.state_category IN ('open', 'waiting')) AS open_requests,
-           count(*) FILTER (WHERE r.state_category IN ('resolved', 'closed')) AS resolved_requests
+           count(*) FILTER (WHERE {is_open("r")}) AS open_requests,
+           count(*) FILTER (WHERE {has_ended("r")}) AS resolved_requests
     FROM requests r WHERE r.tenant_id = c.tenant_id AND r.citizen_id = c.id
 ) s
 WHERE c.tenant_id = %(tenant_id)s AND c.id = %(id)s
@@ -137,10 +138,10 @@ LOCK_AGENT = sql.SQL(
     "SELECT {columns} FROM agents a WHERE a.tenant_id = %(tenant_id)s AND a.id = %(id)s FOR UPDATE"
 ).format(columns=AGENT_COLUMNS)
 
-AGENT_WORK = """
+AGENT_WORK = f"""
 SELECT count(*) FILTER (WHERE w.open) AS open,
-       count(*) FILTER (WHERE w.open AND w.status = 'assigned') AS assigned,
-       count(*) FILTER (WHERE w.open AND w.status = 'in_progress') AS in_progress,
+       count(*) FILTER (WHERE w.open AND w.status = ANY(%(assigned)s)) AS assigned,
+       count(*) FILTER (WHERE w.open AND w.status = ANY(%(in_progress)s)) AS in_progress,
        count(*) FILTER (WHERE w.open AND w.priority = 'P1') AS p1,
        count(*) FILTER (WHERE w.open AND w.priority = 'P2') AS p2,
        count(*) FILTER (WHERE w.open AND w.priority = 'P3') AS p3,
@@ -153,17 +154,18 @@ SELECT count(*) FILTER (WHERE w.open) AS open,
        coalesce(sum(w.escalation_count), 0)::int AS escalations
 FROM (
     SELECT r.status, r.priority, r.created_at, r.resolved_at, r.sla_met, r.rating, r.escalation_count,
-           r.state_category IN ('open', 'waiting') AS open
+           {is_open("r")} AS open
     FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = %(id)s AND r.master_id IS NULL
-      AND (r.state_category IN ('open', 'waiting') OR r.resolved_at >= %(since)s)
+      AND ({is_open("r")} OR {stands_resolved("r")} AND r.resolved_at >= %(since)s)
 ) w
 """
 
-OPEN_LOADS = """
+# How much open work each agent has, counted anew each time and so never wrong, not counting the requests `without`.
+OPEN_LOADS = f"""
     SELECT r.assigned_agent_id AS id, count(*)::int AS open_load FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id IS NOT NULL AND r.master_id IS NULL
-      AND r.state_category IN ('open', 'waiting')
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id IS NOT NULL AND {is_open_master("r")}
+      AND r.id <> ALL (%(without)s::uuid[])
     GROUP BY r.assigned_agent_id
 """
 
@@ -321,9 +323,15 @@ async def lock_agent(tx: Tx, agent_id: UUID) -> Row | None:
     return await tx.row(LOCK_AGENT, {"tenant_id": tx.tenant_id, "id": agent_id})
 
 
-async def agent_work(tx: Tx, agent_id: UUID, *, since: datetime) -> Row:
-    """Open requests of an agent, and what was resolved since `since`, in one statement."""
-    row = await tx.row(AGENT_WORK, {"tenant_id": tx.tenant_id, "id": agent_id, "since": since})
+async def agent_work(
+    tx: Tx, agent_id: UUID, *, assigned: Sequence[str], in_progress: Sequence[str], since: datetime
+) -> Row:
+    """Open requests of an agent, and what was resolved since `since`, in one statement.
+
+    `assigned`, `in_progress`: the states that are counted by these names.
+    """
+    values = {"id": agent_id, "assigned": list(assigned), "in_progress": list(in_progress), "since": since}
+    row = await tx.row(AGENT_WORK, values | {"tenant_id": tx.tenant_id})
     return row or {}
 
 
@@ -332,7 +340,7 @@ async def list_agents(tx: Tx, *, limit: int | None, **filters: Any) -> list[Row]
     wanted = {name: value for name, value in filters.items() if value is not None}
     conditions = sql.SQL(" ").join(AGENT_FILTERS[name] for name in wanted)
     statement = LIST_AGENTS.format(columns=AGENT_COLUMNS, loads=sql.SQL(OPEN_LOADS), conditions=conditions)
-    return await tx.rows(statement, {"tenant_id": tx.tenant_id, "limit": limit, **wanted})
+    return await tx.rows(statement, {"tenant_id": tx.tenant_id, "limit": limit, "without": [], **wanted})
 
 
 AGENTS_WORDS = """

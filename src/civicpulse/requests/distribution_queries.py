@@ -8,19 +8,16 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from civicpulse.base.conditions import is_open
 from civicpulse.base.db import Row, Tx
+from civicpulse.people.queries import OPEN_LOADS
 from civicpulse.requests.visibility import Sight
 from civicpulse.rules.distribution import DistributionState
 
-# current_load = base_load + open masters assigned here; so it can always be counted again and never drifts.
+# current_load = base_load + open masters assigned here.
 # Materialized: counted once, and not once for each manager, whatever the planner believes of a table that grows by the hour.
-MANAGERS = """
-WITH load AS MATERIALIZED (
-    SELECT r.assigned_agent_id AS id, count(*)::int AS open_load FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id IS NOT NULL AND r.master_id IS NULL
-      AND r.state_category IN ('open', 'waiting') AND r.id <> ALL (%(without)s)
-    GROUP BY r.assigned_agent_id
-)
+MANAGERS = f"""
+WITH load AS MATERIALIZED ({OPEN_LOADS})
 SELECT a.id, a.agent_code, a.name, a.office_id, a.position, a.skills, a.base_load,
        a.base_load + coalesce(load.open_load, 0) AS current_load
 FROM agents a LEFT JOIN load ON load.id = a.id
@@ -47,7 +44,7 @@ ON CONFLICT (tenant_id) DO UPDATE SET state = excluded.state, updated_at = exclu
 
 PAST_TICKETS = sql.SQL(f"""
 SELECT {TICKET_COLUMNS}, r.zone_id, r.sub_category, r.priority, r.assigned_agent_id, r.office_id, r.assigned_at,
-       r.state_category IN ('open', 'waiting') AS is_open,
+       {is_open("r")} AS is_open,
        a.name AS agent_name, a.agent_code, o.name AS office_name
 FROM requests r
 LEFT JOIN agents a ON a.tenant_id = r.tenant_id AND a.id = r.assigned_agent_id

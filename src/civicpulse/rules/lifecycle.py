@@ -27,6 +27,21 @@ def is_ended(category: str) -> bool:
     return category in ENDED
 
 
+def stands_resolved(request: Mapping[str, Any]) -> bool:
+    """Whether a request, as a row, counts as a resolution with the time it took: in figures, scores and SLA metrics.
+
+    A duplicate does not, its master carries the work; nor one that is open again; nor one that has ended nobody knows when,
+    or before it was created (v0.1.0 stored such), of which nobody can say how long it took.
+    """
+    resolved_at = request["resolved_at"]
+    return (
+        request["master_id"] is None
+        and is_ended(request["state_category"])
+        and resolved_at is not None
+        and resolved_at >= request["created_at"]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a request stands before it enters another state. `milestones`: name → when it was noted."""

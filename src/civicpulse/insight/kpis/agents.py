@@ -8,6 +8,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.paging import decode_cursor, encode_cursor, page
 from civicpulse.insight.kpis import queries
 from civicpulse.insight.schemas import Period
+from civicpulse.packs.store import current_pack
 
 DEFAULT_PERIOD: Final = timedelta(days=30)
 SORT: Final = "agent_code"
@@ -48,7 +49,8 @@ async def agents(tx: Tx, period: Period, *, limit: int, cursor: str | None) -> d
     now = clock.now()
     since, until = _closed(period, now)
     after = decode_cursor(cursor, SORT, (str,))[0] if cursor else ""
-    rows = await queries.list_agents(tx, since=since, until=until, after=after, limit=limit + 1)
+    working = (await current_pack(tx)).stages("in_progress_at")
+    rows = await queries.list_agents(tx, in_progress=working, since=since, until=until, after=after, limit=limit + 1)
     more = len(rows) > limit
     shown = rows[:limit]
     next_cursor = encode_cursor(SORT, [shown[-1]["agent_code"]]) if more else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
+from civicpulse.base.conditions import stands_resolved
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.kpis.measures import BUCKETS, MEASURES
 from civicpulse.insight.schemas import Period, Scope
@@ -254,12 +255,12 @@ async def read_ledger(tx: Tx, scope: Scope, period: Period, *, grain: str) -> li
 
 
 # Every dimension is named with the values that occur, so that the index is descended to each of them.
-EXACT_MEDIAN = sql.SQL("""
+EXACT_MEDIAN = sql.SQL(f"""
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', c.resolved_at - c.created_at) / 60)
 FROM requests c
-WHERE c.tenant_id = %(tenant_id)s AND c.resolved_at IS NOT NULL AND c.master_id IS NULL
-  AND c.state_category IN ('resolved', 'closed') AND c.zone_id = ANY(%(zones)s) AND c.category = ANY(%(categories)s)
-  AND c.priority = ANY(%(priorities)s) AND c.created_at >= %(since)s AND c.created_at < %(until)s AND {seen}
+WHERE c.tenant_id = %(tenant_id)s AND {stands_resolved("c")}
+  AND c.zone_id = ANY(%(zones)s) AND c.category = ANY(%(categories)s) AND c.priority = ANY(%(priorities)s)
+  AND c.created_at >= %(since)s AND c.created_at < %(until)s AND {{seen}}
 """)
 
 

@@ -1,10 +1,12 @@
 """The statements behind cohorts and agents; the ledger's are in ledger.py, the map's in geo_queries.py."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
 
+from civicpulse.base.conditions import is_open_master, stands_resolved
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.schemas import Scope
 
@@ -47,18 +49,17 @@ _PLACES = sql.SQL("""
 """)
 
 # Each agent's three counts come from an index of their own, for the agents of this page only.
-_AGENTS = sql.SQL("""
+_AGENTS = sql.SQL(f"""
 SELECT a.id, a.agent_code, a.name, a.department, a.active, o.*, s.*, d.*
 FROM (
     SELECT id, agent_code, name, department, active FROM agents
     WHERE tenant_id = %(tenant_id)s AND agent_code > %(after)s ORDER BY agent_code LIMIT %(limit)s
 ) AS a
 CROSS JOIN LATERAL (
-    SELECT count(*) AS open, count(*) FILTER (WHERE r.status = 'in_progress') AS in_progress,
+    SELECT count(*) AS open, count(*) FILTER (WHERE r.status = ANY(%(in_progress)s)) AS in_progress,
            count(*) FILTER (WHERE r.sla_state = 'overdue') AS overdue, count(*) FILTER (WHERE r.sla_state = 'breached') AS breached
     FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL
-      AND r.state_category IN ('open', 'waiting')
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND {is_open_master("r")}
 ) AS o
 CROSS JOIN LATERAL (
     SELECT count(*) AS assigned, coalesce(sum(r.escalation_count), 0)::bigint AS escalations
@@ -70,8 +71,8 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS resolved, avg(date_part('epoch', r.resolved_at - r.created_at) / 60) AS minutes,
            count(*) FILTER (WHERE r.sla_met) AS met, count(r.sla_met) AS judged, avg(r.rating)::float8 AS rating, count(r.rating) AS ratings
     FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL
-      AND r.resolved_at >= %(since)s AND r.resolved_at < %(until)s AND r.state_category IN ('resolved', 'closed')
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND {stands_resolved("r")}
+      AND r.resolved_at >= %(since)s AND r.resolved_at < %(until)s
 ) AS d
 ORDER BY a.agent_code
 """)
@@ -105,7 +106,13 @@ async def recurrence(
     return weeks, [row for row in rows if row["start"] is None]
 
 
-async def list_agents(tx: Tx, *, since: datetime, until: datetime, after: str, limit: int) -> list[Row]:
-    """Agents whose code follows `after`, with their open work now and what they did in the period. One statement."""
-    values = {"tenant_id": tx.tenant_id, "since": since, "until": until, "after": after, "limit": limit}
+async def list_agents(
+    tx: Tx, *, in_progress: Sequence[str], since: datetime, until: datetime, after: str, limit: int
+) -> list[Row]:
+    """Agents whose code follows `after`, with their open work now and what they did in the period. One statement.
+
+    `in_progress`: the states in which somebody works on a request.
+    """
+    values = {"since": since, "until": until, "after": after, "limit": limit}
+    values |= {"tenant_id": tx.tenant_id, "in_progress": list(in_progress)}
     return await tx.rows(sql.Composed([_AGENTS]), values)

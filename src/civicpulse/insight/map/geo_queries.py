@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from civicpulse.base.conditions import is_open, is_open_master, stands_resolved
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.map.viewport import Span, cell_spans
 from civicpulse.insight.schemas import Scope
@@ -16,18 +17,19 @@ from civicpulse.requests.visibility import PUBLIC
 # Parents of a cell at a resolution share all digits down to it: setting the others (and fixing the resolution bits later,
 # in Python) groups them without the H3 library in the database.
 _PARENT = "({cell} | ((1::bigint << (3 * (15 - {resolution}))) - 1))"
+# rules.heat.heat of the request `r` at %(epoch)s.
 _WEIGHT = """(CASE r.priority WHEN 'P1' THEN %(w1)s WHEN 'P2' THEN %(w2)s WHEN 'P3' THEN %(w3)s ELSE %(w4)s END)::float8
     * ln(1 + greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600)"""
 
-_OPEN = sql.SQL("""requests r
-WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NULL{filters}""")
+_OPEN = sql.SQL(f"""requests r
+WHERE r.tenant_id = %(tenant_id)s AND {is_open_master("r")}{{filters}}""")
 # A public duplicate of a master that the reader does not see is on the map by itself (migration 0016 has the index).
-_OPEN_SEEN = sql.SQL("""(
-    SELECT {columns} FROM {open}
+_OPEN_SEEN = sql.SQL(f"""(
+    SELECT {{columns}} FROM {{open}}
     UNION ALL
-    SELECT {columns} FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.state_category IN ('open', 'waiting') AND r.master_id IS NOT NULL AND {public}{filters}
-      AND NOT coalesce((SELECT {master_seen} FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id), false)
+    SELECT {{columns}} FROM requests r
+    WHERE r.tenant_id = %(tenant_id)s AND {is_open("r")} AND r.master_id IS NOT NULL AND {{public}}{{filters}}
+      AND NOT coalesce((SELECT {{master_seen}} FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id), false)
 ) AS r WHERE true""")
 _COLUMNS = sql.SQL(
     "r.cell, r.number, r.zone_id, r.category, r.priority, r.status, r.sla_state, r.created_at, r.lon, r.lat"
@@ -72,11 +74,10 @@ SELECT r.zone_id, count(*) AS open, count(*) FILTER (WHERE r.sla_state = 'overdu
 FROM {open} GROUP BY r.zone_id
 """)
 
-_ZONES_RESOLVED = sql.SQL("""
+_ZONES_RESOLVED = sql.SQL(f"""
 SELECT r.zone_id, count(*) AS resolved, avg(date_part('epoch', r.resolved_at - r.created_at) / 3600) AS hours
 FROM requests r
-WHERE r.tenant_id = %(tenant_id)s AND r.resolved_at >= %(since)s AND r.resolved_at IS NOT NULL AND r.master_id IS NULL
-  AND r.state_category IN ('resolved', 'closed'){filters}
+WHERE r.tenant_id = %(tenant_id)s AND r.resolved_at >= %(since)s AND {stands_resolved("r")}{{filters}}
 GROUP BY r.zone_id
 """)
 

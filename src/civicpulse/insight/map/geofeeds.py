@@ -11,8 +11,8 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.insight.map import geo_queries
 from civicpulse.insight.schemas import Scope
 from civicpulse.requests.filters import Box, longitudes
+from civicpulse.rules.heat import FORMULA
 
-WEIGHT_FORMULA: Final = "priority_weight * ln(1 + age_hours)"
 HEATMAP_FINEST: Final = 9
 RECENT: Final = timedelta(days=30)
 
@@ -74,7 +74,7 @@ async def heatmap(
     tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, max_points: int
 ) -> tuple[Features, dict[str, Any]]:
     """Open requests as weighted points, or, when there are more than `max_points`, as cells with their weights added up."""
-    aggregation: dict[str, Any] = {"method": "weighted_heatmap", "weight_formula": WEIGHT_FORMULA}
+    aggregation: dict[str, Any] = {"method": "weighted_heatmap", "weight_formula": FORMULA}
     if await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
         rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
         return [_request_point(row) for row in rows], {**aggregation, "unit": "request", "count": len(rows)}
@@ -92,7 +92,7 @@ async def clusters(
     tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, zoom: int, max_points: int
 ) -> tuple[Features, dict[str, Any]]:
     """Open requests grouped for a zoom; a group of one is the request itself, at its own place."""
-    aggregation: dict[str, Any] = {"method": "cluster", "weight_formula": WEIGHT_FORMULA, "tile_hint": f"z={zoom}"}
+    aggregation: dict[str, Any] = {"method": "cluster", "weight_formula": FORMULA, "tile_hint": f"z={zoom}"}
     if zoom >= POINTS_ZOOM and await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
         rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
         features = [_single(row, round(row["weight"], 4)) for row in rows]
@@ -135,7 +135,7 @@ async def zones(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datet
             found = {"now": by_zone.get(zone["zone_id"], {}), "done": resolved.get(zone["zone_id"], {})}
             features.append({"type": "Feature", "properties": _zone_properties(zone, **found), "geometry": geometry})
     count = sum(feature["properties"]["open"] for feature in features)
-    return features, {"method": "zone_summary", "weight_formula": WEIGHT_FORMULA, "unit": "zone", "count": count}
+    return features, {"method": "zone_summary", "weight_formula": FORMULA, "unit": "zone", "count": count}
 
 
 def _zone_properties(zone: Row, *, now: Row, done: Row) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from civicpulse.insight.scores import metric_queries as queries
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.visibility import Sight
+from civicpulse.rules.lifecycle import stands_resolved
 from civicpulse.rules.priority import SEVERITY_OF_PRIORITY
 from civicpulse.rules.scoring import measure
 
@@ -40,19 +41,12 @@ async def measure_resolutions(tx: Tx, *, limit: int = MEASURE_AT_ONCE) -> int:
     if not rows:
         return 0
     pack, now = await current_pack(tx), clock.now()
-    standing = [row["resolved_at"] if _stands(row) else None for row in rows]
+    standing = [row["resolved_at"] if stands_resolved(row) else None for row in rows]
     ids = [row["id"] for row in rows]
     await queries.supersede(tx, ids, standing, now=now)
-    await queries.put_metrics(tx, [_figure(row, pack) for row in rows if _stands(row)], now=now)
+    await queries.put_metrics(tx, [_figure(row, pack) for row in rows if stands_resolved(row)], now=now)
     await queries.forget_measured(tx, ids)
     return len(rows)
-
-
-def _stands(row: Row) -> bool:
-    """Tells whether a request counts as resolved; the KPI ledger counts by the same condition."""
-    return (
-        row["master_id"] is None and row["resolved_at"] is not None and row["state_category"] in ("resolved", "closed")
-    )
 
 
 def _figure(row: Row, pack: Pack) -> dict[str, Any]:

@@ -6,20 +6,21 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from civicpulse.base.conditions import stands_resolved
 from civicpulse.base.db import Row, Tx
 
 # The index requests_resolved finds the window; the open are counted in the index requests_open alone; what is finished in
 # all comes from the KPI ledger, whose cells are few. A target is the deadline as the request's calendar and its pauses moved
 # it, so that speed never contradicts the verdict; the clamp is rules.scoring.speed_of.
-RESOLVED = """
+RESOLVED = f"""
 SELECT r.zone_id, r.is_public, count(*)::int AS resolved, count(*) FILTER (WHERE r.sla_met)::int AS met,
        count(*) FILTER (WHERE NOT r.sla_met)::int AS missed, sum(date_part('epoch', r.resolved_at - r.created_at)) / 3600 AS hours,
        coalesce(sum(CASE WHEN r.sla_due_at > r.created_at THEN greatest(0, least(1,
            1 - date_part('epoch', r.resolved_at - r.created_at) / date_part('epoch', r.sla_due_at - r.created_at))) END), 0)::float8 AS speed_sum,
        count(r.sla_due_at)::int AS speed_count
 FROM requests r
-WHERE r.tenant_id = %(tenant_id)s AND r.master_id IS NULL AND r.resolved_at >= %(since)s AND r.resolved_at <= %(until)s
-  AND r.state_category IN ('resolved', 'closed')
+WHERE r.tenant_id = %(tenant_id)s AND {stands_resolved("r")}
+  AND r.resolved_at >= %(since)s AND r.resolved_at <= %(until)s
 GROUP BY r.zone_id, r.is_public
 """
 

@@ -8,6 +8,7 @@ from civicpulse.base.answers import View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.request import Priority, Severity, SlaState
+from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.priority import SEVERITY_OF_PRIORITY
 
 WORDS: Final = ("open", "in-progress", "resolved", "closed")  # where an issue stands (R-INT-10)
@@ -74,7 +75,7 @@ def word_of(pack: Pack, status: str) -> str:
     state = pack.workflow.states.get(status)
     if state is None:
         return WORDS[0]
-    if state.category in ("resolved", "closed"):
+    if is_ended(state.category):
         return state.category
     is_begun = state.category == "waiting" or state.timestamp == BEGUN
     return "in-progress" if is_begun else "open"
