@@ -282,14 +282,3 @@ def test_the_short_cut_through_a_long_history_reads_what_the_whole_clock_reads(
         policy, calendar, started_at=START, pauses=(), now=now, fired_steps=fired, finished_at=now if ended else None
     )
     assert history_columns(policy, calendar, started_at=START, ended_at=now if ended else None, now=now) == expected
-
-
-def test_the_citys_deadline_rules_and_the_ladder_keeps_its_distance_to_it() -> None:
-    policy = Policy("p", 72, 120, 24, steps=(Step(60, "tell"), Step(72, "raise", "supervisor"), Step(120, "raise")))
-    target = START + timedelta(hours=240)
-    made = imported_policy(policy, created_at=START, target_at=target)
-    assert (made.policy_id, made.target_hours, made.breach_threshold_hours) == ("imported", 240, 288)
-    assert [step.after_hours for step in made.steps] == [228, 240, 288]
-    late = imported_policy(policy, created_at=START, target_at=START - timedelta(hours=1))
-    assert (late.target_hours, late.target_at) == (0, START - timedelta(hours=1))
-    assert not read_clock(late, ALWAYS, started_at=START, now=START, finished_at=START).met
