@@ -33,6 +33,8 @@ IN_SQL = re.compile(
 # `.category` of a state is one of the four words of rules/lifecycle.py, and so are these.
 OF_A_STATE = re.compile(r"state_category|from_category|(state|target|source|before|standing|initial)\.category")
 
+COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<!--.*?-->|\{#.*?#\}", re.DOTALL)
+
 
 def words(node: ast.AST | None) -> set[str]:
     """The pack's names among the constants of an expression."""
@@ -94,6 +96,15 @@ def test_no_state_category_or_milestone_of_a_pack_stands_in_code() -> None:
     paths = [path for path in SOURCE.rglob("*.py") if not ELSEWHERE & set(path.relative_to(SOURCE).parts)]
     assert len(paths) > 200
     assert sorted({line for path in paths for line in found_in(path)}) == []
+
+
+def test_no_state_category_or_milestone_of_a_pack_stands_in_a_page() -> None:
+    pages = [path for path in SOURCE.rglob("*") if path.suffix in (".html", ".js") and "static" not in path.parts]
+    said = re.compile(rf"['\"]({'|'.join(sorted(NAMES - CODE_WORDS))})['\"]")
+    compared = re.compile(rf"\b(status|category|milestone)\s*[!=]==?\s*['\"]({'|'.join(sorted(NAMES))})['\"]")
+    code = {path: COMMENT.sub("", path.read_text()) for path in pages}
+    assert len(code) > 20
+    assert [path.name for path, text in code.items() if said.search(text) or compared.search(text)] == []
 
 
 @pytest.mark.parametrize(

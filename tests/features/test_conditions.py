@@ -12,6 +12,7 @@ from psycopg import sql
 from civicpulse.base import conditions
 from civicpulse.base.db import Tx
 from civicpulse.insight.map import geo_queries
+from civicpulse.people.queries import open_loads
 from civicpulse.rules.heat import heat
 from civicpulse.rules.lifecycle import ENDED, OPEN_WORK, is_ended, stands_resolved
 from conftest import City
@@ -62,6 +63,25 @@ async def test_what_is_open_ended_and_resolved_is_the_same_in_rules_in_sql_and_i
         if stands_resolved(row):
             assert row["resolution_ms"] == round((row["resolved_at"] - row["created_at"]) / timedelta(milliseconds=1))
     assert sum(map(stands_resolved, rows)) == 6
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (open_loads(), "Index Only Scan using requests_agent_open "),
+        (
+            f"SELECT count(*) FROM requests r WHERE r.tenant_id = %(tenant_id)s AND {conditions.is_open_master('r')} AND r.cell > 0",
+            "Index Only Scan using requests_open ",
+        ),
+    ],
+)
+async def test_open_work_is_read_from_the_partial_indexes_alone(city: City, statement: str, index: str) -> None:
+    async with city.transaction() as tx:
+        for way in ("seqscan", "bitmapscan", "sort"):
+            await tx.run(f"SET LOCAL enable_{way} = off")
+        found = await tx.rows(f"EXPLAIN {statement}", {"tenant_id": tx.tenant_id})
+    plan = "\n".join(row["QUERY PLAN"] for row in found)
+    assert index in plan, plan
 
 
 async def test_an_end_before_the_beginning_is_in_no_figure_of_duration_or_speed(city: City) -> None:

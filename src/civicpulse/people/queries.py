@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import sql
@@ -161,13 +161,18 @@ FROM (
 ) w
 """
 
-# How much open work each agent has, counted anew each time and so never wrong, not counting the requests `without`.
-OPEN_LOADS = f"""
+
+def open_loads(*, of: LiteralString = "true") -> LiteralString:
+    """Counts the open work of each agent (`id`, `open_load`) that fits the condition `of` on `r`; always anew, so it never drifts.
+
+    Without a condition it is read from the index requests_agent_open alone.
+    """
+    return f"""
     SELECT r.assigned_agent_id AS id, count(*)::int AS open_load FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id IS NOT NULL AND {is_open_master("r")}
-      AND r.id <> ALL (%(without)s::uuid[])
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id IS NOT NULL AND {is_open_master("r")} AND {of}
     GROUP BY r.assigned_agent_id
 """
+
 
 LIST_AGENTS = sql.SQL("""
 SELECT {columns}, coalesce(load.open_load, 0) AS open_load
@@ -339,8 +344,8 @@ async def list_agents(tx: Tx, *, limit: int | None, **filters: Any) -> list[Row]
     """Agents by agent_code with their open_load, in one statement; `filters` from AGENT_FILTERS, None is no filter."""
     wanted = {name: value for name, value in filters.items() if value is not None}
     conditions = sql.SQL(" ").join(AGENT_FILTERS[name] for name in wanted)
-    statement = LIST_AGENTS.format(columns=AGENT_COLUMNS, loads=sql.SQL(OPEN_LOADS), conditions=conditions)
-    return await tx.rows(statement, {"tenant_id": tx.tenant_id, "limit": limit, "without": [], **wanted})
+    statement = LIST_AGENTS.format(columns=AGENT_COLUMNS, loads=sql.SQL(open_loads()), conditions=conditions)
+    return await tx.rows(statement, {"tenant_id": tx.tenant_id, "limit": limit, **wanted})
 
 
 AGENTS_WORDS = """

@@ -10,14 +10,14 @@ from psycopg.types.json import Jsonb
 
 from civicpulse.base.conditions import is_open
 from civicpulse.base.db import Row, Tx
-from civicpulse.people.queries import OPEN_LOADS
+from civicpulse.people.queries import open_loads
 from civicpulse.requests.visibility import Sight
 from civicpulse.rules.distribution import DistributionState
 
 # current_load = base_load + open masters assigned here.
 # Materialized: counted once, and not once for each manager, whatever the planner believes of a table that grows by the hour.
 MANAGERS = f"""
-WITH load AS MATERIALIZED ({OPEN_LOADS})
+WITH load AS MATERIALIZED ({open_loads(of="r.id <> ALL (%(without)s)")})
 SELECT a.id, a.agent_code, a.name, a.office_id, a.position, a.skills, a.base_load,
        a.base_load + coalesce(load.open_load, 0) AS current_load
 FROM agents a LEFT JOIN load ON load.id = a.id
