@@ -93,7 +93,7 @@ class Settings:
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process's settings, read once."""
+    """Reads the process's settings, once."""
     return Settings.from_environment()
 
 

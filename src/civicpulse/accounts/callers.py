@@ -59,7 +59,7 @@ class Caller:
         return self.tx.tenant
 
     def may(self, permission: Permission) -> bool:
-        """Whether the caller's role holds `permission`."""
+        """Tells whether the caller's role holds `permission`."""
         return self.actor.may(permission)
 
     @property
@@ -104,7 +104,7 @@ async def _tenant(request: Request, owner: TokenOwner | None) -> Tenant:
         tenant = await tenants.by_slug_if_known(label) or await tenants.default()
     if tenant is None:
         raise NotFound(
-            "There is no such tenant: name one in X-Tenant, or create one with 'civicpulse tenant create'.",
+            "There is no tenant of that name: name one in X-Tenant, or create one with 'civicpulse tenant create'.",
             code="unknown_tenant",
         )
     return tenant
@@ -139,7 +139,7 @@ def _if_match(request: Request) -> int | None:
 
 
 async def recognise(request: Request, permission: Permission, *, reads: bool = False) -> Visitor:
-    """The caller of `request`, allowed `permission`.
+    """Finds out who calls, and lets them in only with `permission`.
 
     `reads`: whatever its method, it counts as a read where an anonymous caller's calls are counted.
     Raises Unauthenticated (bad or missing token), NotFound (tenant), Forbidden (role), TooMany (anonymous, too often).
@@ -147,7 +147,7 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
     token = _bearer(request)
     owner = await request.app.state.tokens.owner(token) if token else None
     if token and owner is None:
-        raise Unauthenticated("This token is unknown, revoked or has expired.", code="invalid_token")
+        raise Unauthenticated("This token is unknown, revoked or has expired: ask for a new one.", code="invalid_token")
     if owner is None:
         kind = "read" if reads or request.method in SAFE_METHODS else "write"
         request.app.state.limiter.count(kind, request.client.host if request.client else "unknown")
@@ -164,7 +164,7 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
 
 
 async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
-    """The caller of `request`, allowed `permission`, with an open transaction in `request.state.tx`.
+    """Finds out who calls, lets them in only with `permission`, and opens a transaction in `request.state.tx`.
 
     Raises what `recognise` raises; `reads` as there.
     """
@@ -179,7 +179,7 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
 
 
 def needs(permission: Permission, *, reads: bool = False) -> Any:
-    """A dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `recognise`."""
+    """Makes a dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `recognise`."""
 
     async def caller(request: Request) -> Caller:
         return await identify(request, permission, reads=reads)
@@ -189,7 +189,7 @@ def needs(permission: Permission, *, reads: bool = False) -> Any:
 
 
 def visits(permission: Permission) -> Any:
-    """A dependency that gives the route its Visitor without a transaction, for the few routes that share one or need none."""
+    """Makes a dependency that gives the route its Visitor without a transaction, for the few routes that share one or need none."""
 
     async def visitor(request: Request) -> Visitor:
         return await recognise(request, permission)

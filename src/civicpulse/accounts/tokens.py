@@ -45,7 +45,7 @@ class TokenOwner:
 
 
 def token_hash(token: str) -> bytes:
-    """What is stored of a token. A plain hash is enough for 256 random bits."""
+    """Hashes a token, as it is stored. A plain hash is enough for 256 random bits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 

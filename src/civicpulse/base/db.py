@@ -26,7 +26,7 @@ def as_application(url: str) -> str:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database itself is away or out of means, so that the next statement would fare no better."""
+    """Tells whether the database itself is away or out of means, so that the next statement would fare no better."""
     if not isinstance(error, OperationalError):
         return False
     return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P"))

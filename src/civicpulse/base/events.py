@@ -34,7 +34,7 @@ class Actor:
         return cls(role.name, role.kind, id, role.permissions, role.is_bound, role.scope)
 
     def may(self, permission: Permission) -> bool:
-        """Whether the actor holds `permission`."""
+        """Tells whether the actor holds `permission`."""
         return permission in self.permissions
 
     @property

@@ -26,13 +26,15 @@ class ReadyView(View):
     reason: str = optional()
 
 
-@router.get("/health/live", summary="Is the process alive", responses=answers(LiveView))
+@router.get("/health/live", summary="Ask whether the process is alive", responses=answers(LiveView))
 async def check_live() -> Response:
     """200 as long as the process answers."""
     return Json({"status": "live"})
 
 
-@router.get("/health/ready", summary="Is the process ready", responses=answers({200: ReadyView, 503: ReadyView}))
+@router.get(
+    "/health/ready", summary="Ask whether the process is ready", responses=answers({200: ReadyView, 503: ReadyView})
+)
 async def check_ready(request: Request) -> Response:
     """200 when the database answers and is migrated, else 503 with the reason."""
     try:
@@ -43,7 +45,7 @@ async def check_ready(request: Request) -> Response:
     return Json({"status": "ready"})
 
 
-@router.get("/metrics", summary="Figures for Prometheus", responses=answers(Media(("text/plain",))))
+@router.get("/metrics", summary="Read figures for Prometheus", responses=answers(Media(("text/plain",))))
 async def read_metrics() -> Response:
     """Prometheus text."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -21,6 +21,6 @@ def id_at(instant: datetime) -> UUID:
 
 
 def lock_number(*parts: object) -> int:
-    """A stable signed 64-bit number for an advisory lock named by `parts`."""
+    """Makes a stable signed 64-bit number for an advisory lock named by `parts`."""
     digest = hashlib.blake2b("\x1f".join(str(part) for part in parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

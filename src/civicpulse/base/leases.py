@@ -96,7 +96,7 @@ def _more(assignments: str) -> str:
 async def take(
     tx: Tx, queue: Queue, *, limit: int, seconds: float = 0.0, now: datetime | None = None, **values: Any
 ) -> list[Row]:
-    """Up to `limit` due rows, given to nobody else for `seconds`, as the queue reads them. Commit before working on them.
+    """Takes up to `limit` due rows, given to nobody else for `seconds`, as the queue reads them. Commit before working on them.
 
     Rows of a queue that `locks` are held by this transaction instead. `values` are what the queue's own conditions ask for.
     """

@@ -40,7 +40,7 @@ def configure_logging(level: str) -> None:
 
 
 def get_logger(name: str) -> Any:
-    """A structlog logger called `name`."""
+    """Makes a structlog logger called `name`."""
     return structlog.stdlib.get_logger(name)
 
 

@@ -65,7 +65,7 @@ class DeclaredRoute(APIRoute):
         self.parameters = frozenset(_parameters(self.dependant))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler behind the check of the query's parameters."""
+        """Puts the check of the query's parameters before the handler."""
         handle = super().get_route_handler()
 
         async def known(request: Request) -> Response:
@@ -114,7 +114,7 @@ class TransactionRoute(DeclaredRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler wrapped in its transaction."""
+        """Wraps the handler in its transaction."""
         handle = super().get_route_handler()
 
         async def in_transaction(request: Request) -> Response:

@@ -42,7 +42,7 @@ async def analyse(run: Run) -> None:
 
 
 async def _read(run: Run, rows: Sequence[Row], texts: Sequence[ReportText]) -> list[Analysis]:
-    """One analysis per text. A text that takes too long is left to a person, as if it said nothing, and told of."""
+    """Reads texts, one analysis for each. A text that takes too long is left to a person, as if it said nothing, and told of."""
     try:
         return await analyse_batch(run.services, run.tenant, run.pack, texts)
     except TookTooLong:
@@ -111,5 +111,5 @@ async def _rewrite(
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:
-    words = f"{known['number']} is {known['status']}: its text was changed, its type, priority and manager were kept."
+    words = f"{known['number']} is {run.pack.title_of(known['status'])}: its text was changed, its type, priority and manager were kept."
     run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])

@@ -168,7 +168,7 @@ async def _guard(request: Request) -> None:
 ID_GUARDS["run_id"] = _guard
 
 
-@router.get("/pipeline-runs/{run_id}", summary="Where a run stands", responses=answers(RunView, NO_RUN))
+@router.get("/pipeline-runs/{run_id}", summary="Read where a run stands", responses=answers(RunView, NO_RUN))
 async def get_run(run_id: UUID, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
     """State, step, progress by step, counts and errors; its tickets are in GET /tickets."""
     return Json(run_document(await _known(caller, run_id)))

@@ -14,7 +14,7 @@ COUNTS: Final = (
 
 
 def is_over(row: Row) -> bool:
-    """Whether nobody works on the run any more."""
+    """Tells whether nobody works on the run any more."""
     return row["state"] in ("done", "failed")
 
 

@@ -46,7 +46,7 @@ def _count(run: Run, found: Row) -> None:
 
 
 async def _take_up(run: Run) -> None:
-    """Tickets in the queue; with `all` also those that are assigned and that nobody has begun to work on."""
+    """Takes up the tickets in the queue; with `all` also those that are assigned and that nobody has begun to work on."""
     async with run.batch() as tx:
         offices, managers = len(await list_offices(tx)), await count_managers(tx)
         for name, many in (("business_units", offices), ("managers", managers)):
@@ -66,7 +66,7 @@ async def _take_up(run: Run) -> None:
 
 
 async def _read(run: Run, field: str) -> list[Record] | None:
-    """All records of one of the small files; None when it did not come."""
+    """Reads all records of one of the small files; None when it did not come."""
     file = run.file(field)
     if file is None:
         return None

@@ -29,7 +29,7 @@ class Layout:
     columns: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept with a run."""
+        """Writes the layout as it is kept with a run."""
         written = self.written
         return {
             "encoding": written.encoding,

@@ -37,7 +37,7 @@ class Fault:
     column: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As stored and served."""
+        """Writes the fault as it is stored and served."""
         found: dict[str, Any] = {"file": self.file, "line": self.line, "message": self.message}
         return found | {"severity": self.severity} | ({"column": self.column} if self.column else {})
 
@@ -179,7 +179,7 @@ def _one_line(text: str) -> str:
 
 
 def _load(text: str) -> int:
-    """Tickets in work; empty means none."""
+    """Reads a cell that holds a number of tickets in work; empty means none."""
     if not text:
         return 0
     load = read_number(text)

@@ -70,7 +70,7 @@ class Run:
         return next((file for file in self.row["files"] if file["field"] == field), None)
 
     def name_of(self, field: str) -> str:
-        """What that table is called in errors: the uploaded file's own name."""
+        """Names that table as errors do: the uploaded file's own name."""
         file = self.file(field)
         return str(file["name"]) if file else field
 

@@ -98,7 +98,7 @@ async def add_run(
 
 
 async def take(tx: Tx, *, run_id: UUID | None, seconds: float) -> Row | None:
-    """The oldest due run, or that one, under a lease; None when there is none or another one of the tenant is at work."""
+    """Takes the oldest due run, or that one, under a lease; None when there is none or another one of the tenant is at work."""
     await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "pipeline")])
     rows = await leases.take(tx, QUEUE, limit=1, seconds=seconds, id=run_id)
     return rows[0] if rows else None
@@ -123,12 +123,12 @@ async def retry(tx: Tx, run_id: UUID, *, at: datetime) -> bool:
 
 
 async def find_run(tx: Tx, run_id: UUID) -> Row | None:
-    """The run, or None."""
+    """Finds the run, or None."""
     return await tx.row(GET, {"tenant_id": tx.tenant_id, "id": run_id})
 
 
 async def list_runs(tx: Tx, *, state: str | None, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    """One page of runs without their errors, newest first, and the cursor of the next."""
+    """Lists one page of runs without their errors, newest first, and the cursor of the next."""
     at, key = decode_cursor(cursor, SORT, (datetime, UUID)) if cursor is not None else (None, None)
     values = {"tenant_id": tx.tenant_id, "state": state, "after_at": at, "after_id": key, "limit": limit + 1}
     rows = await tx.rows(LIST, values)

@@ -87,13 +87,13 @@ def _json(rows: Sequence[Row]) -> str:
 
 
 async def find_known(tx: Tx, guids: Sequence[str]) -> dict[str, Row]:
-    """The tickets that came before, by GUID, each with its id and fingerprint."""
+    """Finds the tickets that came before, by GUID, each with its id and fingerprint."""
     rows = await tx.rows(FIND_KNOWN, {"tenant_id": tx.tenant_id, "guids": list(guids)})
     return {row["external_id"]: row for row in rows}
 
 
 async def find_staged(tx: Tx, run_id: UUID, guids: Sequence[str]) -> dict[str, Row]:
-    """Those of this run's rows so far that have these GUIDs."""
+    """Finds the rows of this run so far that have these GUIDs."""
     rows = await tx.rows(FIND_STAGED, {"tenant_id": tx.tenant_id, "run_id": run_id, "guids": list(guids)})
     return {row["client_guid"]: row for row in rows}
 
@@ -110,7 +110,7 @@ async def stage_again(tx: Tx, run_id: UUID, *, states: Sequence[str], every: boo
 
 
 async def summary(tx: Tx, run_id: UUID) -> Row:
-    """How many tickets are new, changed, unchanged and taken up again, and the ids of the first thousand."""
+    """Counts the tickets that are new, changed, unchanged and taken up again, and lists the ids of the first thousand."""
     row = await tx.row(SUMMARY, {"tenant_id": tx.tenant_id, "run_id": run_id, "limit": MAX_TICKETS})
     assert row is not None, "an aggregate has a row"
     return row

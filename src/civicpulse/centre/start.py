@@ -130,7 +130,7 @@ async def finish(services: Services, storage: Storage, tenant: Tenant, run_id: U
 
 
 async def get_run(services: Services, tenant: Tenant, run_id: UUID) -> Row:
-    """The run in a transaction of its own. Raises NotFound."""
+    """Reads the run in a transaction of its own. Raises NotFound."""
     async with services.db.transaction(tenant) as tx:
         row = await run_queries.find_run(tx, run_id)
     if row is None:

@@ -41,7 +41,7 @@ async def corrected_by_staff(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
 
 
 async def put_details(tx: Tx, rows: Sequence[Row], *, at: datetime) -> None:
-    """What the file says of the customers."""
+    """Stores what the file says of the customers."""
     await tx.run(PUT_DETAILS, {"tenant_id": tx.tenant_id, "rows": orjson.dumps(rows).decode(), "at": at})
 
 

@@ -51,7 +51,9 @@ ID_GUARDS["other"] = _guard
 
 
 @router.get(
-    "/requests/{number}/duplicates", summary="Duplicates of a request", responses=answers(PairsView, OUT_OF_SIGHT)
+    "/requests/{number}/duplicates",
+    summary="List the duplicates of a request",
+    responses=answers(PairsView, OUT_OF_SIGHT),
 )
 async def list_duplicates(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """What is merged into it, which requests may be the same (best first, each with its score in parts and why), and which

@@ -60,7 +60,7 @@ class Joining:
                 self._masters[row["id"]] = row
 
     def _is_master_for(self, row: Row, verdict: Judgement) -> bool:
-        """Whether the master that was decided on still is one, and everybody who sees the request may see it."""
+        """Tells whether the master that was decided on still is one, and everybody who sees the request may see it."""
         master = self._masters.get(verdict.master.candidate.id) if verdict.master else None
         return master is not None and readers_of(row).sees(master)
 
@@ -105,7 +105,7 @@ class _Beside:
         return self._rows.get(key)
 
     def candidates(self, row: Row) -> list[Candidate]:
-        """Those before it that might be the same; a hundred at the most, the latest."""
+        """Finds the requests before it that may be the same: the latest hundred."""
         found = [one for name in self._pack.compatible(row["category"]) for one in self._by_category.get(name, ())]
         sight = readers_of(row)
         return [replace(one, is_shared=sight.sees(self._rows[one.id])) for one in found[-MAX_BESIDE:]]

@@ -47,13 +47,13 @@ async def merge(
     pair = {"tenant_id": tx.tenant_id, "one": master["id"], "other": duplicate["id"]}
     if not force and await tx.value(pairs.IS_REJECTED, pair):
         raise Conflict(
-            f"Staff decided before that {number} and {other} differ; send force to merge all the same.",
+            f"Staff decided before that {number} and {other} differ: send force with true to merge all the same.",
             code="pair_rejected",
         )
     if not force and is_ended(master["state_category"]) and not is_ended(duplicate["state_category"]):
         raise Conflict(
-            f"{master['number']} is {master['status']}: merging would end {duplicate['number']}, which is still "
-            f"{duplicate['status']}; send force to merge all the same.",
+            f"The work on {master['number']} has ended: merging would end {duplicate['number']}, which is still open. "
+            "Send force with true to merge all the same.",
             code="master_has_ended",
         )
     return await attach(tx, actor, duplicate=duplicate, master=master, origin=origin, score=score)

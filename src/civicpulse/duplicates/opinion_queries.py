@@ -73,7 +73,7 @@ async def answer(tx: Tx, pair: Row, said: Row, *, at: datetime) -> bool:
 
 
 async def are_open(tx: Tx, pair: Row) -> bool:
-    """Whether both requests of the pair are still to be worked on."""
+    """Tells whether both requests of the pair are still to be worked on."""
     return bool(await tx.value(ARE_OPEN, _key(tx, pair)))
 
 

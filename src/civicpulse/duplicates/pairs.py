@@ -64,7 +64,7 @@ def _without_ids(row: Row) -> dict[str, Any]:
 
 
 async def decisions(tx: Tx) -> dict[str, Any]:
-    """How staff decided about duplicates so far, as labels to judge the rule by; shares are None where nothing was decided."""
+    """Sums up how staff decided about duplicates so far, as labels to judge the rule by; shares are None where nothing was decided."""
     links, rejections, proposals = await queries.count_decisions(tx)
     made = {link["origin"]: {"merged": link["made"], "undone": link["undone"]} for link in links}
     origins = {origin: made.get(origin, {"merged": 0, "undone": 0}) for origin in ("intake", "staff", "import", "llm")}

@@ -133,7 +133,7 @@ async def near(tx: Tx, around: Surroundings) -> list[Row]:
 
 
 async def near_many(tx: Tx, arounds: Sequence[Surroundings], *, locking: bool) -> list[list[Row]]:
-    """What `near` finds for each of many; with `locking` rivals at these places wait for us.
+    """Finds what `near` finds, for each of many; with `locking` rivals at these places wait for us.
 
     The places are locked in one order for everybody. Without locking what came later than each itself is not looked at.
     """
@@ -165,19 +165,19 @@ async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[U
 
 
 async def list_linked(tx: Tx, request_id: UUID, sight: Sight, *, limit: int) -> list[Row]:
-    """The duplicates of a master that are seen, with how each came to be one, oldest first."""
+    """Lists the duplicates of a master that are seen, with how each came to be one, oldest first."""
     values = {"tenant_id": tx.tenant_id, "id": request_id, "limit": limit} | sight.parameters
     return await tx.rows(LINKED.format(seen=sight.predicate("d")), values)
 
 
 async def list_rejected(tx: Tx, request_id: UUID, sight: Sight) -> list[Row]:
-    """What is seen of what staff said is not the same as this request, with its id and that of its master, latest first."""
+    """Lists the requests that staff said are not the same as this one and that are seen, each with its id and that of its master, latest first."""
     values = {"tenant_id": tx.tenant_id, "id": request_id} | sight.parameters
     return await tx.rows(REJECTED.format(seen=sight.predicate()), values)
 
 
 async def list_opinions(tx: Tx, request_id: UUID) -> list[Row]:
-    """What a language model was asked about this request and another, with the other's id."""
+    """Lists what a language model was asked about this request and another, with the other's id."""
     return await tx.rows(OPINIONS, {"tenant_id": tx.tenant_id, "id": request_id})
 
 

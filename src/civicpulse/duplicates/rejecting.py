@@ -43,7 +43,7 @@ async def reject(tx: Tx, actor: Actor, number: str, *, other: str, reason: str |
 
 
 async def take_back(tx: Tx, actor: Actor, number: str, *, other: str) -> bool:
-    """The pair may be the same after all; whether there was a word to take back. Raises as `reject` does."""
+    """Takes back that the pair differs; tells whether there was a word to take back. Raises as `reject` does."""
     rows = await _locked_pair(tx, number, other)
     if not await tx.run(DROP_REJECTION, _pair(tx, rows)):
         return False

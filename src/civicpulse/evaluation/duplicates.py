@@ -65,7 +65,7 @@ class Wrong:
     hours: float
 
     def to_json(self) -> dict[str, Any]:
-        """Both numbers, types, channels and addresses, the distance and the time between them."""
+        """Writes both numbers, types, channels and addresses, the distance and the time between them."""
         ends = {
             f"{end}_{name}": getattr(past, name)
             for end, past in (("request", self.request), ("master", self.master))

@@ -85,7 +85,7 @@ class Truth:
 
 
 def read_history(path: Path, mapping: ImportMapping, pack: Pack) -> History:
-    """The requests of a table (CSV, plain or gzip, or XLSX), read as the importer reads it. Raises QualityError.
+    """Reads the requests of a table (CSV, plain or gzip, or XLSX) as the importer reads them. Raises QualityError.
 
     Left out: rows that the importer refuses, ids that came before, and requests without a place or at a point that the
     mapping lists under `no_place` (where nothing is known of the place, nothing can be compared).
@@ -155,7 +155,7 @@ def _closed_at(case: Case, zone: ZoneInfo) -> datetime | None:
 
 
 def read_labels(path: Path, id_column: str) -> list[Label]:
-    """The labels of a table (CSV, plain or gzip, or XLSX), one row a flagged request. Raises QualityError.
+    """Reads the labels of a table (CSV, plain or gzip, or XLSX), one row a flagged request. Raises QualityError.
 
     The request is in the column `id_column` or the first there is of `CASE_COLUMNS`, its parent in the first of
     `PARENT_COLUMNS` (may be blank), and whether the pair is certain in `gold` (may be missing).

@@ -117,7 +117,7 @@ class _Import:
 
 
 def _may_be_closed(known: Row) -> bool:
-    """Whether what the city says of its end counts: it is open, and nobody here has done anything with it."""
+    """Tells whether what the city says of its end counts: it is open, and nobody here has done anything with it."""
     return known["is_untouched"] and not is_ended(known["state_category"])
 
 

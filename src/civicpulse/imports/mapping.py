@@ -257,7 +257,7 @@ def available_mappings() -> tuple[str, ...]:
 
 
 def read_mapping(name_or_path: str | Path) -> Mapping:
-    """A shipped mapping by name, or any by path (a `Path`, or text that ends in .yaml or .yml); else MappingError."""
+    """Reads a shipped mapping by name, or any by path (a `Path`, or text that ends in .yaml or .yml); else MappingError."""
     if (path := as_path(name_or_path)) is not None:
         try:
             return parse_mapping(path.read_text(encoding="utf-8"), str(path))

@@ -37,7 +37,7 @@ async def commit_lazily(tx: Tx) -> None:
 
 
 async def find_known(tx: Tx, source: str, external_ids: Sequence[str]) -> dict[str, Row]:
-    """The requests that this source already brought, by its id."""
+    """Finds the requests that this source already brought, by its id."""
     rows = await tx.rows(FIND_KNOWN, {"tenant_id": tx.tenant_id, "source": source, "ids": list(external_ids)})
     return {row["external_id"]: row for row in rows}
 

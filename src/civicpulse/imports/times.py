@@ -43,7 +43,7 @@ def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 
 
 def read_time(text: str, formats: Sequence[str], zone: ZoneInfo) -> datetime:
-    """The instant that `text` names in one of `formats` (strptime's, "iso", "epoch", "epoch_ms"); ValueError when none fits."""
+    """Reads the instant that `text` names in one of `formats` (strptime's, "iso", "epoch", "epoch_ms"); ValueError when none fits."""
     for pattern in formats:
         try:
             local = _parsed(text, pattern)

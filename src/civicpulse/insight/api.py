@@ -57,7 +57,7 @@ def _unless_seen(request: Request, caller: Caller, answer: dict[str, Any]) -> Re
     return Json(answer, headers=headers)
 
 
-@router.get("/analytics/kpis", summary="Key figures", responses=answers({200: KpisView, 304: None}))
+@router.get("/analytics/kpis", summary="Read the key figures", responses=answers({200: KpisView, 304: None}))
 async def get_kpis(
     request: Request,
     caller: Caller = needs(Permission.ANALYTICS_READ),
@@ -79,7 +79,7 @@ async def get_kpis(
     return _unless_seen(request, caller, answer)
 
 
-@router.get("/analytics/cohorts", summary="What comes back", responses=answers(CohortsView))
+@router.get("/analytics/cohorts", summary="Read what comes back", responses=answers(CohortsView))
 async def get_cohorts(
     caller: Caller = needs(Permission.ANALYTICS_READ),
     zone: Many = None,
@@ -93,7 +93,7 @@ async def get_cohorts(
     return Json(await recurrence.cohorts(caller.tx, wanted, period(since, until), days=days), headers={"Vary": VARY})
 
 
-@router.get("/analytics/agents", summary="Workload and productivity", responses=answers(AgentFiguresPage))
+@router.get("/analytics/agents", summary="List agents' workload and productivity", responses=answers(AgentFiguresPage))
 async def get_agent_figures(
     caller: Caller = needs(Permission.ANALYTICS_STAFF),
     since: Since = None,
@@ -141,7 +141,7 @@ async def _map_scope(
 
 @router.get(
     "/analytics/geofeeds/heatmap",
-    summary="Heatmap of open requests",
+    summary="Read the heatmap of open requests",
     response_class=GeoJson,
     responses=answers({200: HeatmapFeed, 304: None}),
 )
@@ -172,7 +172,7 @@ async def get_heatmap(
 
 @router.get(
     "/analytics/geofeeds/clusters",
-    summary="Clusters of open requests",
+    summary="Read clusters of open requests",
     response_class=GeoJson,
     responses=answers({200: ClustersFeed, 304: None}),
 )
@@ -212,7 +212,7 @@ async def get_clusters(
 
 @router.get(
     "/analytics/geofeeds/zones",
-    summary="Zones with their figures",
+    summary="Read zones with their figures",
     response_class=GeoJson,
     responses=answers({200: ZonesFeed, 304: None}),
 )

@@ -51,7 +51,7 @@ async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
 
 @router.post(
     "/requests/similar",
-    summary="What is known already of a problem",
+    summary="Find what is known already of a problem",
     responses=answers(SimilarListView, {422: ("unknown_category", "outside_zones")}),
 )
 async def find_similar_requests(

@@ -43,7 +43,10 @@ async def reporter_for(tx: Tx, created_by: str, *, citizen_id: UUID | None, cont
         return Reporter(created_by, contact_channel=contact_channel)
     citizen = await find_reporter(tx, citizen_id)
     if citizen is None or citizen["erased_at"] is not None:
-        raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
+        raise Invalid(
+            f"There is no citizen {citizen_id}: register them first, or leave citizen_id out.",
+            field="citizen_ref.citizen_id",
+        )
     shares = citizen["preferences"].get("privacy", {}).get("share_publicly_on_map", True)
     return Reporter(created_by, citizen_id, contact_channel, on_map=shares)
 
@@ -51,7 +54,7 @@ async def reporter_for(tx: Tx, created_by: str, *, citizen_id: UUID | None, cont
 async def check_external(tx: Tx, actor: Actor, external_id: str, source: str) -> None:
     """Raises Invalid where the caller may not set an external id, Conflict when it is another request's."""
     if not actor.may(Permission.REQUEST_TRANSITION):
-        raise Invalid("Only staff and other systems may set an external id.", field="external_id")
+        raise Invalid("Only staff and other systems may set an external id: leave it out.", field="external_id")
     # Under a lock of its own: two deliveries of one external record must not both find nothing.
     await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "external", source, external_id)])
     known = await tx.value(FIND_EXTERNAL, {"tenant_id": tx.tenant_id, "source": source, "external_id": external_id})
@@ -64,5 +67,5 @@ async def check_external(tx: Tx, actor: Actor, external_id: str, source: str) ->
 
 
 def fingerprint_of(body: dict[str, Any]) -> bytes:
-    """What makes two bodies one report, for the idempotency key."""
+    """Hashes what makes two bodies one report, for the idempotency key."""
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()

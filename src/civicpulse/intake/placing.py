@@ -67,7 +67,7 @@ class Placed:
     found_by: FoundBy
 
     def to_json(self) -> dict[str, Any]:
-        """As the decision keeps it."""
+        """Writes the place as the decision keeps it."""
         spot = self.spot
         return {
             "zone_id": spot.zone_id,

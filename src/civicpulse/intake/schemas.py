@@ -69,7 +69,7 @@ class Told(Wire):
         return self
 
     def fingerprint(self) -> dict[str, Any]:
-        """What makes two bodies the same report, for the idempotency key."""
+        """Hashes what makes two bodies the same report, for the idempotency key."""
         return self.model_dump(mode="json")
 
 

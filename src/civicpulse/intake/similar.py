@@ -43,7 +43,7 @@ class SimilarIn(Wire):
 
 
 async def find_similar(tx: Tx, body: SimilarIn) -> list[dict[str, Any]]:
-    """The best of the public, open requests that a report of this would duplicate. Raises Invalid for what cannot be used."""
+    """Finds the best of the public, open requests that a report of this would duplicate. Raises Invalid for what cannot be used."""
     pack = await current_pack(tx)
     wanted_category(pack, body.category)
     place = body.location.model_dump(mode="json") if isinstance(body.location, LocationIn) else body.location

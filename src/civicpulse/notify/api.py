@@ -29,7 +29,7 @@ async def _recipients(caller: Caller) -> list[tuple[str, str]]:
     return [("agent", str(caller.actor_id)), *(("role", role) for role in sorted(roles))]
 
 
-@router.get("/notifications", summary="What you were told", responses=answers(Page[NotificationView]))
+@router.get("/notifications", summary="List what you were told", responses=answers(Page[NotificationView]))
 async def list_notifications(
     caller: Caller = needs(Permission.NOTIFICATION_READ),
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,

@@ -86,7 +86,7 @@ _ABOUT_SEEN = sql.SQL(
 
 
 async def find_facts(tx: Tx, request_id: UUID) -> Row | None:
-    """What decides who hears of a request's events; `proven` are the citizen's proven channels or None."""
+    """Reads what decides who hears of a request's events; `proven` are the citizen's proven channels or None."""
     return await tx.row(FIND_FACTS, {"tenant_id": tx.tenant_id, "id": request_id})
 
 
@@ -113,7 +113,7 @@ async def agent_roles(tx: Tx, agent_id: UUID) -> list[str]:
 async def list_own(
     tx: Tx, recipients: Sequence[tuple[str, str]], sight: Sight, *, before: UUID | None, limit: int
 ) -> list[Row]:
-    """The newest notifications of any of `recipients` (type, recipient) about what is seen, older than the one called `before`."""
+    """Lists the newest notifications of any of `recipients` (type, recipient) about what is seen, older than the one called `before`."""
     values = {
         "tenant_id": tx.tenant_id,
         "types": [kind for kind, _ in recipients],

@@ -18,7 +18,7 @@ router = APIRouter(route_class=TransactionRoute, tags=["categories"])
 
 @router.get(
     "/categories",
-    summary="What can be reported, in the pack's order; names in a language where it has them",
+    summary="List what can be reported, in the pack's order; names in a language where it has them",
     responses=answers(Page[CategoryView]),
 )
 async def list_categories(

@@ -47,7 +47,7 @@ def available_packs() -> tuple[str, ...]:
 
 
 def read_pack(name_or_path: str | Path) -> PackDocument:
-    """A shipped pack by name, or any pack by path (a `Path`, or text that ends in .yaml or .yml); else PackError."""
+    """Reads a shipped pack by name, or any pack by path (a `Path`, or text that ends in .yaml or .yml); else PackError."""
     if (path := as_path(name_or_path)) is not None:
         try:
             text = path.read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ async def lock_tenant(tx: Tx) -> None:
 
 
 async def get_configuration(tx: Tx, version: int | None = None) -> Row | None:
-    """The tenant with its pack of that version, None when there is none such; without a version, the current one."""
+    """Reads the tenant with its pack of that version, None when there is no such version; without a version, the current one."""
     return await tx.row(GET_CONFIGURATION, {"tenant_id": tx.tenant_id, "version": version})
 
 

@@ -32,7 +32,7 @@ def schedule_of(row: Row) -> Schedule:
 
 
 async def list_active_agents(tx: Tx) -> list[Row]:
-    """Every active agent with all columns and `open_load` (open or waiting masters), by code, in one statement."""
+    """Lists every active agent with all columns and `open_load` (open or waiting masters), by code, in one statement."""
     return await queries.list_agents(tx, limit=None, active=True)
 
 
@@ -103,7 +103,7 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
 
 
 async def read(caller: Caller, key: str) -> dict[str, Any]:
-    """The agent, their open work, and how the last 30 days went."""
+    """Reads the agent, their open work, and how the last 30 days went."""
     row, now = await _find(caller.tx, key), clock.now()
     pack = await current_pack(caller.tx)
     work = await queries.agent_work(
@@ -136,7 +136,7 @@ async def read(caller: Caller, key: str) -> dict[str, Any]:
 async def list_page(
     caller: Caller, *, limit: int, cursor: str | None, on_shift: bool | None, **filters: Any
 ) -> dict[str, Any]:
-    """A page of agents by agent_code; `filters`: skill, zone, active. At most three statements, whatever the number.
+    """Lists a page of agents by agent_code; `filters`: skill, zone, active. At most three statements, whatever the number.
 
     Who is on shift is for the rules to say, so the ids of those who are come first and the page is cut from them.
     Raises NoSuchChoice for a skill or zone that nobody has.
@@ -184,7 +184,7 @@ async def _find(tx: Tx, key: str) -> Row:
         agent_id = None
     row = await queries.find_agent(tx, agent_id=agent_id, code=key)
     if row is None:
-        raise NotFound("There is no such agent.")
+        raise NotFound(f"There is no agent {key!r}: GET /agents lists them.")
     return row
 
 
@@ -207,7 +207,7 @@ async def _check_office(tx: Tx, row: Row) -> None:
     if row["office_id"] is None:
         return
     if not await queries.is_office(tx, row["office_id"]):
-        raise Invalid("There is no such office.", field="office_id")
+        raise Invalid("There is no office with this id: GET /business-units lists them.", field="office_id")
     if (code := await queries.find_namesake(tx, row)) is not None:
         raise Conflict(f"{code} has this name in this office already.", code="name_in_office_in_use")
 

@@ -172,7 +172,9 @@ async def send_code(tx: Tx, known_as: UUID) -> Registered:
     row = await _citizen_behind(tx, known_as)
     ways = _ways(row)
     if not ways:
-        raise Invalid("This citizen has no contact to send a code to.", code="no_contact")
+        raise Invalid(
+            "This citizen has no contact to send a code to: add an e-mail address or a phone number.", code="no_contact"
+        )
     channel = row["channel"] if row["channel"] in ways else next(iter(ways))
     challenge = await codes.start(tx, row["id"], channel=channel, fresh=fresh)
     if not challenge.is_sent:
@@ -204,7 +206,7 @@ async def verify(tx: Tx, known_as: UUID, code: str) -> dict[str, Any]:
 
 
 async def read(caller: Caller, citizen_id: UUID) -> dict[str, Any]:
-    """The profile and its figures; contacts masked unless the caller may see them or is the citizen.
+    """Reads the profile and its figures; contacts masked unless the caller may see them or is the citizen.
 
     To a citizen every other one is NotFound.
     """
@@ -248,7 +250,7 @@ async def erase(caller: Caller, citizen_id: UUID) -> None:
 
 
 def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:
-    """Whether the caller is that citizen; raises NotFound when the caller is another citizen."""
+    """Tells whether the caller is that citizen; raises NotFound when the caller is another citizen."""
     if not caller.is_citizen:
         return False
     if caller.actor_id != citizen_id:

@@ -197,7 +197,7 @@ async def lock_contacts(tx: Tx, contacts: list[str]) -> None:
 
 
 async def find_by_contacts(tx: Tx, *, email: str | None, phone: str | None) -> list[Row]:
-    """The profiles that hold one of the contacts, locked, each with email_proven and phone_proven."""
+    """Locks the profiles that hold one of the contacts, each with email_proven and phone_proven."""
     return await tx.rows(FIND_BY_CONTACTS, {"tenant_id": tx.tenant_id, "email": email, "phone": phone})
 
 
@@ -207,17 +207,17 @@ async def add_citizen(tx: Tx, values: dict[str, Any]) -> None:
 
 
 async def find_citizen(tx: Tx, citizen_id: UUID) -> Row | None:
-    """A citizen with the figures of their requests, in one statement; None when there is none."""
+    """Finds a citizen with the figures of their requests, in one statement; None when there is none."""
     return await tx.row(GET_CITIZEN, {"tenant_id": tx.tenant_id, "id": citizen_id})
 
 
 async def lock_citizen(tx: Tx, citizen_id: UUID) -> Row | None:
-    """A citizen's row, FOR UPDATE."""
+    """Locks a citizen's row."""
     return await tx.row(LOCK_CITIZEN, {"tenant_id": tx.tenant_id, "id": citizen_id})
 
 
 async def find_behind(tx: Tx, known_as: UUID) -> Row | None:
-    """The citizen's `id` behind a citizen's or a challenge's id, and the challenge's `channel`."""
+    """Finds the citizen's `id` behind a citizen's or a challenge's id, and the challenge's `channel`."""
     return await tx.row(FIND_BEHIND, {"tenant_id": tx.tenant_id, "id": known_as})
 
 
@@ -258,12 +258,12 @@ async def count_codes(tx: Tx, citizen_id: UUID, *, since: datetime) -> Row:
 
 
 async def lock_latest_code(tx: Tx, citizen_id: UUID) -> Row | None:
-    """The last code sent to a citizen, FOR UPDATE."""
+    """Locks the last code sent to a citizen."""
     return await tx.row(LOCK_LATEST_CODE, {"tenant_id": tx.tenant_id, "citizen_id": citizen_id})
 
 
 async def count_wrong_try(tx: Tx, challenge_id: UUID) -> None:
-    """One try less."""
+    """Takes one try from a code."""
     await tx.run(COUNT_WRONG_TRY, {"tenant_id": tx.tenant_id, "id": challenge_id})
 
 
@@ -297,12 +297,12 @@ WHERE tenant_id = %(tenant_id)s AND office_id = %(office_id)s AND name = %(name)
 
 
 async def is_office(tx: Tx, office_id: UUID) -> bool:
-    """Whether the tenant has an office of that id."""
+    """Tells whether the tenant has an office of that id."""
     return bool(await tx.value(IS_OFFICE, {"tenant_id": tx.tenant_id, "id": office_id}))
 
 
 async def find_namesake(tx: Tx, row: dict[str, Any]) -> str | None:
-    """The code of another agent of the same name in the same office, or None."""
+    """Finds the code of another agent of the same name in the same office, or None."""
     values = {name: row[name] for name in ("office_id", "name", "id")} | {"tenant_id": tx.tenant_id}
     code: str | None = await tx.value(NAMESAKE, values)
     return code
@@ -319,12 +319,12 @@ async def change_agent(tx: Tx, row: dict[str, Any]) -> None:
 
 
 async def find_agent(tx: Tx, *, agent_id: UUID | None, code: str) -> Row | None:
-    """An agent by id or, when no id fits, by agent_code."""
+    """Finds an agent by id or, when no id fits, by agent_code."""
     return await tx.row(FIND_AGENT, {"tenant_id": tx.tenant_id, "id": agent_id, "code": code})
 
 
 async def lock_agent(tx: Tx, agent_id: UUID) -> Row | None:
-    """An agent's row, FOR UPDATE."""
+    """Locks an agent's row."""
     return await tx.row(LOCK_AGENT, {"tenant_id": tx.tenant_id, "id": agent_id})
 
 
@@ -341,7 +341,7 @@ async def agent_work(
 
 
 async def list_agents(tx: Tx, *, limit: int | None, **filters: Any) -> list[Row]:
-    """Agents by agent_code with their open_load, in one statement; `filters` from AGENT_FILTERS, None is no filter."""
+    """Lists agents by agent_code with their open_load, in one statement; `filters` from AGENT_FILTERS, None is no filter."""
     wanted = {name: value for name, value in filters.items() if value is not None}
     conditions = sql.SQL(" ").join(AGENT_FILTERS[name] for name in wanted)
     statement = LIST_AGENTS.format(columns=AGENT_COLUMNS, loads=sql.SQL(open_loads()), conditions=conditions)
@@ -382,5 +382,5 @@ FIND_REPORTER = "SELECT id, preferences, erased_at FROM citizens WHERE tenant_id
 
 
 async def find_reporter(tx: Tx, citizen_id: UUID) -> Row | None:
-    """What decides of a citizen whether they may report and be shown on the map; None when there is none such."""
+    """Reads what decides whether a citizen may report and be shown on the map; None when there is no such citizen."""
     return await tx.row(FIND_REPORTER, {"tenant_id": tx.tenant_id, "id": citizen_id})

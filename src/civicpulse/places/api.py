@@ -43,7 +43,7 @@ async def _page(caller: Caller, limit: int, cursor: str | None, *, geometry: boo
 
 @router.get(
     "/zones",
-    summary="The tenant's zones, by code; with their polygons when geometry=true",
+    summary="List the tenant's zones, by code; with their polygons when geometry=true",
     responses=answers(Page[ZoneView]),
 )
 async def list_zones(
@@ -58,7 +58,7 @@ async def list_zones(
     return Json(page([_document(row, index) for row in shown], following))
 
 
-@router.get("/areas", summary="Zones in short: id and name", responses=answers(Page[AreaView]))
+@router.get("/areas", summary="List zones in short: id and name", responses=answers(Page[AreaView]))
 async def list_areas(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
@@ -69,7 +69,7 @@ async def list_areas(
     return Json(page([{"id": row["zone_id"], "name": row["name"]} for row in shown], following))
 
 
-@router.get("/zones/at", summary="The zone that holds a point", responses=answers(ZoneAtView))
+@router.get("/zones/at", summary="Find the zone that holds a point", responses=answers(ZoneAtView))
 async def find_zone_at(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     lon: Annotated[float, Query(ge=-180, le=180)],
@@ -83,7 +83,7 @@ async def find_zone_at(
 
 @router.get(
     "/zones/{zone_id:path}",
-    summary="One zone as a GeoJSON feature",
+    summary="Read one zone as a GeoJSON feature",
     responses=answers(ZoneFeature, {404: ("not_found",)}),
 )
 async def get_zone(zone_id: str, caller: Annotated[Caller, needs(Permission.PLACE_READ)]) -> Response:

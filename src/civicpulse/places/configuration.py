@@ -32,7 +32,7 @@ Version = Annotated[int, Path(ge=1, le=LAST)]
 def _own(caller: Caller, slug: str) -> None:
     """Another tenant's configuration is not there, whether that tenant exists or not."""
     if slug != caller.tenant.slug:
-        raise NotFound("There is no such tenant here.", code="tenant_not_found")
+        raise NotFound("This is not your tenant: name the one that your token is for.", code="tenant_not_found")
 
 
 async def _guard_slug(request: Request) -> None:
@@ -77,7 +77,7 @@ async def _committed(request: Request, body: dict[str, Any], *, is_replay: bool 
     return Json(body, headers=_etag(body["version"]) | ({"Idempotent-Replayed": "true"} if is_replay else {}))
 
 
-@router.get("/tenants/{slug}", summary="Who this tenant is", responses=answers(TenantView, NOT_YOURS))
+@router.get("/tenants/{slug}", summary="Read the tenant", responses=answers(TenantView, NOT_YOURS))
 async def get_tenant(slug: str, caller: Caller = needs(Permission.PLACE_READ)) -> Response:
     """What everybody may know of the caller's own tenant."""
     _own(caller, slug)
@@ -95,7 +95,7 @@ async def get_tenant(slug: str, caller: Caller = needs(Permission.PLACE_READ)) -
 
 @router.get(
     "/tenants/{slug}/config",
-    summary="The tenant's configuration",
+    summary="Read the tenant's configuration",
     responses=answers(ConfigurationView, NOT_YOURS),
 )
 async def get_configuration(slug: str, caller: Caller = needs(Permission.TENANT_READ)) -> Response:
@@ -143,7 +143,7 @@ async def change_configuration(
 
 @router.get(
     "/tenants/{slug}/config/versions",
-    summary="The versions of the configuration",
+    summary="List the versions of the configuration",
     responses=answers(Page[ConfigurationVersionView], NOT_YOURS),
 )
 async def list_configuration_versions(
@@ -163,7 +163,7 @@ async def list_configuration_versions(
 
 @router.get(
     "/tenants/{slug}/config/versions/{version}",
-    summary="One version of the configuration",
+    summary="Read one version of the configuration",
     responses=answers(ConfigurationView, NOT_YOURS, NO_VERSION),
 )
 async def get_configuration_version(

@@ -47,7 +47,7 @@ WHERE offices.tenant_id = %(tenant_id)s AND offices.id = p.id
 
 
 async def find_geocodes(tx: Tx, texts: Sequence[str]) -> list[Row]:
-    """The remembered answers among `texts`."""
+    """Finds the remembered answers among `texts`."""
     return await tx.rows(FIND_GEOCODES, {"tenant_id": tx.tenant_id, "texts": list(texts)})
 
 
@@ -79,13 +79,13 @@ async def put_offices(tx: Tx, rows: Sequence[tuple[UUID, str, str]], *, at: date
 
 
 async def office_ids(tx: Tx, names: Sequence[str]) -> dict[str, UUID]:
-    """Ids by name of those offices that there are."""
+    """Finds the ids, by name, of the offices that there are."""
     rows = await tx.rows(OFFICE_IDS, {"tenant_id": tx.tenant_id, "names": list(names)})
     return {row["name"]: row["id"] for row in rows}
 
 
 async def list_offices(tx: Tx) -> list[Row]:
-    """Every office, by name."""
+    """Lists every office, by name."""
     return await tx.rows(LIST_OFFICES, {"tenant_id": tx.tenant_id})
 
 

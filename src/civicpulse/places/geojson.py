@@ -92,7 +92,7 @@ def _features(path: Path) -> list[Any]:
 
 
 def _is_foreign(part: Mapping[str, Any]) -> bool:
-    """Whether a GeoJSON object says, in the member `crs` of the format's first edition, that it is not in WGS 84."""
+    """Tells whether a GeoJSON object says, in the member `crs` of the format's first edition, that it is not in WGS 84."""
     crs = part.get("crs")
     if crs is None:
         return False

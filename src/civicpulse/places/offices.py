@@ -81,7 +81,7 @@ async def unplaced_offices(tx: Tx) -> tuple[list[Row], list[AddressParts]]:
 
 
 async def list_offices(tx: Tx) -> list[Row]:
-    """Every office with all columns, by name."""
+    """Lists every office with all columns, by name."""
     return await geo_queries.list_offices(tx)
 
 

@@ -60,7 +60,7 @@ class _Reading:
 
 
 def find(parts: AddressParts, *, home: str | None = None) -> Place:
-    """The place of an address; `home` is the country of addresses that name none. Street and house are not looked at."""
+    """Finds the place of an address; `home` is the country of addresses that name none. Street and house are not looked at."""
     return _find(_clean(parts.country), _clean(parts.region), _clean(parts.town), _clean(parts.raw), home)
 
 

@@ -58,7 +58,7 @@ async def list_zones(tx: Tx, *, after: str, limit: int, geometry: bool) -> list[
 
 
 async def find_zone(tx: Tx, zone_id: str) -> Row | None:
-    """One zone with its geometry, or None."""
+    """Finds one zone with its geometry, or None."""
     return await tx.row(GET_ZONE, {"tenant_id": tx.tenant_id, "zone_id": zone_id})
 
 

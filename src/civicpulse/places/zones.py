@@ -76,7 +76,7 @@ class ZoneIndex:
         return len(self.codes)
 
     def is_within_box(self, lon: float, lat: float) -> bool:
-        """Whether the point lies in the rectangle around all zones; a hundred times cheaper than to find its zone."""
+        """Tells whether the point lies in the rectangle around all zones; a hundred times cheaper than to find its zone."""
         if self._box is None:
             return False
         west, south, east, north = self._box

@@ -88,7 +88,10 @@ async def _citizen(db: Database, tenant: Tenant, body: ReportIn, profile: UUID |
         async with db.transaction(tenant) as tx:
             found = await find_reporter(tx, wanted)
         if found is None or found["erased_at"] is not None:
-            raise Invalid("There is no such citizen.", field="citizen_ref.citizen_id")
+            raise Invalid(
+                f"There is no citizen {wanted}: register them first, or leave citizen_id out.",
+                field="citizen_ref.citizen_id",
+            )
     return None if body.citizen_ref.anonymous else wanted or profile
 
 

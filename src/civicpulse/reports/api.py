@@ -103,7 +103,7 @@ async def list_reports(
 
 @router.get(
     "/reports/{report_id}",
-    summary="What became of a report",
+    summary="Read what became of a report",
     responses=answers(ReportView | OwnReportView | PublicReportView, NO_REPORT),
 )
 async def get_report(

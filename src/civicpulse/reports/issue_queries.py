@@ -37,7 +37,7 @@ ORDER BY q.created_at, q.number
 
 
 async def issue_facts(tx: Tx, ids: Sequence[UUID], sight: Sight) -> dict[UUID, Row]:
-    """For each master: count, first_at and last_at of the duplicates that are seen, and the summary of its analysis."""
+    """Reads for each master: count, first_at and last_at of the duplicates that are seen, and the summary of its analysis."""
     values = {"tenant_id": tx.tenant_id, "ids": list(ids)} | sight.parameters
     rows = await tx.rows(ISSUE_FACTS.format(seen=sight.predicate()), values)
     return {row["id"]: row for row in rows}

@@ -78,7 +78,7 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
 
 
 def _measure(services: Services) -> tuple[int, float]:
-    """How many reports to take, and for how many seconds: a batch must not outlast its lease."""
+    """Decides how many reports to take, and for how many seconds: a batch must not outlast its lease."""
     settings = services.settings
     if not (settings.llm_url or settings.llm_key):
         return BATCH, LEASE_SECONDS

@@ -38,7 +38,7 @@ class Filters:
 async def list_reports(
     tx: Tx, wanted: Filters, *, sort: str, limit: int, cursor: str | None
 ) -> tuple[list[Row], str | None]:
-    """One page of reports and the cursor of the next one (None at the end). One statement."""
+    """Lists one page of reports and the cursor of the next one (None at the end). One statement."""
     if sort not in SORTS:
         raise NoSuchChoice("sort", [sort], SORTS)
     descending = sort.startswith("-")

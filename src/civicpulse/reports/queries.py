@@ -126,12 +126,12 @@ async def retry_parked(tx: Tx) -> int:
 
 
 async def find_report(tx: Tx, report_id: UUID) -> Row | None:
-    """The report with its request and its issue, or None."""
+    """Finds the report with its request and its issue, or None."""
     return await tx.row(GET, {"tenant_id": tx.tenant_id, "id": report_id})
 
 
 async def report_exists(tx: Tx, report_id: UUID) -> bool:
-    """Whether the tenant has such a report."""
+    """Tells whether the tenant has such a report."""
     return await tx.value(FIND_ID, {"tenant_id": tx.tenant_id, "id": report_id}) is not None
 
 

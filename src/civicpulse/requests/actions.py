@@ -36,7 +36,7 @@ async def transition(
 
 
 def decide_move(change: Change, to: str, *, said: Mapping[str, Any]) -> Decision | Refusal:
-    """What the pack's workflow says to a move to `to`, with what the request and the call (`said`) bring."""
+    """Asks the pack's workflow about a move to `to`, with what the request and the call (`said`) bring."""
     row = change.row
     # What one reporter disputes is the work that all of them share.
     is_disputed = row["disputed"] or row.get("has_disputed_duplicate")
@@ -161,7 +161,7 @@ def give_to(
 
 
 async def find_agent(tx: Tx, given: str) -> Row:
-    """An active agent by id or code. Raises Invalid when there is none."""
+    """Finds an active agent by id or code. Raises Invalid when there is none."""
     agent = await tx.row(queries.FIND_AGENT, {"tenant_id": tx.tenant_id, "given": given})
     if agent is None or not agent["active"]:
         raise Invalid(f"There is no active agent {given!r}.", field="assigned_agent_id")
@@ -219,7 +219,10 @@ async def escalate(tx: Tx, actor: Actor, number: str, *, reason: str, seen_versi
     """Escalates by hand (R-SLA-06): an event with who and why, one more on the count, the clock read anew."""
     change = await open_change(tx, actor, number, seen_version=seen_version)
     if is_ended(change.row["state_category"]):
-        raise Conflict(f"{number} is {change.row['status']}: there is nothing left to escalate.", code="not_open")
+        raise Conflict(
+            f"{number} is {change.pack.title_of(change.row['status'])}: there is nothing left to escalate.",
+            code="not_open",
+        )
     columns = clock.row_columns(change.row, change.pack, change.at)
     change.set(escalation_count=change.row["escalation_count"] + 1, **columns)
     if columns["sla_state"] in LATE:

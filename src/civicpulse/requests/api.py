@@ -206,7 +206,7 @@ async def auto_assign_request(
 @router.post(
     "/requests/{number}/comment",
     status_code=201,
-    summary="Comment",
+    summary="Add a comment",
     responses=answers({201: CommentView}, OUT_OF_SIGHT),
 )
 async def comment_on_request(
@@ -214,7 +214,7 @@ async def comment_on_request(
 ) -> Response:
     """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
-        raise Invalid("Only staff may write internal notes.", field="internal")
+        raise Invalid("Only staff may write internal notes: leave internal out.", field="internal")
     event = await talking.comment(
         caller.tx,
         caller.actor,
@@ -254,7 +254,9 @@ async def rate_request(
     return Json({"request_id": number, "citizen_feedback": feedback}, status_code=201)
 
 
-@router.get("/requests/{number}/events", summary="The audit trail", responses=answers(Page[EventView], OUT_OF_SIGHT))
+@router.get(
+    "/requests/{number}/events", summary="Read the audit trail", responses=answers(Page[EventView], OUT_OF_SIGHT)
+)
 async def list_request_events(
     number: str,
     caller: Caller = needs(Permission.REQUEST_READ),

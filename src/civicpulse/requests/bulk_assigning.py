@@ -90,7 +90,7 @@ async def assign_queued(tx: Tx, actor: Actor, pack: Pack, ids: Sequence[UUID]) -
 
 
 async def count_managers(tx: Tx) -> int:
-    """How many managers of offices there are to give something to."""
+    """Counts the managers of offices who can be given something."""
     found: int = await tx.value(COUNT_MANAGERS, {"tenant_id": tx.tenant_id})
     return found
 

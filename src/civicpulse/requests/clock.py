@@ -114,7 +114,7 @@ def history_columns(
 
 
 def read_row(row: Row, pack: Pack, now: datetime) -> Reading:
-    """What the clock of a request's row reads at `now`."""
+    """Reads the clock of a request's row at `now`."""
     policy = policy_from_json(row["sla"])
     return read_clock(
         policy,
@@ -147,7 +147,7 @@ def row_columns(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
 
 
 def pauses_to_json(pauses: Iterable[Pause]) -> list[dict[str, str | None]]:
-    """What is stored of pauses; `pauses_from_json` reads it back."""
+    """Writes pauses as they are stored; `pauses_from_json` reads it back."""
     return [{"start": _text(pause.start), "end": _text(pause.end) if pause.end else None} for pause in pauses]
 
 

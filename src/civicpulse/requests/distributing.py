@@ -14,7 +14,7 @@ from civicpulse.rules.distribution import Distributed, Distribution, ManagerFact
 
 
 async def lock_assigning(tx: Tx) -> None:
-    """One assignment at a time in a tenant until the transaction ends: the next one counts the load that this one adds."""
+    """Lets one assignment at a time into a tenant, until the transaction ends: the next one counts the load that this one adds."""
     await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "assign")])
 
 

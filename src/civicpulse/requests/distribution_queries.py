@@ -58,12 +58,12 @@ ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s
 
 
 async def list_managers(tx: Tx, *, without: Sequence[UUID] = ()) -> list[Row]:
-    """Active agents of all offices with their `current_load`, not counting the requests `without`. By name."""
+    """Lists active agents of all offices with their `current_load`, not counting the requests `without`. By name."""
     return await tx.rows(MANAGERS, {"tenant_id": tx.tenant_id, "without": list(without)})
 
 
 async def list_tickets(tx: Tx, ids: Sequence[UUID]) -> list[Row]:
-    """What a distribution asks of requests, oldest first."""
+    """Lists what a distribution asks of requests, oldest first."""
     return await tx.rows(TICKETS, {"tenant_id": tx.tenant_id, "ids": list(ids)})
 
 

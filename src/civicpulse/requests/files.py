@@ -63,7 +63,7 @@ def evidence_key(tenant_id: UUID, evidence_id: UUID) -> str:
 
 
 def describe_file(name: str | None, content_type: str | None) -> Row:
-    """What is kept of a file besides its bytes: type, media_type and file_name."""
+    """Names what is kept of a file besides its bytes: type, media_type and file_name."""
     media_type = (content_type or "application/octet-stream").split(";")[0].strip().lower()[:100]
     return {
         "type": kind_of(media_type),
@@ -97,7 +97,7 @@ async def send_evidence(
             "Only staff and the person who reported this request may add evidence.", code="not_the_reporter"
         )
     if len(files) > MAX_FILES:
-        raise Invalid(f"At most {MAX_FILES} files at once.", field="file")
+        raise Invalid(f"At most {MAX_FILES} files at once: send the others with another call.", field="file")
     change = await open_change(caller.tx, caller.actor, number)
     items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
     uploader = UPLOADERS[caller.actor.type]
@@ -116,7 +116,9 @@ async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:
     data = await file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise Invalid(
-            f"{file.filename!r} is larger than {MAX_BYTES // 1024 // 1024} MB.", field="file", code="file_too_large"
+            f"{file.filename!r} is larger than {MAX_BYTES // 1024 // 1024} MB: send a smaller one.",
+            field="file",
+            code="file_too_large",
         )
     if not data:
         raise Invalid(f"{file.filename!r} is empty.", field="file")
@@ -138,12 +140,14 @@ async def fetch_evidence(
     """The file, for whoever may see its request."""
     found = await caller.tx.row(FIND, {"tenant_id": caller.tx.tenant_id, "id": evidence_id})
     if found is None:
-        raise NotFound("There is no such file here.")
+        raise NotFound(f"There is no file {evidence_id} here.")
     await visible_request(caller, found["number"], token)
     try:
         pieces = await request.app.state.storage.get(storage_key(caller.tx, evidence_id))
     except FileNotFoundError:
-        raise NotFound("The file has gone from the store.", code="file_missing") from None
+        raise NotFound(
+            "The file is no longer in the store: ask whoever sent it to send it again.", code="file_missing"
+        ) from None
     shown = found["media_type"] in SHOWN
     headers = {
         "Content-Disposition": "inline" if shown else "attachment",

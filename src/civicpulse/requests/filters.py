@@ -129,7 +129,7 @@ async def request_query(
 
 
 async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = None) -> RequestFilters:
-    """The filters that `asked` means to this tenant. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
+    """Reads the filters that `asked` means to this tenant. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
     return RequestFilters(
         status=await known_states(tx, words("status", asked.status)),
         category=await known_categories(tx, words("category", asked.category)),

@@ -23,7 +23,7 @@ SORTS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {
 async def list_requests(
     tx: Tx, wanted: RequestFilters, sight: Sight, *, sort: str, limit: int, cursor: str | None
 ) -> tuple[list[Row], str | None]:
-    """One page of the requests that `sight` sees and the cursor of the next one (None at the end). One statement.
+    """Lists one page of the requests that `sight` sees and the cursor of the next one (None at the end). One statement.
 
     Raises NoSuchChoice for an unknown sort, Invalid for a cursor that does not fit it.
     """
@@ -53,7 +53,7 @@ async def list_requests(
 
 
 async def count_requests(tx: Tx, wanted: RequestFilters, sight: Sight) -> int:
-    """How many of the requests that are seen the filters leave; asked for on purpose, as its cost grows with the answer."""
+    """Counts the requests that are seen and match the filters; asked for on purpose, as its cost grows with the answer."""
     parts, values = conditions(wanted, sight)
     statement = sql.SQL("SELECT count(*) FROM requests r WHERE {where}").format(where=sql.SQL(" AND ").join(parts))
     counted: int = await tx.value(statement, values | {"tenant_id": tx.tenant_id})

@@ -50,28 +50,28 @@ ORDER BY r.next_sla_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 
 
 async def find_request(tx: Tx, number: str) -> Row | None:
-    """The request with its duplicates, evidence and feedback, or None. One statement."""
+    """Finds the request with its duplicates, evidence and feedback, or None. One statement."""
     return await tx.row(GET_REQUEST, {"tenant_id": tx.tenant_id, "number": number})
 
 
 async def find_id(tx: Tx, number: str) -> UUID | None:
-    """The id behind a request number, or None."""
+    """Finds the id behind a request number, or None."""
     found: UUID | None = await tx.value(FIND_ID, {"tenant_id": tx.tenant_id, "number": number})
     return found
 
 
 async def lock_request(tx: Tx, number: str) -> Row | None:
-    """The request, locked until the transaction ends, and whether it has evidence; None when there is none such."""
+    """Locks the request until the transaction ends and tells whether it has evidence; None when there is no such request."""
     return await tx.row(LOCK_REQUEST, {"tenant_id": tx.tenant_id, "number": number})
 
 
 async def lock_by_ids(tx: Tx, ids: list[UUID]) -> list[Row]:
-    """Requests locked in one order for everybody (oldest first), so that two merges cannot wait for each other."""
+    """Locks requests in one order for everybody (oldest first), so that two merges cannot wait for each other."""
     return await tx.rows(LOCK_BY_IDS, {"tenant_id": tx.tenant_id, "ids": ids})
 
 
 async def lock_due(tx: Tx, *, now: Any, limit: int) -> list[Row]:
-    """Up to `limit` requests whose clock has something to say; rows another sweep holds are left to it."""
+    """Locks up to `limit` requests whose clock has something to say; rows another sweep holds are left to it."""
     return await tx.rows(LOCK_DUE, {"tenant_id": tx.tenant_id, "now": now, "limit": limit})
 
 
@@ -86,7 +86,7 @@ SELECT DISTINCT d.master_id FROM requests d WHERE d.tenant_id = %(tenant_id)s AN
 
 
 async def lock_duplicates(tx: Tx, master_ids: list[UUID]) -> list[Row]:
-    """The duplicates of masters, locked, oldest first."""
+    """Locks the duplicates of masters, oldest first."""
     if len(master_ids) > 1:  # few of many have any, and the look-up of thousands would be planned for the worst
         rows = await tx.rows(HAVE_DUPLICATES, {"tenant_id": tx.tenant_id, "ids": master_ids})
         master_ids = [row["master_id"] for row in rows]
@@ -161,7 +161,7 @@ ORDER BY e.seq LIMIT %(limit)s
 
 
 async def list_events(tx: Tx, subject_id: UUID, *, after: int, limit: int) -> list[Row]:
-    """Events of a subject after the `after`-th, with the text of comments from outside the trail."""
+    """Lists events of a subject after the `after`-th, with the text of comments from outside the trail."""
     return await tx.rows(
         LIST_EVENTS, {"tenant_id": tx.tenant_id, "subject_id": subject_id, "after": after, "limit": limit}
     )

@@ -142,7 +142,7 @@ def _counts(items: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def _loads(items: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """How many of these tickets each office or agent gets, before and after."""
+    """Counts how many of these tickets each office or agent gets, before and after."""
     before, after = (Counter(item[when][name] for item in items if item[when][name]) for when in ("before", "after"))
     return [{name: one, "before": before[one], "after": after[one]} for one in sorted(before | after)]
 

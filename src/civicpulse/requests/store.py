@@ -174,7 +174,7 @@ def _values(tx: Tx, actor: Actor, rows: Sequence[Row], events: Sequence[Row]) ->
 
 
 async def take_numbers(tx: Tx, many: int) -> list[int]:
-    """The next `many` numbers of the tenant's sequence; nobody queues for them, so that a rolled-back one is a gap."""
+    """Takes the next `many` numbers of the tenant's sequence; nobody queues for them, so that a rolled-back one is a gap."""
     values = {"sequence": f"request_number_{tx.tenant_id.hex}", "many": many}
     return [row["nextval"] for row in await tx.rows(TAKE_NUMBERS, values)]
 

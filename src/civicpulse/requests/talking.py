@@ -26,7 +26,10 @@ async def comment(
     if parent_id is not None:
         parent = await tx.row(queries.COMMENT_REQUEST, {"tenant_id": tx.tenant_id, "id": parent_id})
         if parent is None or parent["request_id"] != change.row["id"]:
-            raise Invalid("This request has no such comment to answer.", field="parent_comment_id")
+            raise Invalid(
+                "This request has no comment with that id to answer: send that of one of its comments.",
+                field="parent_comment_id",
+            )
         is_internal = is_internal or parent["is_internal"]
     comment_id = new_id()
     values = {
@@ -78,7 +81,9 @@ async def rate(
     if not (is_reporter or reported_by(actor).sees(row)):
         raise Forbidden("Only the person who reported this request may rate it.", code="not_the_reporter")
     if not is_ended(row["state_category"]):
-        raise Conflict(f"{number} is {row['status']}: it can be rated once it is resolved.", code="not_resolved")
+        raise Conflict(
+            f"{number} is {change.pack.title_of(row['status'])}: rate it once it is resolved.", code="not_resolved"
+        )
     unknown = [code for code in reason_codes if code not in change.pack.document.rating_reason_codes]
     if unknown:
         known = ", ".join(change.pack.document.rating_reason_codes)

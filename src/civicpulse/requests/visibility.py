@@ -51,11 +51,11 @@ class Ground:
     values: tuple[Any, ...]
 
     def holds(self, row: Mapping[str, Any]) -> bool:
-        """Whether the row is seen for this reason."""
+        """Tells whether the row is seen for this reason."""
         return row[self.column] in self.values
 
     def condition(self, alias: str) -> sql.Composed:
-        """This reason in SQL; its parameter is in Sight.parameters."""
+        """Writes this reason in SQL; its parameter is in Sight.parameters."""
         column = sql.Identifier(alias, self.column)
         if self.values == (True,):
             return sql.SQL("{}").format(column)  # as the planner knows it from indexes
@@ -94,7 +94,7 @@ class Sight:
         }
 
     def __or__(self, other: "Sight") -> "Sight":
-        """What either sees."""
+        """Joins two sights: what either of them sees."""
         if self.is_everything or other.is_everything:
             return EVERYTHING
         columns: dict[str, dict[Any, None]] = {}
@@ -109,7 +109,7 @@ PUBLIC: Final = Sight((Ground("is_public", (True,)),))
 
 
 def reported_by(actor: Actor) -> Sight:
-    """What `actor` reported: with an account, or with the token that the report was sent with.
+    """Makes the sight of what `actor` reported: with an account, or with the token that the report was sent with.
 
     Callers without a token are one actor: what one of them reported in confidence is not the next one's to see.
     """
@@ -119,12 +119,12 @@ def reported_by(actor: Actor) -> Sight:
 
 
 def of_citizen(citizen_id: UUID) -> Sight:
-    """What a citizen reported, or had reported for them."""
+    """Makes the sight of what a citizen reported, or had reported for them."""
     return Sight((Ground("created_by", (f"citizen:{citizen_id}",)), Ground("citizen_id", (citizen_id,))))
 
 
 def readers_of(row: Mapping[str, Any]) -> Sight:
-    """What all those see who see this request, staff apart: of a public one anybody, of a private one who reported it."""
+    """Makes the sight of all those who see this request, staff apart: of a public one anybody, of a private one who reported it."""
     if PUBLIC.sees(row):
         return PUBLIC
     if row["citizen_id"] is not None:
@@ -145,7 +145,7 @@ class Reader:
     is_staff: bool
 
     def sees_as_staff(self, row: Mapping[str, Any]) -> bool:
-        """Whether the reader sees all of a request: its notes, its people, its whole trail."""
+        """Tells whether the reader sees all of a request: its notes, its people, its whole trail."""
         return self.is_staff and self.reach.sees(row)
 
     @property
@@ -168,7 +168,7 @@ AGENT = "SELECT skills, zone_ids, office_id FROM agents WHERE tenant_id = %(tena
 
 
 async def reader_of(caller: Caller) -> Reader:
-    """The caller as a reader; asks the database only where the scope of the role depends on the agent."""
+    """Makes a reader of the caller; asks the database only where the scope of the role depends on the agent."""
     own = reported_by(caller.actor)
     reach = await _reach(caller, own)
     return Reader(PUBLIC | own | reach, reach, caller.is_staff)
@@ -209,7 +209,7 @@ def tracking_token(tenant: Tenant, request_id: UUID) -> str:
 
 
 def is_tracking_token(tenant: Tenant, request_id: UUID, given: str | None) -> bool:
-    """Whether `given` is the request's tracking token, compared in constant time."""
+    """Tells whether `given` is the request's tracking token, compared in constant time."""
     return given is not None and hmac.compare_digest(
         tracking_token(tenant, request_id).encode(), given.encode("utf-8", "replace")
     )
@@ -221,7 +221,7 @@ def tracked(tenant: Tenant, request_id: UUID, token: str | None) -> Sight:
 
 
 def is_reporter(caller: Caller, row: Mapping[str, Any], token: str | None = None) -> bool:
-    """Whether the caller made the report, by account, by token or by the tracking link."""
+    """Tells whether the caller made the report, by account, by token or by the tracking link."""
     return (reported_by(caller.actor) | tracked(caller.tenant, row["id"], token)).sees(row)
 
 
@@ -258,7 +258,7 @@ async def visible_request(caller: Caller, number: str, token: str | None = None)
 
 
 async def find_seen(tx: Tx, number: str, sight: Sight) -> Row | None:
-    """The request with its evidence, its feedback, and those of its master and duplicates that `sight` sees, or None."""
+    """Finds the request with its evidence, its feedback, and those of its master and duplicates that `sight` sees, or None."""
     statement = GET_SEEN.format(
         columns=sql.SQL(store.COLUMNS), related=related(sight), feedback=sql.SQL(queries.FEEDBACK)
     )
@@ -306,7 +306,7 @@ SEEN_BY_NUMBER = sql.SQL(
 
 
 async def seen_ids(tx: Tx, sight: Sight, ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the requests that are seen."""
+    """Finds which of the requests, by id, are seen."""
     asked = list(ids)
     if sight.is_everything or not asked:
         return set(asked)
@@ -316,7 +316,7 @@ async def seen_ids(tx: Tx, sight: Sight, ids: Iterable[UUID]) -> set[UUID]:
 
 
 async def seen_numbers(tx: Tx, sight: Sight, numbers: Iterable[str]) -> set[str]:
-    """Those of the requests, by number, that are seen."""
+    """Finds which of the requests, by number, are seen."""
     asked = list(numbers)
     if sight.is_everything or not asked:
         return set(asked)
@@ -329,7 +329,7 @@ GROUNDS_OF = f"SELECT {SIGHT_COLUMNS} FROM requests r WHERE r.tenant_id = %(tena
 
 
 async def seen_candidates(tx: Tx, asked: Sequence[tuple[Sight, Iterable[Row]]]) -> list[set[UUID]]:
-    """For each sight, the ids of those found by `near_candidates` that it sees; one statement for all of them.
+    """Finds, for each sight, the ids of those found by `near_candidates` that it sees; one statement for all of them.
 
     What is public is known from the row; of the rest the grounds are read only where somebody may see more.
     """

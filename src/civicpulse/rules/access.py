@@ -61,7 +61,7 @@ class Role:
     is_bound: bool = True
 
     def may(self, permission: Permission) -> bool:
-        """Whether the role holds `permission`."""
+        """Tells whether the role holds `permission`."""
         return permission in self.permissions
 
 
@@ -80,7 +80,7 @@ class Roles:
     escalations: str
 
     def get(self, name: str) -> Role | None:
-        """The role of that name, or None."""
+        """Finds the role of that name, or None."""
         return self.named.get(name)
 
     @property
@@ -99,7 +99,7 @@ class Roles:
         return frozenset(name for name, role in self.named.items() if not role.is_bound)
 
     def refusal(self, permission: Permission) -> str:
-        """What a caller without `permission` is told: what it takes, and which people's roles have it."""
+        """Writes what a caller without `permission` is told: what it takes, and which people's roles have it."""
         having = [name for name, role in self.named.items() if role.may(permission) and role.kind != "system"]
         return f"This needs the permission {permission}, which {_listed(having)}"
 

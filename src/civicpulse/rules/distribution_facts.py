@@ -54,11 +54,11 @@ class EligibilityRule:
     positions: frozenset[str] = frozenset()
 
     def binds(self, ticket: TicketFacts) -> bool:
-        """Whether the ticket falls under this rule."""
+        """Tells whether the ticket falls under this rule."""
         return getattr(ticket, self.field) in self.values
 
     def admits(self, manager: ManagerFacts) -> bool:
-        """Whether the manager fulfils it."""
+        """Tells whether the manager fulfils it."""
         return (self.skill is None or self.skill in manager.skills) and (
             not self.positions or manager.position in self.positions
         )
@@ -89,7 +89,7 @@ class DistributionState:
     credits: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As stored."""
+        """Writes the state as it is stored."""
         return {
             "turn": self.turn,
             "last_turns": {str(key): turn for key, turn in self.last_turns.items()},
@@ -114,7 +114,7 @@ class DecisionStep:
     detail: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As stored and served."""
+        """Writes the step as it is stored and served."""
         return {"step": self.step, "outcome": self.outcome, "detail": dict(self.detail)}
 
 

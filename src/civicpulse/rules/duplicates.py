@@ -184,7 +184,7 @@ def rank(
 
 
 def attaches_by_opinion(policy: DuplicatePolicy, *, verdict: str, confidence: float, total: float) -> bool:
-    """Whether a proposed pair is merged because a language model says so: only where the pack allows it.
+    """Tells whether a proposed pair is merged because a language model says so: only where the pack allows it.
 
     The texts that it read are strangers' words and may have talked it into anything: it must be sure (`confidence`,
     0..1), and the score that it had no part in must agree (`total`).
@@ -285,7 +285,7 @@ def _same_address(report: Report, candidate: Candidate) -> bool:
 
 
 def _known_apart(report: Report, candidate: Candidate) -> bool:
-    """Whether both name a house, and not the same; a place in words may be anywhere around."""
+    """Tells whether both name a house, and not the same; a place in words may be anywhere around."""
     one, other = report.address_key, candidate.address_key
     if not one or not other or one.startswith(NAMED) or other.startswith(NAMED):
         return False

@@ -35,7 +35,7 @@ def imported_policy(policy: Policy | None, *, created_at: datetime, target_at: d
 def read_history(
     policy: Policy | None, calendar: Calendar, *, started_at: datetime, ended_at: datetime | None, now: datetime
 ) -> Reading:
-    """The clock of a request that may be years old.
+    """Reads the clock of a request that may be years old.
 
     Counting working time walks every day, and requests stay open for years. Long after the deadline the clock says the
     same for ever, so that it is read at an early moment first: when it is already so there, that is the answer.

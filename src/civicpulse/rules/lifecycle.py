@@ -23,7 +23,7 @@ STATE_COLUMNS: Final = ("status", "state_category", *STAGE_TIMES)
 
 
 def is_ended(category: str) -> bool:
-    """Whether the work has ended in a state of this category."""
+    """Tells whether the work has ended in a state of this category."""
     return category in ENDED
 
 

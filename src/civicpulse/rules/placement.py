@@ -13,7 +13,7 @@ ROUGH: Final = ("town", "region")
 
 
 def is_point(quality: str | None, *, has_degrees: bool, finds_duplicates: bool) -> bool:
-    """Whether a place has a cell and its zone by polygon.
+    """Tells whether a place has a cell and its zone by polygon.
 
     `quality` is house, town, region or none as the geocoder found it, None for degrees that were measured. The middle of a
     town counts only where nobody looks for duplicates of the category: then it is at least a place on the map.

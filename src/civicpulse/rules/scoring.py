@@ -82,7 +82,7 @@ class Trend:
 def measure(
     *, created_at: datetime, resolved_at: datetime, threshold_hours: float | None, verdict: bool | None
 ) -> Measured:
-    """How a resolution stands against its threshold (R-SLA-08).
+    """Measures how a resolution stands against its threshold (R-SLA-08).
 
     The request's own `verdict` wins where it has one: its clock counted working hours and pauses, which plain hours do
     not, so the two may differ. Without one the plain hours are compared; without a threshold nothing was promised.
@@ -96,7 +96,7 @@ def measure(
 
 
 def speed_of(resolution_hours: float, target_hours: float) -> float:
-    """How much of the target was left at the resolution, 0..1: at once 1, at the target or later 0."""
+    """Computes how much of the target was left at the resolution, 0..1: at once 1, at the target or later 0."""
     if target_hours <= 0:
         return 0.0
     return min(1.0, max(0.0, 1 - resolution_hours / target_hours))
@@ -112,7 +112,7 @@ def score(compliance: float | None, speed: float | None, weights: Weights) -> fl
 
 
 def trend(now: float | None, before: float | None) -> Trend:
-    """What became of a score."""
+    """Compares a score with an earlier one."""
     if now is None or before is None:
         return Trend(before, None, None)
     change = round(now - before, DIGITS)

@@ -167,7 +167,7 @@ def read_clock(
     fired_steps: int = 0,
     finished_at: datetime | None = None,
 ) -> Reading:
-    """The clock at `now`, or at `finished_at` when the work is done (R-SLA-02).
+    """Reads the clock at `now`, or at `finished_at` when the work is done (R-SLA-02).
 
     States: no_sla, on_time, at_risk, overdue, breached, completed. `fired_steps` counts the escalation steps done, in
     order of their hours. `next_at` is the earliest later moment at which the state changes or a step falls due: a
@@ -242,7 +242,7 @@ def explain_clock(
     fired_steps: int = 0,
     finished_at: datetime | None = None,
 ) -> Explanation:
-    """What `read_clock` says, and why: each counted interval and each pause up to the moment of reading.
+    """Explains what `read_clock` says: each counted interval and each pause up to the moment of reading.
 
     The counted hours add up to `reading.elapsed_hours`, unless the list was cut, which the note then says. A pause's
     hours are the working hours that it took; its end is None while it lasts.

@@ -47,6 +47,6 @@ class Analysis:
     fell_back_because: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for JSON. By hand: `asdict` copies each value, and batches have thousands."""
+        """Writes the analysis as plain values for JSON. By hand: `asdict` copies each value, and batches have thousands."""
         scores = [{"category": score.category, "score": score.score} for score in self.category_scores]
         return {name: getattr(self, name) for name in self.__slots__} | {"category_scores": scores}

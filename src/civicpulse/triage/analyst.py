@@ -96,7 +96,7 @@ async def _with_llm(
 
 
 async def budget_of(services: Services, tenant: Tenant) -> Budget:
-    """What is left of the tenant's day (UTC), for whatever a model is asked."""
+    """Computes the tokens left of the tenant's day (UTC), for whatever a model is asked."""
     limit = services.settings.llm_daily_tokens
     if not limit:
         return Budget(None)

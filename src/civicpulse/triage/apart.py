@@ -34,7 +34,7 @@ class OfflineApart:
 
 
 def limit(texts: int) -> float:
-    """How many seconds of CPU time that many texts may take."""
+    """Computes how many seconds of CPU time that many texts may take."""
     return TEXT_SECONDS + BATCH_SECONDS * (texts - 1)
 
 

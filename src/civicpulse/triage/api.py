@@ -49,7 +49,7 @@ async def analyse_request(
 
 @router.get(
     "/requests/{number}/analysis",
-    summary="The current analysis of a request",
+    summary="Read the current analysis of a request",
     responses=answers(AnalysisView, OUT_OF_SIGHT, {404: ("no_analysis",)}),
 )
 async def get_analysis(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
@@ -61,5 +61,7 @@ async def get_analysis(number: str, caller: Caller = needs(Permission.REQUEST_RE
 async def _document(tx: Tx, key: UUID, number: str) -> dict[str, Any]:
     found = await queries.find_analysis(tx, key)
     if found is None:
-        raise NotFound(f"{number} has not been analysed: POST /requests/{number}/analyse.", code="no_analysis")
+        raise NotFound(
+            f"{number} has not been analysed: ask for it with POST /requests/{number}/analyse.", code="no_analysis"
+        )
     return {"request_id": number, **found}

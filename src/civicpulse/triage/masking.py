@@ -150,7 +150,7 @@ def _kind_of_digits(digits: str, plain: str, before: str) -> str | None:
 
 
 def is_iin(digits: str) -> bool:
-    """Whether `digits` is a Kazakh IIN or BIN: twelve digits, the last a weighted sum modulo 11."""
+    """Tells whether `digits` is a Kazakh IIN or BIN: twelve digits, the last a weighted sum modulo 11."""
     if len(digits) != 12 or not digits.isdecimal():
         return False
     numbers = [int(digit) for digit in digits]

@@ -43,7 +43,7 @@ class Metrics:
     classes: int
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Writes the figures as plain values for JSON."""
         return asdict(self) | {"coverage": [asdict(entry) for entry in self.coverage]}
 
 

@@ -175,7 +175,7 @@ def dump_model(model: TextModel) -> bytes:
 
 
 def load_model(payload: bytes) -> TextModel:
-    """The model of `dump_model`. Raises ModelError when the bytes are anything else."""
+    """Loads the model of `dump_model`. Raises ModelError when the bytes are anything else."""
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             facts = json.loads(arrays["facts"].tobytes().decode())

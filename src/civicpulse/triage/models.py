@@ -201,7 +201,7 @@ async def evaluate(services: Services, tenant: Tenant) -> dict[str, Any]:
 
 
 async def needs_training(services: Services, tenant: Tenant) -> bool:
-    """Whether the active model lacks a category of the pack, or a hundred confirmed requests are new to it."""
+    """Tells whether the active model lacks a category of the pack, or a hundred confirmed requests are new to it."""
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
         row = await queries.find_active_model(tx)
@@ -250,7 +250,7 @@ def judge(
 
 
 def is_worse(metrics: Metrics, before: Metrics) -> bool:
-    """Whether accuracy and macro-F1 together have fallen."""
+    """Tells whether accuracy and macro-F1 together have fallen."""
     return metrics.accuracy + metrics.macro_f1 < before.accuracy + before.macro_f1
 
 

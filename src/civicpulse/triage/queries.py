@@ -114,7 +114,7 @@ async def add_analyses(tx: Tx, found: Sequence[tuple[UUID, Analysis]], *, at: da
 
 
 async def find_analysis(tx: Tx, request_id: UUID) -> Row | None:
-    """The current analysis of a request, or None."""
+    """Finds the current analysis of a request, or None."""
     return await tx.row(FIND_ANALYSIS, {"tenant_id": tx.tenant_id, "request_id": request_id})
 
 
@@ -124,12 +124,12 @@ async def find_active_model(tx: Tx) -> Row | None:
 
 
 async def get_payload(tx: Tx, version: int) -> bytes:
-    """The bytes of a stored model."""
+    """Reads the bytes of a stored model."""
     return bytes(await tx.value(MODEL_PAYLOAD, {"tenant_id": tx.tenant_id, "version": version}))
 
 
 async def list_models(tx: Tx) -> list[Row]:
-    """The tenant's models without their bytes, newest first."""
+    """Lists the tenant's models without their bytes, newest first."""
     return await tx.rows(LIST_MODELS, {"tenant_id": tx.tenant_id})
 
 
@@ -196,5 +196,5 @@ async def list_confirmed(tx: Tx, *, limit: int) -> list[Row]:
 
 
 async def count_confirmed_since(tx: Tx, since: datetime, *, limit: int) -> int:
-    """How many confirmed requests are newer than `since`; counting stops at `limit`."""
+    """Counts the confirmed requests that are newer than `since`; counting stops at `limit`."""
     return int(await tx.value(COUNT_CONFIRMED_SINCE, {"tenant_id": tx.tenant_id, "since": since, "limit": limit}))

@@ -28,7 +28,7 @@ def languages_of(pack: Pack) -> tuple[str, ...]:
 
 
 def default_language_of(pack: Pack) -> str:
-    """What a text counts as whose language cannot be told."""
+    """Names the language that a text counts as when its own cannot be told."""
     return pack.document.analysis.default_language or pack.document.language
 
 

@@ -31,7 +31,7 @@ class Storage:
         await obstore.put_async(self._store, key, pieces)
 
     async def get(self, key: str) -> AsyncIterator[bytes]:
-        """The file piece by piece. Raises FileNotFoundError when there is none."""
+        """Reads the file piece by piece. Raises FileNotFoundError when there is none."""
         found = await obstore.get_async(self._store, key)
         return _pieces(found)
 

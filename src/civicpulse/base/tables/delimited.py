@@ -213,7 +213,7 @@ def _lone_quote(line: int, searched_to: int) -> str:
 
 
 def _is_lone_quote(taken: Sequence[str], cells: Sequence[str], delimiter: str, width: int) -> bool:
-    """Whether a quote opened a cell that nobody closed; then the first line stands for itself.
+    """Tells whether a quote opened a cell that nobody closed; then the first line stands for itself.
 
     A record of one line with as many cells as the header is taken as it is, unless the file ends within a quote. One of
     several lines must close its quotes where cells end; if it does not, its lines must at least be no records themselves.
@@ -239,5 +239,5 @@ def _strictly(taken: Sequence[str], delimiter: str) -> str | None:
 
 
 def _width(cells: Sequence[str]) -> int:
-    """How many cells there are up to the last one that says something."""
+    """Counts how many cells there are up to the last one that says something."""
     return next((position for position in range(len(cells), 0, -1) if cells[position - 1].strip()), 0)

@@ -48,7 +48,7 @@ codecs.register_error(KEEP, _keep)
 
 
 def known_encoding(name: str) -> str:
-    """The encoding that people mean by a name such as "windows-1252" or "UTF8". Raises ValueError naming the choices."""
+    """Finds the encoding that people mean by a name such as "windows-1252" or "UTF8". Raises ValueError naming the choices."""
     try:
         return _STATED[codecs.lookup(name).name]
     except (LookupError, KeyError, ValueError) as error:
@@ -103,7 +103,7 @@ def found_encoding(file: IO[bytes]) -> str:
 
 
 def _words(piece: bytes) -> tuple[int, int]:
-    """How many words are written wholly above ASCII (single letters do not count), and how many only in part."""
+    """Counts how many words are written wholly above ASCII (single letters do not count), and how many only in part."""
     wholly = partly = 0
     for word in _WORD.findall(piece):
         above = word.translate(None, _ASCII)
@@ -123,7 +123,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read(file: IO[bytes], size: int) -> bytes:
-    """The next bytes; of a packed file that was cut short, what there is: the records say where it ends."""
+    """Reads the next bytes; of a packed file that was cut short, what there is: the records say where it ends."""
     try:
         return file.read(size)
     except DAMAGED:

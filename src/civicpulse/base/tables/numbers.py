@@ -11,7 +11,7 @@ _BLANKS: Final = str.maketrans({" ": None, "\u00a0": None, "\u202f": None, "\u20
 
 
 def read_number(text: str) -> float | None:
-    """A number with a decimal point or comma, thousands apart or not: 1200.5, 1200,5, 1 200,5, 1.200,5. None for anything else.
+    """Reads a number with a decimal point or comma, thousands apart or not: 1200.5, 1200,5, 1 200,5, 1.200,5. None for anything else.
 
     A lone comma or point is a decimal one.
     """

@@ -86,12 +86,12 @@ class Table:
     notices: list[Notice] = field(default_factory=list)
 
     def find(self, *names: str) -> int | None:
-        """The position of the first column that has one of these names; a name as written wins over one in another case."""
+        """Finds the position of the first column that has one of these names; a name as written wins over one in another case."""
         return find_column(self.header, *names)
 
 
 def find_column(header: Sequence[str], *names: str) -> int | None:
-    """The position of the first of `names` that the header has, as written or else without regard to case; None without."""
+    """Finds the position of the first of `names` that the header has, as written or else without regard to case; None without."""
     folded: list[str] = []
     for name in names:
         if name.strip() in header:

@@ -109,7 +109,7 @@ async def _guard(request: Request) -> None:
 ID_GUARDS["ticket_id"] = _guard
 
 
-@router.get("/managers", summary="All managers with their office and load", responses=answers(Page[ManagerView]))
+@router.get("/managers", summary="List all managers with their office and load", responses=answers(Page[ManagerView]))
 async def list_managers_of_offices(
     caller: Caller = needs(Permission.AGENT_READ), office: UUID | None = None
 ) -> Response:
@@ -126,7 +126,7 @@ async def _offices(caller: Caller) -> list[dict[str, Any]]:
 
 @router.get(
     "/business-units",
-    summary="Offices with their place and number of managers",
+    summary="List offices with their place and number of managers",
     responses=answers(Page[BusinessUnitView]),
 )
 async def list_business_units(
@@ -145,7 +145,7 @@ async def list_business_units(
     return Json(page_of([office_document(row) for row in rows], next_cursor))
 
 
-@router.get("/dashboard/stats", summary="The dashboard's figures", responses=answers(DashboardView))
+@router.get("/dashboard/stats", summary="Read the dashboard's figures", responses=answers(DashboardView))
 async def get_dashboard_figures(
     caller: Caller = needs(Permission.REQUEST_READ_ALL),
     since: Annotated[DayOrInstant | None, Query(alias="from")] = None,

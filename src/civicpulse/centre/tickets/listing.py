@@ -51,7 +51,7 @@ async def segment_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
 async def list_tickets(
     tx: Tx, wanted: TicketFilters, sight: Sight, *, page: int, size: int, cursor: str | None
 ) -> tuple[list[UUID], str | None]:
-    """The ids of one page of what is seen, newest first, and the cursor of the next. Raises Invalid for a page too far on."""
+    """Lists the ids of one page of what is seen, newest first, and the cursor of the next. Raises Invalid for a page too far on."""
     after, offset = None, (page - 1) * size
     if cursor is not None:
         at, key = decode_cursor(cursor, SORT, (datetime, UUID))

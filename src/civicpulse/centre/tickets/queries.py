@@ -125,7 +125,7 @@ async def ticket_ids(
 
 
 async def count_tickets(tx: Tx, wanted: TicketFilters, sight: Sight) -> int:
-    """How many tickets match; counting stops at MAX_COUNTED."""
+    """Counts the tickets that match; counting stops at MAX_COUNTED."""
     parts, values, source = _asked(wanted, sight)
     statement = sql.SQL("SELECT count(*) FROM (SELECT 1 {source} WHERE {where} LIMIT %(limit)s) AS counted").format(
         source=source, where=sql.SQL(" AND ").join(parts)
@@ -135,13 +135,13 @@ async def count_tickets(tx: Tx, wanted: TicketFilters, sight: Sight) -> int:
 
 
 async def get_tickets(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    """All that a ticket's document says, by id, in one statement."""
+    """Reads all that a ticket's document says, by id, in one statement."""
     rows = await tx.rows(TICKETS, {"tenant_id": tx.tenant_id, "ids": list(ids)})
     return {row["id"]: row for row in rows}
 
 
 async def find_ticket(tx: Tx, given: str, sight: Sight) -> UUID | None:
-    """The id of a ticket by its number, its client's GUID or its own id; None when it is absent or not seen."""
+    """Finds the id of a ticket by its number, its client's GUID or its own id; None when it is absent or not seen."""
     try:
         key = UUID(given)
     except ValueError:
@@ -158,5 +158,5 @@ async def get_stats(tx: Tx, sight: Sight, *, since: datetime | None, until: date
 
 
 async def list_offices(tx: Tx, *, after: tuple[str, UUID], limit: int) -> list[Row]:
-    """Offices by name with how many managers each has."""
+    """Lists offices by name with how many managers each has."""
     return await tx.rows(OFFICES, {"tenant_id": tx.tenant_id, "name": after[0], "id": after[1], "limit": limit})

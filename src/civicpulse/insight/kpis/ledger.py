@@ -155,7 +155,7 @@ def _month_after(day: date) -> date:
 
 
 def spans(period: Period) -> Spans:
-    """How to read `period` from the ledger. Days and months are half-open, of UTC."""
+    """Decides how to read `period` from the ledger. Days and months are half-open, of UTC."""
     since = None if period.since is None else period.since.astimezone(UTC)
     until = None if period.until is None else period.until.astimezone(UTC)
     first, last = OLDEST if since is None else since.date(), NEWEST if until is None else until.date()
@@ -282,13 +282,13 @@ async def exact_median(
 
 
 async def count_deltas(tx: Tx, *, limit: int) -> int:
-    """How many deltas wait to be folded, counted up to `limit`."""
+    """Counts the deltas that wait to be folded, up to `limit`."""
     counted: int = await tx.value(COUNT_DELTAS, {"tenant_id": tx.tenant_id, "limit": limit})
     return counted
 
 
 async def lock_ledger(tx: Tx, lock: int) -> bool:
-    """Whether this transaction may fold; False while another one does."""
+    """Locks the ledger for folding; False while another transaction folds."""
     locked: bool = await tx.value(LOCK_LEDGER, {"lock": lock})
     return locked
 

@@ -109,7 +109,7 @@ async def recurrence(
 async def list_agents(
     tx: Tx, *, in_progress: Sequence[str], since: datetime, until: datetime, after: str, limit: int
 ) -> list[Row]:
-    """Agents whose code follows `after`, with their open work now and what they did in the period. One statement.
+    """Lists agents whose code follows `after`, with their open work now and what they did in the period. One statement.
 
     `in_progress`: the states in which somebody works on a request.
     """

@@ -157,14 +157,14 @@ def _weighing(weights: Mapping[str, float], at: datetime) -> dict[str, float]:
 
 
 async def count_open(tx: Tx, scope: Scope, *, limit: int) -> int:
-    """How many open requests with a place there are, counted up to `limit`."""
+    """Counts the open requests with a place, up to `limit`."""
     statement = _COUNT.format(open=_open(scope))
     counted: int = await tx.value(statement, _values(tx, scope, limit=limit))
     return counted
 
 
 async def list_points(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, limit: int) -> list[Row]:
-    """The `limit` heaviest open requests with their weight and age."""
+    """Lists the `limit` heaviest open requests with their weight and age."""
     statement = _POINTS.format(open=_open(scope), weight=sql.SQL(_WEIGHT))
     return await tx.rows(statement, _values(tx, scope, limit=limit, **_weighing(weights, at)))
 
@@ -172,7 +172,7 @@ async def list_points(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at:
 async def list_cells(
     tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, finest: int, limit: int
 ) -> list[Row]:
-    """Open requests by cell: resolution, cell (an H3 index but for its resolution bits), n, weight, lowest and highest cell inside.
+    """Lists open requests by cell: resolution, cell (an H3 index but for its resolution bits), n, weight, lowest and highest cell inside.
 
     The resolution is `finest`, or the finest coarser one that makes at most `limit` cells.
     """
@@ -190,7 +190,7 @@ async def list_cells(
 
 
 async def list_in_cells(tx: Tx, scope: Scope, cells: Sequence[int]) -> list[Row]:
-    """The open requests in these cells of the finest resolution."""
+    """Lists the open requests in these cells of the finest resolution."""
     if not cells:
         return []
     statement = _SINGLES.format(open=_open(scope))
@@ -198,7 +198,7 @@ async def list_in_cells(tx: Tx, scope: Scope, cells: Sequence[int]) -> list[Row]
 
 
 async def count_by_zone(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime) -> list[Row]:
-    """Open requests by zone: open, overdue, breached, at_risk and weight."""
+    """Counts open requests by zone: open, overdue, breached, at_risk and weight."""
     statement = _ZONES_OPEN.format(open=_open(scope), weight=sql.SQL(_WEIGHT))
     return await tx.rows(statement, _values(tx, scope, **_weighing(weights, at)))
 
@@ -210,14 +210,14 @@ async def resolved_by_zone(tx: Tx, scope: Scope, *, since: datetime) -> list[Row
 
 
 async def list_zones(tx: Tx, scope: Scope) -> list[Row]:
-    """The zones in scope with their polygon as JSON text."""
+    """Lists the zones in scope with their polygon as JSON text."""
     return await tx.rows(ZONES, {"tenant_id": tx.tenant_id, "zones": list(scope.zone) or None})
 
 
 async def find_feed(
     tx: Tx, *, feed_name: str, filters_key: str, at: datetime, max_age: int, seen: Sequence[str]
 ) -> Row | None:
-    """The stored feed when it is younger than `max_age` seconds; without its geojson when the caller has `seen` its etag."""
+    """Finds the stored feed when it is younger than `max_age` seconds; without its geojson when the caller has `seen` its etag."""
     values = {
         "tenant_id": tx.tenant_id,
         "feed_name": feed_name,

@@ -163,7 +163,7 @@ def _positions(coordinates: Any) -> Iterator[tuple[float, float]]:
 
 
 def _touches(geometry: Mapping[str, Any], box: Box) -> bool:
-    """Whether the polygon's own box meets `box`."""
+    """Tells whether the polygon's own box meets `box`."""
     _, south, _, north = box
     places = list(_positions(geometry["coordinates"]))
     lons, lats = [lon for lon, _ in places], [lat for _, lat in places]

@@ -25,7 +25,9 @@ Cursor = Annotated[str | None, Query(max_length=500)]
 
 
 @router.get(
-    "/sla-metrics", summary="How each resolution stood against its threshold", responses=answers(Page[SlaMetricView])
+    "/sla-metrics",
+    summary="List how each resolution stood against its threshold",
+    responses=answers(Page[SlaMetricView]),
 )
 async def list_sla_metrics(
     caller: Caller = needs(Permission.ANALYTICS_STAFF),
@@ -59,7 +61,7 @@ async def list_sla_metrics(
     )
 
 
-@router.get("/scores", summary="Performance scores of the tenant and its zones", responses=answers(ScoresPage))
+@router.get("/scores", summary="List performance scores of the tenant and its zones", responses=answers(ScoresPage))
 async def list_scores(
     caller: Caller = needs(Permission.ANALYTICS_READ),
     zone: Many = None,
@@ -92,7 +94,7 @@ async def list_scores(
 
 @router.get(
     "/scores/leaderboard",
-    summary="Zones by rank, or the tenants that chose to be compared",
+    summary="Rank zones, or the tenants that chose to be compared",
     responses=answers(Leaderboard),
 )
 async def get_leaderboard(

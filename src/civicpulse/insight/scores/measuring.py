@@ -82,7 +82,10 @@ def _text(instant: datetime | None) -> str | None:
 async def list_metrics(
     tx: Tx, wanted: dict[str, Any], sight: Sight, *, superseded: bool, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    """One page of figures of requests that are seen, latest resolution first; `superseded` shows also those of resolutions that no longer stand."""
+    """Lists one page of figures of requests that are seen, latest resolution first.
+
+    `superseded` shows also those of resolutions that no longer stand.
+    """
     after = decode_cursor(cursor, SORT, (datetime, UUID)) if cursor else None
     filtered = {**wanted, "current": None if superseded else True}
     rows = await queries.list_metrics(

@@ -71,13 +71,13 @@ _CONDITIONS = {
 
 
 async def lock_measuring(tx: Tx, lock: int) -> bool:
-    """Whether this transaction may measure; False while another one of the tenant does."""
+    """Locks the tenant's figures for measuring; False while another transaction measures."""
     locked: bool = await tx.value(LOCK_MEASURING, {"lock": lock})
     return locked
 
 
 async def take_unmeasured(tx: Tx, *, limit: int) -> list[Row]:
-    """Up to `limit` requests that wait to be measured, under a share lock."""
+    """Takes up to `limit` requests that wait to be measured, under a share lock."""
     return await tx.rows(TAKE, {"tenant_id": tx.tenant_id, "limit": limit})
 
 
@@ -100,7 +100,10 @@ async def forget_measured(tx: Tx, ids: Sequence[UUID]) -> None:
 async def list_metrics(
     tx: Tx, wanted: dict[str, Any], sight: Sight, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Row]:
-    """Figures of requests that are seen, latest resolution first. `wanted`: values by the names of _CONDITIONS; those that are None do not filter."""
+    """Lists figures of requests that are seen, latest resolution first.
+
+    `wanted` holds values by the names of _CONDITIONS; those that are None do not filter.
+    """
     values = {name: value for name, value in wanted.items() if value is not None} | sight.parameters
     conditions = [condition for name, condition in _CONDITIONS.items() if name in values]
     if after is not None:

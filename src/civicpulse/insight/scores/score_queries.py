@@ -141,7 +141,7 @@ async def list_scores(
     after: tuple[datetime, str],
     limit: int,
 ) -> list[Row]:
-    """Scores of the hours in [since, until), newest hour first, then by zone, each with what it was a day and a month before.
+    """Lists scores of the hours in [since, until), newest hour first, then by zone, each with what it was a day and a month before.
 
     `zones`: only these ("": the whole tenant), None for all; `zones_only` leaves the whole tenant out.
     """

@@ -180,7 +180,7 @@ async def list_scores(
     limit: int,
     cursor: str | None,
 ) -> dict[str, Any]:
-    """One page of scores: the latest of each zone and of the tenant, or with a period those of its hours, newest first."""
+    """Lists one page of scores: the latest of each zone and of the tenant, or with a period those of its hours, newest first."""
     is_history = period.since is not None or period.until is not None
     latest = await queries.latest_hour(tx, public_only=public_only)
     since, until = _hours(period, latest)

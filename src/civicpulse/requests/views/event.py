@@ -71,5 +71,5 @@ def event_document(event: Row, *, is_staff: bool) -> dict[str, Any]:
 
 
 def is_public_event(event: Row) -> bool:
-    """Whether the public is told of it: of internal notes and of staff's considerations it is not."""
+    """Tells whether the public is told of it: of internal notes and of staff's considerations it is not."""
     return not event["is_internal"] and name_of(event) not in INTERNAL
