@@ -114,10 +114,12 @@ def _refuse(
         names = ", ".join(reason.field or "" for reason in missing)
         return Refusal("missing_fields", f"Moving from {step} needs: {names}.", missing, allowed)
     unmet = tuple(
-        Reason("condition_not_met", f"{fact} must hold first.", fact) for fact in edge.when if fact not in facts
+        Reason("condition_not_met", f"This must hold first: {fact.replace('_', ' ')}.", fact)
+        for fact in edge.when
+        if fact not in facts
     )
     if unmet:
-        names = ", ".join(reason.field or "" for reason in unmet)
+        names = ", ".join((reason.field or "").replace("_", " ") for reason in unmet)
         return Refusal("condition_not_met", f"Moving from {step} is possible only when: {names}.", unmet, allowed)
     return None
 
