@@ -65,7 +65,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The web app for `settings` (default: the environment's)."""
+    """Makes the web app for `settings` (default: the environment's)."""
     if settings is None:
         settings = get_settings()
         configure_logging(settings.log_level)  # here too: each of several uvicorn workers is a process of its own

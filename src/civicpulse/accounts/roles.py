@@ -35,7 +35,7 @@ def _standard_roles() -> Roles:
 
 
 async def roles_of(tx: Tx) -> Roles:
-    """The roles of the transaction's tenant, by the current version of its pack."""
+    """Finds the roles of the transaction's tenant, by the current version of its pack."""
     key = (tx.tenant_id, tx.tenant.pack_version)
     roles = _known.get(key)
     if roles is None:
@@ -47,7 +47,7 @@ async def roles_of(tx: Tx) -> Roles:
 
 
 async def roles_at_door(db: Database, tenant: Tenant) -> Roles:
-    """The roles of `tenant` before any transaction; a version's first caller opens one to read them."""
+    """Finds the roles of `tenant` before any transaction; a version's first caller opens one to read them."""
     known = _known.get((tenant.tenant_id, tenant.pack_version))
     if known is not None:
         return known
@@ -65,5 +65,5 @@ async def actor_as(tx: Tx, role: str, actor_id: object) -> Actor:
 
 
 def unknown_role(name: str, known: tuple[str, ...], *, field: str = "role") -> Invalid:
-    """The refusal of a role that may not be given here, naming those that may."""
+    """Makes the refusal of a role that may not be given here, naming those that may."""
     return Invalid(f"There is no role {name!r} to give: the roles are {', '.join(known)}.", field=field)

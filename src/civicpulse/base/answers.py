@@ -77,7 +77,7 @@ class Media:
 
 
 def answers(model: Any, *problems: Problems) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation: `model` is that of 200, or for each status a model, Media, or None for no body.
+    """Makes the `responses` of an operation: `model` is that of 200, or for each status a model, Media, or None for no body.
 
     Problems of every operation, of every one with a body and of every one with a caller are added by its route.
     """

@@ -49,13 +49,13 @@ class Tx:
         return await cursor.fetchall()
 
     async def row(self, statement: LiteralString | sql.Composed, params: Params = None) -> Row | None:
-        """The first row of `statement`, or None."""
+        """Reads the first row of `statement`, or None."""
         cursor = self.conn.cursor(row_factory=dict_row)
         await cursor.execute(statement, params)
         return await cursor.fetchone()
 
     async def value(self, statement: LiteralString | sql.Composed, params: Params = None) -> Any:
-        """The first column of the first row, or None."""
+        """Reads the first column of the first row, or None."""
         cursor = await self.conn.execute(statement, params)
         row = await cursor.fetchone()
         return row[0] if row else None

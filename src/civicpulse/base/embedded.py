@@ -176,7 +176,7 @@ def _locked(path: Path, mode: int) -> Iterator[int]:
 
 @contextmanager
 def embedded_server(data: Path, *, extra: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The URL of the server in `data`, made and started if need be; stopped when its last user leaves.
+    """Gives the URL of the server in `data`, made and started if need be; stopped when its last user leaves.
 
     `extra` holds server settings for this start (tests and benchmarks).
     Raises EmbeddedServerError with the server's own words.

@@ -9,12 +9,12 @@ import uuid_utils
 
 
 def new_id() -> UUID:
-    """A UUIDv7 of this instant."""
+    """Makes a UUIDv7 of this instant."""
     return UUID(int=uuid_utils.uuid7().int)
 
 
 def id_at(instant: datetime) -> UUID:
-    """A UUIDv7 of a given instant, for rows that happened earlier than they are written."""
+    """Makes a UUIDv7 of a given instant, for rows that happened earlier than they are written."""
     millis = int(instant.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
     random = int.from_bytes(os.urandom(10), "big")
     return UUID(int=(millis << 80) | (7 << 76) | ((random >> 68) << 64) | (2 << 62) | (random & 0x3FFF_FFFF_FFFF_FFFF))

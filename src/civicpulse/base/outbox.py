@@ -42,7 +42,7 @@ WHERE o.tenant_id = %(tenant_id)s AND o.subject_id = done.subject_id AND o.seq =
 
 
 def outbox_line(db: Database, reactions: Reactions, feeds: Sequence[Source] = ()) -> Line:
-    """The worker's line of events; `feeds` are the queues that reactions and changes of requests add to."""
+    """Makes the worker's line of events; `feeds` are the queues that reactions and changes of requests add to."""
 
     async def work(tenant: Tenant) -> int:
         async with db.transaction(tenant) as tx:

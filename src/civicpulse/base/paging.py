@@ -14,7 +14,7 @@ MAX_LIMIT = 500
 
 
 def encode_cursor(sort: str, values: Sequence[Any]) -> str:
-    """An opaque cursor for the row that ended the page, under `sort`; values are datetime, UUID, str or int."""
+    """Makes an opaque cursor for the row that ended the page, under `sort`; values are datetime, UUID, str or int."""
     plain = [
         value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
         for value in values
@@ -46,5 +46,5 @@ def _as(kind: type, value: Any) -> Any:
 
 
 def page(items: Sequence[Mapping[str, Any]], next_cursor: str | None, **more: Any) -> dict[str, Any]:
-    """The body of a list answer."""
+    """Makes the body of a list answer."""
     return {"items": items, "next_cursor": next_cursor, **more}

@@ -58,7 +58,7 @@ class TenantDirectory:
         return list(self._by_id.values())
 
     async def by_slug(self, slug: str) -> Tenant | None:
-        """The tenant called `slug`, or None."""
+        """Finds the tenant called `slug`, or None."""
         await self._fresh()
         if slug not in self._by_slug:
             await self.refresh()
@@ -70,14 +70,14 @@ class TenantDirectory:
         return self._by_slug.get(slug)
 
     async def by_id(self, tenant_id: UUID) -> Tenant | None:
-        """The tenant with that id, or None."""
+        """Finds the tenant with that id, or None."""
         await self._fresh()
         if tenant_id not in self._by_id:
             await self.refresh()
         return self._by_id.get(tenant_id)
 
     async def default(self) -> Tenant | None:
-        """The tenant of a caller who names none: CIVICPULSE_DEFAULT_TENANT, else the oldest one."""
+        """Finds the tenant of a caller who names none: CIVICPULSE_DEFAULT_TENANT, else the oldest one."""
         await self._fresh()
         if self._default_slug:
             return await self.by_slug(self._default_slug)

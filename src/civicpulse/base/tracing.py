@@ -47,7 +47,7 @@ _facts: ContextVar[Mapping[str, Fact] | None] = ContextVar("facts", default=None
 
 @contextmanager
 def traced(name: str, **facts: Fact) -> Iterator[Span]:
-    """A span called `name` with `facts` and those of the spans around it; nothing is recorded where nobody listens."""
+    """Makes a span called `name` with `facts` and those of the spans around it; nothing is recorded where nobody listens."""
     known = {**(_facts.get() or {}), **facts}
     token = _facts.set(known)
     tracer = (_own or trace.get_tracer_provider()).get_tracer(NAME)
@@ -159,7 +159,7 @@ def _processor(target: Target) -> Any:
 
 
 def _provider(processors: Sequence[Any]) -> TracerProvider:
-    """A provider of our own, not the process's: the web framework would send paths and queries through that one."""
+    """Makes a provider of our own, not the process's: the web framework would send paths and queries through that one."""
     from opentelemetry.sdk import trace as sdk  # of the extra
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON

@@ -122,7 +122,7 @@ def timer(
     every: timedelta,
     after: timedelta = timedelta(),
 ) -> Line:
-    """A line that runs `job` for each tenant once in each period, `after` its beginning; one worker at a time.
+    """Makes a line that runs `job` for each tenant once in each period, `after` its beginning; one worker at a time.
 
     The mark of the timer is the lease: moved on while the job runs, due again when its worker dies.
     """
@@ -152,6 +152,6 @@ async def look_around(
 
 
 def next_time(now: datetime, every: timedelta, after: timedelta) -> datetime:
-    """The first moment after `now` that lies `after` the beginning of a period (counted from year 1, UTC)."""
+    """Finds the first moment after `now` that lies `after` the beginning of a period (counted from year 1, UTC)."""
     origin = datetime.min.replace(tzinfo=now.tzinfo) + after
     return origin + ((now - origin) // every + 1) * every

@@ -43,7 +43,7 @@ async def join_attachments(run: Run) -> None:
 
 
 async def _next(run: Run) -> list[Row]:
-    """The next rows that name a file, each with the hashes of the files that its ticket has, by name."""
+    """Finds the next rows that name a file, each with the hashes of the files that its ticket has, by name."""
     async with run.services.db.transaction(run.tenant) as tx:
         after = run.progress.get("after", 0)
         rows = await staging.tickets_with_attachment(tx, run.id, after=after, limit=BATCH)

@@ -37,7 +37,7 @@ def result_document(row: Row) -> dict[str, Any]:
 
 
 def run_document(row: Row, *, brief: bool = False) -> dict[str, Any]:
-    """A run with its progress, step by step; a brief one only counts its errors."""
+    """Writes a run with its progress, step by step; a brief one only counts its errors."""
     result = result_document(row)
     if brief:
         del result["errors"]
@@ -61,7 +61,7 @@ def run_document(row: Row, *, brief: bool = False) -> dict[str, Any]:
 
 
 def _file_document(file: Mapping[str, Any]) -> dict[str, Any]:
-    """An uploaded file; of a table also as which encoding and with which delimiter it was read."""
+    """Writes an uploaded file; of a table also as which encoding and with which delimiter it was read."""
     shown = {name: file[name] for name in ("field", "name", "bytes", "sha256")}
     if "layout" in file:
         written = layout_from_json(file["layout"]).written

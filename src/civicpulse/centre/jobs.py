@@ -14,7 +14,7 @@ TENANTS: Final = 3  # worked for at once
 
 
 def runs_line(services: Services, storage: Storage, *, stopping: Callable[[], bool] = lambda: False) -> Line:
-    """The worker's line of runs, one of a tenant at a time.
+    """Makes the worker's line of runs, one of a tenant at a time.
 
     `stopping` is asked between batches: once it says yes, a run is given back and goes on in another worker.
     """

@@ -117,12 +117,12 @@ async def summary(tx: Tx, run_id: UUID) -> Row:
 
 
 async def next_tickets(tx: Tx, run_id: UUID, *, after: int, limit: int) -> list[Row]:
-    """The next tickets to work on, in the order of the file."""
+    """Finds the next tickets to work on, in the order of the file."""
     return await tx.rows(NEXT, {"tenant_id": tx.tenant_id, "run_id": run_id, "after": after, "limit": limit})
 
 
 async def tickets_with_attachment(tx: Tx, run_id: UUID, *, after: int, limit: int) -> list[Row]:
-    """The next tickets whose row names a file."""
+    """Finds the next tickets whose row names a file."""
     return await tx.rows(WITH_ATTACHMENT, {"tenant_id": tx.tenant_id, "run_id": run_id, "after": after, "limit": limit})
 
 

@@ -49,7 +49,7 @@ async def at_work(data: Path | None) -> AsyncIterator[Services]:
 
 
 async def wanted_tenant(services: Services, slug: str) -> Tenant:
-    """The tenant called `slug`; ends the command with a message when there is none."""
+    """Finds the tenant called `slug`; ends the command with a message when there is none."""
     tenant = await services.tenants.by_slug(slug)
     if tenant is None:
         known = ", ".join(tenant.slug for tenant in await services.tenants.all()) or "none yet"

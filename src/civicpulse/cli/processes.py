@@ -292,7 +292,7 @@ async def create_tenant_from(settings: Settings, *, slug: str, pack: str, name: 
 async def make_token(
     services: Services, tenant: Tenant, *, role: str, actor: str | None, label: str, days: int | None
 ) -> str:
-    """A new token; an agent may be named by code."""
+    """Makes a new token; an agent may be named by code."""
     async with services.db.transaction(tenant) as tx:
         roles = await roles_of(tx)
         if (wanted := roles.get(role)) is None:

@@ -49,7 +49,7 @@ class _Batch:
 
 
 def opinions_line(services: Services) -> Line | None:
-    """The worker's line of opinions; None without a model: nothing is looked at then."""
+    """Makes the worker's line of opinions; None without a model: nothing is looked at then."""
     client = llm_client(services.settings)
     if client is None:
         return None

@@ -65,7 +65,7 @@ def precedence(row: Row) -> tuple[bool, datetime, UUID]:
 
 
 async def _masters(tx: Tx, number: str, other: str) -> tuple[Row, Row]:
-    """The masters of the two, locked in one order for everybody."""
+    """Locks the masters of the two, in one order for everybody."""
     roots: list[UUID] = []
     for wanted in (number, other):
         found = await tx.row(FIND_ROOT, {"tenant_id": tx.tenant_id, "number": wanted})
@@ -107,7 +107,7 @@ async def attach(
 
 
 def link_row(duplicate: Row, master: Row, *, score: dict[str, Any] | None) -> Row:
-    """A link with how the duplicate stood before, so that the merge can be undone."""
+    """Makes a link with how the duplicate stood before, so that the merge can be undone."""
     prior = {name: duplicate[name] for name in STATE_COLUMNS}
     return {
         "id": new_id(),

@@ -58,7 +58,7 @@ class Side:
 
 
 def question(pack: Pack, one: Side, other: Side, *, score: Row) -> Question[Opinion]:
-    """The question about a pair, personal data masked; `score` is that of the proposal, in parts."""
+    """Makes the question about a pair, personal data masked; `score` is that of the proposal, in parts."""
     metres = score.get("distance_m")
     where = "at an unknown distance" if metres is None else f"{metres:.0f} m apart"
     facts = f"The two were filed {where} and {score['hours']:.1f} hours apart."

@@ -69,7 +69,7 @@ class Surroundings:
 
 
 def array(numbers: list[int]) -> str:
-    """An array literal: for plain numbers much cheaper than the driver's general way."""
+    """Makes an array literal: for plain numbers much cheaper than the driver's general way."""
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
@@ -108,7 +108,7 @@ def surroundings(tenant_id: UUID, pack: Pack, row: Row, at: datetime) -> Surroun
 
 
 def report_of(row: Row, at: datetime) -> Report:
-    """A request's row as the rule takes it, reported at `at`."""
+    """Reads a request's row as the rule takes it, reported at `at`."""
     lon, lat = _point(row)
     return Report(
         lon, lat, at, row["category"], row["address_key"], row["asset_id"], row["description"], area=_area(row)
@@ -143,7 +143,7 @@ def _candidate(found: Row, shared: Collection[UUID]) -> Candidate:
 
 
 def candidate_of_row(row: Row) -> Candidate:
-    """A request that is about to be written, as a candidate for those that come after it."""
+    """Reads a request that is about to be written, as a candidate for those that come after it."""
     lon, lat = _point(row)
     return Candidate(
         id=row["id"],
@@ -175,5 +175,5 @@ def _area(row: Row) -> str | None:
 
 
 def match_json(match: Match) -> dict[str, Any]:
-    """A candidate as reporters and staff see it: its number, its score in parts, and why."""
+    """Writes a candidate as reporters and staff see it: its number, its score in parts, and why."""
     return {"request_id": match.candidate.number, "score": asdict(match.score), "why": match.why}

@@ -91,7 +91,7 @@ def judge_file(
 def usable_rows(
     path: Path, *, text: tuple[str, ...], label: str, time: str | None, least: int
 ) -> tuple[list[Row], dict[str, int]]:
-    """The rows that can be judged, oldest first, and how many were left out, by reason."""
+    """Finds the rows that can be judged, oldest first, and how many were left out, by reason."""
     skipped: Counter[str] = Counter()
     rows: list[Row] = []
     columns = (*text, label) if time is None else (*text, label, time)

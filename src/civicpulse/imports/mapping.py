@@ -311,7 +311,7 @@ def _repeated_keys(node: Node) -> Iterator[tuple[int, str]]:
 
 
 def _line(root: Node, path: tuple[int | str, ...]) -> int:
-    """The line of a field, or of the nearest part around it where the field is missing."""
+    """Finds the line of a field, or of the nearest part around it where the field is missing."""
     node, line = root, root.start_mark.line
     for part in path:
         found: tuple[Node, int] | None = None

@@ -37,7 +37,7 @@ Fresh = Annotated[bool, Query(description="Make the feed anew, whatever is store
 
 
 def seen_tags(request: Request) -> list[str]:
-    """The entity tags in If-None-Match, as they were sent; an asterisk counts for nothing here."""
+    """Finds the entity tags in If-None-Match, as they were sent; an asterisk counts for nothing here."""
     return [tag.strip() for tag in request.headers.get("if-none-match", "").split(",") if tag.strip()]
 
 

@@ -27,7 +27,7 @@ METRICS: Final = Source(
 
 
 def kpis_line(services: Services) -> Line:
-    """The worker's line of KPI deltas."""
+    """Makes the worker's line of KPI deltas."""
 
     async def work(tenant: Tenant) -> int:
         return int(await fold_tenant(services, tenant))
@@ -49,7 +49,7 @@ async def fold_tenant(services: Services, tenant: Tenant) -> bool:
 
 
 def metrics_line(services: Services) -> Line:
-    """The worker's line of resolutions to be measured."""
+    """Makes the worker's line of resolutions to be measured."""
 
     async def work(tenant: Tenant) -> int:
         measured = await measure_tenant(services, tenant)

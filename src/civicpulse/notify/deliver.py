@@ -23,7 +23,7 @@ NO_CONTACT: Final = "the recipient has no such contact any more"
 
 
 def delivery_line(services: Services, sender: Sender) -> Line:
-    """The worker's line of notifications."""
+    """Makes the worker's line of notifications."""
 
     async def work(tenant: Tenant) -> int:
         return await deliver_pending(services, tenant, sender)

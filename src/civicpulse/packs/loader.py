@@ -143,7 +143,7 @@ def problems_of(error: ValidationError) -> Iterator[Problem]:
 
 
 def _line(root: Node, path: tuple[str | int, ...]) -> int:
-    """The line of a field: of its key or item, or of the nearest part around it where the field is missing."""
+    """Finds the line of a field: of its key or item, or of the nearest part around it where the field is missing."""
     node, line = root, root.start_mark.line
     for part in path:
         step = _step(node, part)

@@ -164,11 +164,11 @@ class Pack:
         return tuple(name for name, state in self.workflow.states.items() if state.category == category)
 
     def calendar_of(self, policy: Policy | None) -> Calendar:
-        """The working hours that a policy counts in: 24x7 unless it names a calendar."""
+        """Finds the working hours that a policy counts in: 24x7 unless it names a calendar."""
         return ALWAYS if policy is None or policy.calendar is None else self.calendars[policy.calendar]
 
     def policy_for(self, category: str, zone: str, priority: str) -> Policy | None:
-        """The SLA policy of a request, by the rule (R-SLA-01); remembered, as there are few combinations."""
+        """Finds the SLA policy of a request, by the rule (R-SLA-01); remembered, as there are few combinations."""
         key = (category, zone, priority)
         if key not in self._chosen:
             self._chosen[key] = choose_policy(self.sla_rules, category=category, zone=zone, priority=priority)
@@ -179,7 +179,7 @@ class Pack:
         return self._duplicates_of.get(category, self._duplicates)
 
     def compatible(self, category: str) -> tuple[str, ...]:
-        """The categories in which to look for duplicates, itself first; empty where `dedupe` is off."""
+        """Finds the categories in which to look for duplicates, itself first; empty where `dedupe` is off."""
         return self._compatible.get(category, ())
 
     def required_skills(self, category: str, sub_category: str | None = None) -> frozenset[str]:
@@ -191,7 +191,7 @@ class Pack:
         return frozenset(own.skills if sub is None or sub.skills is None else sub.skills)
 
     def spelled(self, vocabulary: Vocabulary, word: str) -> str | None:
-        """The value that a file's word stands for, whatever its case and blanks; None when it is none of them."""
+        """Finds the value that a file's word stands for, whatever its case and blanks; None when it is none of them."""
         return self._spellings[vocabulary].get(plain_word(word))
 
     def message(self, event: str, language: str) -> Message | None:

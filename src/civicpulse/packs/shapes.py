@@ -109,11 +109,11 @@ class Category(Shape):
     icon: str = Field(default="map-pin", pattern=r"^[a-z0-9-]+$")
 
     def name_in(self, language: str) -> str:
-        """The name in that language, else in the pack's own."""
+        """Finds the name in that language, else in the pack's own."""
         return self.names.get(language, self.name)
 
     def sub_category(self, sub_category_id: str | None) -> SubCategory | None:
-        """The finer kind of that id, or None."""
+        """Finds the finer kind of that id, or None."""
         return next((sub for sub in self.sub_categories if sub.id == sub_category_id), None)
 
     @property

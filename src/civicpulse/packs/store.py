@@ -11,7 +11,7 @@ GET_PACK = "SELECT document FROM pack_versions WHERE tenant_id = %(tenant_id)s A
 
 
 async def pack_version(tx: Tx, version: int) -> Pack:
-    """The tenant's pack of that version. Versions never change, so what was compiled stays right."""
+    """Finds the tenant's pack of that version. Versions never change, so what was compiled stays right."""
     key = (tx.tenant_id, version)
     pack = _compiled.get(key)
     if pack is None:
@@ -23,5 +23,5 @@ async def pack_version(tx: Tx, version: int) -> Pack:
 
 
 async def current_pack(tx: Tx) -> Pack:
-    """The pack that new requests of this tenant get."""
+    """Finds the pack that new requests of this tenant get."""
     return await pack_version(tx, tx.tenant.pack_version)

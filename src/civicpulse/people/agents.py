@@ -37,7 +37,7 @@ async def list_active_agents(tx: Tx) -> list[Row]:
 
 
 def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
-    """An agent as `caller` may see them, with their post in an office where they have one; the phone is masked for other
+    """Writes an agent as `caller` may see them, with their post in an office where they have one; the phone is masked for other
     agents."""
     phone = row["contacts"].get("phone")
     post = {name: row[name] for name in ("office_id", "position", "base_load") if row[name]}
@@ -48,7 +48,7 @@ def agent_document(row: Row, *, caller: Caller) -> dict[str, Any]:
 
 
 def plain_document(row: Row) -> dict[str, Any]:
-    """An agent's document (R-ASG-04), nothing masked."""
+    """Writes an agent's document (R-ASG-04), nothing masked."""
     return {
         "_id": row["id"],
         "agent_code": row["agent_code"],
@@ -65,7 +65,7 @@ def plain_document(row: Row) -> dict[str, Any]:
 
 
 def _columns(sent: dict[str, Any]) -> dict[str, Any]:
-    """The document's fields that were sent, by the names of their columns."""
+    """Puts the document's fields that were sent under the names of their columns."""
     flat = dict(sent)
     for part in ("coverage", "schedule"):
         flat |= flat.pop(part, {})

@@ -43,7 +43,7 @@ def masked_phone(phone: str) -> str:
 
 
 def citizen_document(row: Row, *, masked: bool) -> dict[str, Any]:
-    """A citizen's document (R-PRIV-01) plus `kpis`. `row` as `queries.find_citizen` gives it."""
+    """Writes a citizen's document (R-PRIV-01) plus `kpis`. `row` as `queries.find_citizen` gives it."""
     kpis = {"open_requests": row["open_requests"], "resolved_requests": row["resolved_requests"]}
     document = plain_document(row)
     document |= {"kpis": kpis, "created_at": document.pop("created_at")}
@@ -54,7 +54,7 @@ def citizen_document(row: Row, *, masked: bool) -> dict[str, Any]:
 
 
 def plain_document(row: Row) -> dict[str, Any]:
-    """A citizen's document (R-PRIV-01), nothing masked."""
+    """Writes a citizen's document (R-PRIV-01), nothing masked."""
     return {
         "_id": row["id"],
         "full_name": row["full_name"],
@@ -282,7 +282,7 @@ def _ways(row: Row) -> dict[str, str]:
 
 
 async def _citizen_behind(tx: Tx, known_as: UUID) -> Row:
-    """The locked, not erased citizen that an id stands for; `channel` is the challenge's, if the id is one's."""
+    """Locks the citizen, not erased, that an id stands for; `channel` is the challenge's, if the id is one's."""
     behind = await queries.find_behind(tx, known_as)
     row = await queries.lock_citizen(tx, behind["id"]) if behind else None
     if behind is None or row is None or row["erased_at"] is not None:

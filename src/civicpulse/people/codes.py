@@ -63,7 +63,7 @@ class Challenge:
 
 
 async def fresh_code() -> FreshCode:
-    """A new random code."""
+    """Makes a new random code."""
     code = f"{secrets.randbelow(1_000_000):06}"
     return FreshCode(code, await asyncio.to_thread(_hasher.hash, code))
 

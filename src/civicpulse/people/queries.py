@@ -355,7 +355,7 @@ SELECT array(SELECT DISTINCT skill FROM agents a, unnest(a.skills) AS skill WHER
 
 
 async def agents_words(tx: Tx) -> Row:
-    """The skills and zones that agents have, each once."""
+    """Finds the skills and zones that agents have, each once."""
     row = await tx.row(AGENTS_WORDS, {"tenant_id": tx.tenant_id})
     assert row is not None
     return row
@@ -373,7 +373,7 @@ AGENT_CODES = "SELECT id, agent_code FROM agents WHERE tenant_id = %(tenant_id)s
 
 
 async def agent_codes(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The codes of agents by their ids."""
+    """Finds the codes of agents by their ids."""
     rows = await tx.rows(AGENT_CODES, {"tenant_id": tx.tenant_id, "ids": list(set(ids))}) if ids else []
     return {row["id"]: row["agent_code"] for row in rows}
 

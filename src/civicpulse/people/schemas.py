@@ -152,7 +152,7 @@ class CitizenIn(Document):
         return dict(sorted(given.items(), key=lambda way: way[0] != self.preferred))
 
     def preferences_document(self) -> dict[str, Any]:
-        """The preferences as they are stored."""
+        """Writes the preferences as they are stored."""
         return self.preferences.model_dump(mode="json") | {"preferred_contact": self.preferred}
 
 

@@ -21,7 +21,7 @@ SORT = "zone_id"
 
 
 def _document(row: Row, index: ZoneIndex) -> dict[str, Any]:
-    """One zone of a list; `bbox` is west, south, east, north."""
+    """Writes one zone of a list; `bbox` is west, south, east, north."""
     document = {
         "zone_id": row["zone_id"],
         "name": row["name"],

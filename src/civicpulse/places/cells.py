@@ -12,7 +12,7 @@ LOCK_RESOLUTION = 8  # edge about 530 m
 
 
 def cell_of(lon: float, lat: float) -> int:
-    """The cell (resolution 10, a positive 63-bit number) that holds the point."""
+    """Finds the cell (resolution 10, a positive 63-bit number) that holds the point."""
     cell: int = h3.latlng_to_cell(lat, lon, CELL_RESOLUTION)
     return cell
 

@@ -45,7 +45,7 @@ ID_GUARDS["slug"] = _guard_slug
 
 
 async def _document(tx: Tx, row: Row) -> dict[str, Any]:
-    """A configuration on the wire; `areas` are the tenant's zones and are changed by importing zones."""
+    """Writes a configuration on the wire; `areas` are the tenant's zones and are changed by importing zones."""
     zones = await list_zones(tx, after="", limit=MAX_AREAS, geometry=False)
     return {
         "slug": row["slug"],

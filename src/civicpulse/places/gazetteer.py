@@ -61,7 +61,7 @@ class Country:
         self._names: dict[frozenset[str] | None, tuple[str, ...]] = {}
 
     def region(self, name: str) -> Region | None:
-        """The region of that name, also with a small misspelling."""
+        """Finds the region of that name, also with a small misspelling."""
         key = skeleton(name)
         found = self.regions.get(name.casefold()) or self.regions.get(key)
         if found is None and len(key) >= 2 * SHORTEST_GUESS:
@@ -70,7 +70,7 @@ class Country:
         return found
 
     def town(self, name: str, codes: frozenset[str] | None) -> Town | None:
-        """The largest town of exactly that name inside the regions of `codes` (None: anywhere in the country).
+        """Finds the largest town of exactly that name inside the regions of `codes` (None: anywhere in the country).
 
         Outside of them only a famous town counts: people know their town better than their region. Of several in the
         country, none that is not by far the largest.
@@ -86,7 +86,7 @@ class Country:
         return largest
 
     def guess(self, name: str, codes: frozenset[str] | None) -> Town | None:
-        """The one town whose name is nearly that: within the region, or among famous ones where no region is known."""
+        """Finds the one town whose name is nearly that: within the region, or among famous ones where no region is known."""
         key = skeleton(name)
         if len(key) < SHORTEST_GUESS:
             return None
@@ -115,13 +115,13 @@ class Country:
         return names
 
     def seat(self, region: Region) -> Town | None:
-        """The region's seat."""
+        """Finds the region's seat."""
         return self.town(region.seat, region.codes)
 
 
 @lru_cache(maxsize=64)
 def country(code: str) -> Country:
-    """A country by its ISO code; an unknown code has no towns."""
+    """Finds a country by its ISO code; an unknown code has no towns."""
     entries = list(_entries(_file("cities500.json"), b'"countrycode": "%s"' % code.encode()))
     towns = _with_regions([(_town(entry), entry["alternatenames"]) for entry in entries])
     known = _index(towns)

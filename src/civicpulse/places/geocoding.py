@@ -68,7 +68,7 @@ async def ask_ahead(
 
 
 async def home_country(tx: Tx) -> str | None:
-    """The country of addresses that name none, from the tenant's pack."""
+    """Finds the country of addresses that name none, from the tenant's pack."""
     distribution = (await current_pack(tx)).document.distribution
     return distribution.home_country if distribution else None
 

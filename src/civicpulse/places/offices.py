@@ -74,7 +74,7 @@ async def place_offices(tx: Tx, *, online: NominatimClient | None = None, max_on
 
 
 async def unplaced_offices(tx: Tx) -> tuple[list[Row], list[AddressParts]]:
-    """The offices that were not looked for since their address last changed, and the address of each."""
+    """Finds the offices that were not looked for since their address last changed, and the address of each."""
     rows = [row for row in await geo_queries.list_offices(tx) if row["geo_quality"] is None]
     country = await home_country(tx)
     return rows, [AddressParts(country=country, town=row["name"], raw=row["address"]) for row in rows]

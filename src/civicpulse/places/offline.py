@@ -80,7 +80,7 @@ def _find(country: str, region: str, town: str, raw: str, home: str | None) -> P
 
 
 def _named_country(*texts: str) -> str | None:
-    """The country that a part of the texts names in full."""
+    """Finds the country that a part of the texts names in full."""
     names = gazetteer.country_names()
     keys = (skeleton(segment) for text in texts for segment in _segments(text))
     return next((names[key] for key in keys if len(key) > gazetteer.ABBREVIATION and key in names), None)
@@ -88,7 +88,7 @@ def _named_country(*texts: str) -> str | None:
 
 @lru_cache(maxsize=2_000)
 def country_code(name: str) -> str | None:
-    """The ISO code of a country by its name in English, Russian or Kazakh, with small misspellings; else None."""
+    """Finds the ISO code of a country by its name in English, Russian or Kazakh, with small misspellings; else None."""
     key = skeleton(name)
     names = gazetteer.country_names()
     if key in names or len(key) < gazetteer.SHORTEST_GUESS:
@@ -166,7 +166,7 @@ def _read_segment(
 
 
 def _ending_region(country: Country, words: list[str]) -> Region | None:
-    """The region that the last words name, taken off `words`: the longest name that is one."""
+    """Finds the region that the last words name, taken off `words`: the longest name that is one."""
     for start in range(max(0, len(words) - 3), len(words)):
         known = country.region(_name(" ".join(words[start:])))
         if known is not None:

@@ -78,7 +78,7 @@ async def put_zones(tx: Tx, drafts: Sequence[ZoneDraft]) -> list[Row]:
 
 
 async def zones_version(tx: Tx) -> int:
-    """The stored version of the zones, which may be newer than the one in `tx.tenant`."""
+    """Finds the stored version of the zones, which may be newer than the one in `tx.tenant`."""
     version: int = await tx.value(ZONES_VERSION, {"tenant_id": tx.tenant_id})
     return version
 

@@ -24,7 +24,7 @@ class ZoneNames:
                     self._by_first.setdefault(words[0], []).append((words, code))
 
     def only_one_in(self, text: str) -> str | None:
-        """The code of the zone that `text` names; None when it names none, or several.
+        """Finds the code of the zone that `text` names; None when it names none, or several.
 
         A name inside a longer one does not count: "Library Annex" is not the library.
         """

@@ -109,7 +109,7 @@ _indexes: dict[UUID, tuple[int, ZoneIndex]] = {}
 
 
 async def zone_index(tx: Tx) -> ZoneIndex:
-    """The tenant's zones, built once a process for each version of them."""
+    """Finds the tenant's zones, built once a process for each version of them."""
     known = _indexes.get(tx.tenant_id)
     if known is not None and known[0] == tx.tenant.zones_version:
         return known[1]

@@ -80,7 +80,7 @@ def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
 
 
 async def _citizen(db: Database, tenant: Tenant, body: ReportIn, profile: UUID | None) -> UUID | None:
-    """The citizen behind the report; `profile` is the one behind the caller's token."""
+    """Finds the citizen behind the report; `profile` is the one behind the caller's token."""
     wanted = body.citizen_ref.citizen_id
     if profile is not None and wanted not in (None, profile):
         raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")

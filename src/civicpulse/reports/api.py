@@ -32,7 +32,7 @@ NO_REPORT = {404: ("report_not_found",)}
 
 
 async def _documents(caller: Caller, rows: list[Row], token: str | None = None) -> list[dict[str, Any]]:
-    """The reports as this caller may see them."""
+    """Writes the reports as this caller may see them."""
     reader = await reader_of(caller)
     seen = await seen_numbers(caller.tx, reader.sight, set().union(*map(requests_named, rows)))
     in_reach = await seen_numbers(caller.tx, reader.reach, {row["number"] for row in rows} - {None})

@@ -36,7 +36,7 @@ Read: TypeAlias = tuple[Row, Analysis | Exception]  # a report, and what was und
 
 
 def reports_line(services: Services) -> Line:
-    """The worker's line of reports."""
+    """Makes the worker's line of reports."""
 
     async def work(tenant: Tenant) -> int:
         return await process_batch(services, tenant)

@@ -176,7 +176,7 @@ async def add_evidence(change: Change, items: Sequence[Mapping[str, Any]]) -> No
 
 
 def evidence_row(request_id: UUID, item: Mapping[str, Any]) -> Row:
-    """A piece of evidence of a request (type, url, sha256) as it is stored."""
+    """Writes a piece of evidence of a request (type, url, sha256) as it is stored."""
     return {"id": new_id(), "request_id": request_id} | {name: item[name] for name in ("type", "url", "sha256")}
 
 

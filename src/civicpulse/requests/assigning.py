@@ -77,7 +77,7 @@ def request_facts(row: Row, pack: Pack) -> RequestFacts:
 
 
 def agent_facts(agent: Row, request: Row) -> AgentFacts:
-    """A row of people.agents.list_active_agents as the rule takes it, for a request at its place."""
+    """Reads a row of people.agents.list_active_agents as the rule takes it, for a request at its place."""
     fence, lon, lat = agent["geo_fence"], request["lon"], request["lat"]
     return AgentFacts(
         id=agent["id"],
@@ -135,7 +135,7 @@ async def _store(
 
 
 def candidates_json(decision: Assignment) -> list[dict[str, Any]]:
-    """The eligible agents in order."""
+    """Writes the eligible agents in order."""
     return [
         {
             "agent_id": str(ranked.agent_id),

@@ -51,7 +51,7 @@ class Place:
 
 
 async def queued(tx: Tx, pack: Pack, *, after: Place | None, limit: int) -> list[Place]:
-    """The next requests in their first state, wherever they came from: highest priority first, then oldest first."""
+    """Finds the next requests in their first state, wherever they came from: highest priority first, then oldest first."""
     values = {"tenant_id": tx.tenant_id, "initial": pack.workflow.initial, "limit": limit}
     values |= {"score": after.score, "at": after.at, "id": after.id} if after else dict.fromkeys(("score", "at", "id"))
     rows = await tx.rows(QUEUE, values)

@@ -127,5 +127,5 @@ async def open_changes(tx: Tx, actor: Actor, ids: Sequence[UUID], *, at: datetim
 
 
 def not_found(number: str) -> NotFound:
-    """The answer for a request that is absent, another tenant's, or not the caller's to see: all three alike."""
+    """Makes the answer for a request that is absent, another tenant's, or not the caller's to see: all three alike."""
     return NotFound(f"There is no request {number!r} here.", code="request_not_found")

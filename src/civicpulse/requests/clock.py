@@ -14,7 +14,7 @@ from civicpulse.rules.sla import Pause, Policy, Reading, Step, read_clock
 
 
 def policy_to_json(policy: Policy) -> dict[str, Any]:
-    """The snapshot stored in `requests.sla`; `policy_from_json` reads it back."""
+    """Makes the snapshot stored in `requests.sla`; `policy_from_json` reads it back."""
     return {
         "policy_id": policy.policy_id,
         "response_hours": policy.response_hours,
@@ -30,7 +30,7 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
 
 
 def policy_from_json(document: dict[str, Any] | None) -> Policy | None:
-    """The policy of a snapshot; None for a request without one."""
+    """Reads the policy of a snapshot; None for a request without one."""
     if document is None:
         return None
     target_at = document.get("target_at")
@@ -49,7 +49,7 @@ def policy_from_json(document: dict[str, Any] | None) -> Policy | None:
 
 
 def pauses_from_json(pauses: Sequence[dict[str, str | None]]) -> list[Pause]:
-    """The pauses stored in `requests.sla_pauses`, each {"start", "end"} in RFC 3339."""
+    """Reads the pauses stored in `requests.sla_pauses`, each {"start", "end"} in RFC 3339."""
     return [
         Pause(
             datetime.fromisoformat(pause["start"] or ""), datetime.fromisoformat(pause["end"]) if pause["end"] else None
@@ -105,7 +105,7 @@ CLOSED_SOMETIME: Row = {
 def history_columns(
     policy: Policy | None, calendar: Calendar, *, started_at: datetime, ended_at: datetime | None, now: datetime
 ) -> Row:
-    """The SLA columns of a request that was worked elsewhere before it came here.
+    """Makes the SLA columns of a request that was worked elsewhere before it came here.
 
     Escalation steps that fell due before count as fired: nobody is to be stormed.
     """
@@ -139,7 +139,7 @@ def finished_at(row: Row) -> datetime | None:
 
 
 def row_columns(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
-    """The SLA columns that a row (with its changes applied) should have at `now`. A duplicate has no clock of its own."""
+    """Makes the SLA columns that a row (with its changes applied) should have at `now`. A duplicate has no clock of its own."""
     columns = columns_of(read_row(row, pack, now), fired_steps=row["sla_steps_fired"], now=now)
     if row["master_id"] is not None:
         columns["next_sla_at"] = None

@@ -41,7 +41,7 @@ async def distribute_requests(tx: Tx, pack: Pack, ids: Sequence[UUID]) -> Distri
 
 
 def ticket_facts(row: Row) -> TicketFacts:
-    """A row of `list_tickets` as the rule takes it. A point that came without a quality was measured, not looked up."""
+    """Reads a row of `list_tickets` as the rule takes it. A point that came without a quality was measured, not looked up."""
     has_point = row["lon"] is not None and row["lat"] is not None
     return TicketFacts(
         id=row["id"],
@@ -72,7 +72,7 @@ def manager_facts(rows: Sequence[Row]) -> list[ManagerFacts]:
 
 
 def steps_json(decision: Distribution) -> list[dict[str, Any]]:
-    """The steps of a decision, as stored and served."""
+    """Writes the steps of a decision, as stored and served."""
     return [step.to_json() for step in decision.steps]
 
 
@@ -83,7 +83,7 @@ def candidates_json(decision: Distribution) -> list[dict[str, Any]]:
 
 
 def failures_json(decision: Distribution) -> list[dict[str, Any]]:
-    """The managers of the first office who may not, each with the rule that says so."""
+    """Writes the managers of the first office who may not, each with the rule that says so."""
     return [
         {"agent_id": str(one.manager_id), "name": one.name, "step": one.rule, "detail": one.lacks}
         for one in decision.failures

@@ -80,7 +80,7 @@ async def put_state(tx: Tx, state: DistributionState, *, at: datetime) -> None:
 async def past_tickets(
     tx: Tx, sight: Sight, *, since: datetime | None, until: datetime | None, numbers: Sequence[str] | None, limit: int
 ) -> list[Row]:
-    """The newest masters of a time or of a list that are seen, oldest first, with whom they are assigned to."""
+    """Finds the newest masters of a time or of a list that are seen, oldest first, with whom they are assigned to."""
     values: dict[str, Any] = {
         "tenant_id": tx.tenant_id,
         "since": since,

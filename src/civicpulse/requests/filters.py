@@ -342,7 +342,7 @@ def longitudes(box: Box) -> list[tuple[float, float]]:
 
 
 def box_condition(box: Box) -> str:
-    """The condition on `requests r` that a place lies in a box."""
+    """Makes the condition on `requests r` that a place lies in a box."""
     west, _, east, _ = box
     across = west > east
     longitude = "(r.lon >= %(west)s OR r.lon <= %(east)s)" if across else "r.lon BETWEEN %(west)s AND %(east)s"
@@ -350,5 +350,5 @@ def box_condition(box: Box) -> str:
 
 
 def box_values(box: Box | None) -> Mapping[str, float]:
-    """The parameters of `box_condition`."""
+    """Makes the parameters of `box_condition`."""
     return dict(zip(("west", "south", "east", "north"), box, strict=True)) if box else {}

@@ -24,7 +24,7 @@ CLOCKS: Final = Source(
 
 
 def clocks_line(services: Services) -> Line:
-    """The worker's line of SLA clocks."""
+    """Makes the worker's line of SLA clocks."""
 
     async def work(tenant: Tenant) -> int:
         return await sweep_tenant(services, tenant, now=clock.now())

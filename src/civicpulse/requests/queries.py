@@ -142,7 +142,7 @@ FIND_AGENT = "SELECT id, agent_code, name, active FROM agents WHERE tenant_id = 
 
 
 async def agent_id(tx: Tx, given: str) -> UUID:
-    """The id of an agent, by id or code, retired ones too. Raises Invalid when there is none."""
+    """Finds the id of an agent, by id or code, retired ones too. Raises Invalid when there is none."""
     agent = await tx.row(FIND_AGENT, {"tenant_id": tx.tenant_id, "given": given})
     if agent is None:
         raise Invalid(f"There is no agent {given!r}.", field="agent")

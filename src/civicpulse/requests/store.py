@@ -153,7 +153,7 @@ def _shape(changed: Changed) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1000)
 def _change_statement(columns: tuple[str, ...], quietly: bool) -> sql.Composed:
-    """The statement that sets `columns`; the actions need a few dozen. Names of columns are ours, never a caller's."""
+    """Makes the statement that sets `columns`; the actions need a few dozen. Names of columns are ours, never a caller's."""
     unknown = set(columns) - set(NAMES) | set(columns) & {"id", "version", "event_seq", "updated_at"}
     if unknown:
         raise ValueError(f"requests have no column that can be set called {', '.join(sorted(unknown))}")

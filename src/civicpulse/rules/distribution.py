@@ -232,7 +232,7 @@ class _Run:
     def _next(
         self, primary: OfficeFacts, rules: tuple[int, ...], parts: list[str], steps: list[DecisionStep]
     ) -> tuple[OfficeFacts, list[ManagerFacts]]:
-        """The first office with somebody able, by distance from `primary`."""
+        """Finds the first office with somebody able, by distance from `primary`."""
         tried = [primary.name]
         for office, km in self._following(primary):
             able = self._able(office, rules)

@@ -55,7 +55,7 @@ class NominatimClient:
         self._one_at_a_time = asyncio.Lock()  # so that a process waits for its turn with one connection only
 
     async def search(self, text: str, *, country: str | None = None) -> Found | None:
-        """The best hit for a free text, within the country where one is given; None when there is none.
+        """Finds the best hit for a free text, within the country where one is given; None when there is none.
 
         Raises GeocoderUnavailable.
         """

@@ -252,7 +252,7 @@ def _pause(retry_after: str | None, tried: int) -> float:
 
 
 def json_in(answer: str) -> Any:
-    """The JSON object in an answer, also out of a code fence or out of prose. Raises ValueError."""
+    """Finds the JSON object in an answer, also out of a code fence or out of prose. Raises ValueError."""
     start, end = answer.find("{"), answer.rfind("}")
     if start < 0 or end < start:
         raise ValueError("there is no JSON object in it")
@@ -260,7 +260,7 @@ def json_in(answer: str) -> Any:
 
 
 def llm_client(settings: Settings) -> LlmClient | None:
-    """The process's client for the model of `settings`, one per event loop; None where no model is set."""
+    """Gives the process's client for the model of `settings`, one per event loop; None where no model is set."""
     if not (settings.llm_url or settings.llm_key):
         return None
     if not settings.llm_model:

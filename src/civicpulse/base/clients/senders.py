@@ -90,7 +90,7 @@ class AppriseSender:
 
 
 def build_sender(settings: Settings) -> Sender:
-    """The sender that the settings ask for: Apprise when CIVICPULSE_SENDERS names services, else the log."""
+    """Makes the sender that the settings ask for: Apprise when CIVICPULSE_SENDERS names services, else the log."""
     return AppriseSender(settings.senders) if settings.senders else LogSender()
 
 

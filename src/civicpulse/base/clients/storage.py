@@ -36,7 +36,7 @@ class Storage:
         return _pieces(found)
 
     async def signed_url(self, key: str, *, seconds: int = 3600) -> str | None:
-        """An address that fetches the file without a log-in for so long; None where the store has none (a folder)."""
+        """Signs an address that fetches the file without a log-in for so long; None where the store has none (a folder)."""
         if not isinstance(self._store, S3Store | GCSStore | AzureStore):
             return None
         signed: str = await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))

@@ -51,13 +51,13 @@ def _physical(text: TextIOWrapper) -> Iterator[str]:
 
 
 def stated_delimiter(line: str) -> str | None:
-    """The delimiter that a first line such as `sep=;` states (a spreadsheet program's habit); None for any other line."""
+    """Finds the delimiter that a first line such as `sep=;` states (a spreadsheet program's habit); None for any other line."""
     found = _SEPARATOR.fullmatch(line)
     return found.group(1) if found else None
 
 
 def found_delimiter(lines: Iterator[str], known: Collection[str]) -> str:
-    """The delimiter of a file by its first lines.
+    """Finds the delimiter of a file by its first lines.
 
     It is the one that finds most of the `known` columns in the header; among equals, the one by which most of the lines
     after it have as many cells as the header; then, the one with most cells.

@@ -57,7 +57,7 @@ def known_encoding(name: str) -> str:
 
 
 def marked_encoding(file: IO[bytes]) -> str | None:
-    """The encoding that the file's byte-order mark names."""
+    """Finds the encoding that the file's byte-order mark names."""
     file.seek(0)
     start = _read(file, 4)
     if start in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
@@ -66,7 +66,7 @@ def marked_encoding(file: IO[bytes]) -> str | None:
 
 
 def wide_encoding(file: IO[bytes]) -> str | None:
-    """The byte order of a UTF-16 file without a mark, by where its NUL bytes stand; None for any other text.
+    """Finds the byte order of a UTF-16 file without a mark, by where its NUL bytes stand; None for any other text.
 
     Raises Unreadable for a file that holds so many of them elsewhere that it is no text.
     """

@@ -15,7 +15,7 @@ from civicpulse.requests.views.ticket import ticket_document
 async def ticket_documents(
     tx: Tx, ids: Sequence[UUID], *, storage: Storage, sees_contacts: bool
 ) -> list[dict[str, Any]]:
-    """A document for each ticket, in the order of `ids`; sex and birth date only for those who may see contacts."""
+    """Makes a document for each ticket, in the order of `ids`; sex and birth date only for those who may see contacts."""
     rows, pack = await queries.get_tickets(tx, ids), await current_pack(tx)
     return [
         ticket_document(row, pack, attachment=await _attachment(tx, row, storage), sees_contacts=sees_contacts)

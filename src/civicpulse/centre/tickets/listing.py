@@ -20,7 +20,7 @@ MAX_SKIPPED: Final = 50_000  # rows before a numbered page; farther on the curso
 
 
 async def category_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
-    """A category by id or by its name in any of its languages, as a filter. Raises NoSuchChoice."""
+    """Finds a category by id or by its name in any of its languages, as a filter. Raises NoSuchChoice."""
     if given is None:
         return ()
     wanted = given.casefold()
@@ -31,7 +31,7 @@ async def category_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
 
 
 def language_of(pack: Pack, given: str | None) -> str | None:
-    """A language by its code or by the tenant's label, such as kk or KZ. Raises NoSuchChoice."""
+    """Finds a language by its code or by the tenant's label, such as kk or KZ. Raises NoSuchChoice."""
     if given is None:
         return None
     labels = {label.casefold(): code for code, label in pack.document.language_labels.items()}
@@ -42,7 +42,7 @@ def language_of(pack: Pack, given: str | None) -> str | None:
 
 
 async def segment_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
-    """A segment in any of its spellings, as a filter. Raises NoSuchChoice."""
+    """Finds a segment in any of its spellings, as a filter. Raises NoSuchChoice."""
     if given is None:
         return ()
     return await known_segments(tx, (pack.spelled("segments", given) or given,))
@@ -66,7 +66,7 @@ async def list_tickets(
 
 
 def stats_document(rows: list[Row], pack: Pack) -> dict[str, Any]:
-    """The dashboard's figures (R-CSV-09) from the rows of queries.get_stats."""
+    """Writes the dashboard's figures (R-CSV-09) from the rows of queries.get_stats."""
     dimensions = ("category", "sentiment", "language", "office", "segment", "town")
     every = (1 << len(dimensions)) - 1
     whole = next(row for row in rows if row["left_out"] == every)

@@ -123,12 +123,12 @@ def rounded(value: float | None, digits: int, *, times: float = 1) -> float | No
 
 
 def trend_document(found: Trend) -> dict[str, Any]:
-    """A trend on the wire."""
+    """Writes a trend on the wire."""
     return {"before": found.before, "change": found.change, "direction": found.direction}
 
 
 def figures_document(row: Row) -> dict[str, Any]:
-    """The parts of a score that every answer about scores has."""
+    """Writes the parts of a score that every answer about scores has."""
     return {
         "score": row["score"],
         "compliance_rate": rounded(row["compliance"], 2, times=100),
@@ -140,7 +140,7 @@ def figures_document(row: Row) -> dict[str, Any]:
 
 
 def score_document(row: Row) -> dict[str, Any]:
-    """One score with its parts and its trend."""
+    """Writes one score with its parts and its trend."""
     return {
         "id": row["id"],
         "zone_id": row["zone_id"] or None,

@@ -54,7 +54,7 @@ class CommentView(View):
 
 
 def event_document(event: Row, *, is_staff: bool) -> dict[str, Any]:
-    """An event; a comment's text comes from outside the trail."""
+    """Writes an event; a comment's text comes from outside the trail."""
     meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
     name = name_of(event)
     if name == "comment.added":

@@ -82,7 +82,7 @@ def word_of(pack: Pack, status: str) -> str:
 
 
 def issue_document(row: Row, facts: Row, pack: Pack, *, tenant: str) -> dict[str, Any]:
-    """One issue: `row` is the master's, `facts` what is known of its duplicates (count, first_at, last_at, summary)."""
+    """Writes one issue: `row` is the master's, `facts` what is known of its duplicates (count, first_at, last_at, summary)."""
     count, created_at = facts["count"], row["created_at"]
     place = {"type": "Point", "coordinates": [row["lon"], row["lat"]]} if row["lon"] is not None else {}
     return {
@@ -113,7 +113,7 @@ def _start_of(description: str) -> str:
 
 
 def issue_report_document(row: Row) -> dict[str, Any]:
-    """One of the requests that report an issue, with what became of the report behind it."""
+    """Writes one of the requests that report an issue, with what became of the report behind it."""
     return {
         "request_id": row["number"],
         "report_id": row["report_id"],

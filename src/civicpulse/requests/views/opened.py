@@ -48,7 +48,7 @@ def opened_document(
     proposed: Sequence[dict[str, Any]] = (),
     why: str | None = None,
 ) -> dict[str, Any]:
-    """The answer to whoever opened a request, from its row; of one that was attached, `why`, and `row` has master_request_id.
+    """Makes the answer to whoever opened a request, from its row; of one that was attached, `why`, and `row` has master_request_id.
 
     Whoever is not staff sees the public's part and, as nobody else, who they are.
     """

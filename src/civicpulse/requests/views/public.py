@@ -12,7 +12,7 @@ class PublicRequestView(AnyRequest):
 
 
 def public_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The public's part of what `request_document` made."""
+    """Writes the public's part of what `request_document` made."""
     shown = {key: value for key, value in document.items() if key not in PRIVATE}
     shown["citizen_ref"] = {**document["citizen_ref"], "citizen_id": None}
     if feedback := document["citizen_feedback"]:

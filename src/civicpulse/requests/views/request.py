@@ -226,7 +226,7 @@ class AssignedRequestView(RequestView):
 
 
 def request_document(row: Row, pack: Pack) -> dict[str, Any]:
-    """The whole document, as staff sees it. `row` has requests' columns and, where read, its relations."""
+    """Writes the whole document, as staff sees it. `row` has requests' columns and, where read, its relations."""
     return {
         "_id": row["id"],
         "request_id": row["number"],
@@ -283,7 +283,7 @@ def request_document(row: Row, pack: Pack) -> dict[str, Any]:
 
 
 def kpis_document(row: Row) -> dict[str, Any]:
-    """The figures of one request (R-INT-03)."""
+    """Writes the figures of one request (R-INT-03)."""
     return {
         "resolution_minutes": resolution_minutes(row["created_at"], row["resolved_at"]),
         "sla_target_hours": row["sla"]["target_hours"] if row["sla"] else None,

@@ -111,7 +111,7 @@ class BusinessUnitView(View):
 def ticket_document(
     row: Row, pack: Pack, *, attachment: tuple[str | None, str | None], sees_contacts: bool
 ) -> dict[str, Any]:
-    """A ticket from the row that reads it; `attachment` is its key in the store and the address to fetch it from."""
+    """Writes a ticket from the row that reads it; `attachment` is its key in the store and the address to fetch it from."""
     key, url = attachment
     return {
         "id": row["id"],
@@ -186,7 +186,7 @@ def language_label(pack: Pack, language: str | None) -> str | None:
 
 
 def manager_document(row: Row, offices: dict[UUID, str]) -> dict[str, Any]:
-    """A manager (R-INT-03); `offices` are names by id."""
+    """Writes a manager (R-INT-03); `offices` are names by id."""
     return {
         "id": row["id"],
         "agent_code": row["agent_code"],
@@ -201,7 +201,7 @@ def manager_document(row: Row, offices: dict[UUID, str]) -> dict[str, Any]:
 
 
 def office_document(row: Row) -> dict[str, Any]:
-    """A business unit (R-INT-03)."""
+    """Writes a business unit (R-INT-03)."""
     return {
         "id": row["id"],
         "name": row["name"],
