@@ -203,8 +203,8 @@ async def test_a_changed_ticket_loses_its_analysis_and_assignment_and_gets_new_o
     assert await loads(client) == {"Ахметова Асель": 2, "Ким Ольга": 1, "Ли Тимур": 1, "Оспанов Ерлан": 4}
 
 
-@pytest.mark.parametrize("state", ["in_progress", "resolved"])
-async def test_a_changed_ticket_in_work_keeps_its_manager(client: httpx.AsyncClient, state: str) -> None:
+@pytest.mark.parametrize(("state", "label"), [("in_progress", "В работе"), ("resolved", "Решено")])
+async def test_a_changed_ticket_in_work_keeps_its_manager(client: httpx.AsyncClient, state: str, label: str) -> None:
     (before,) = (await upload(client, small(ticket("g-1"))))["tickets"]
     moved = await client.patch(f"/requests/{before['request_id']}/transition", json={"to": state})
     assert moved.status_code == 200, moved.text
@@ -218,7 +218,7 @@ async def test_a_changed_ticket_in_work_keeps_its_manager(client: httpx.AsyncCli
     assert after["analysis"]["category"] == "fraud", "the analysis is of the new text"
     ((_, line, words),) = told(result, "warning")
     assert line == 2
-    assert state in words
+    assert f"is {label}:" in words, "people read the state by its name in their language"
 
 
 async def test_offices_and_managers_are_upserted(client: httpx.AsyncClient) -> None:

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicpulse.rules.lifecycle import ENDED, OPEN_WORK, STAGE_TIMES, STATE_COLUMNS, Standing, enter, follow, is_ended
+from civicpulse.rules.lifecycle import (
+    ENDED,
+    OPEN_WORK,
+    STAGE_TIMES,
+    STATE_COLUMNS,
+    Standing,
+    enter,
+    follow,
+    is_ended,
+    stands_resolved,
+)
 from civicpulse.rules.sla import Pause
 from civicpulse.rules.workflow import State
 
@@ -29,6 +39,24 @@ def standing(category: str, **facts: Any) -> Standing:
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_open_and_ended_are_each_others_opposite(category: str) -> None:
     assert is_ended(category) is (category not in OPEN_WORK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stands"),
+    [
+        ({}, True),
+        ({"state_category": "closed"}, True),
+        ({"resolved_at": START}, True),
+        ({"master_id": "another"}, False),
+        ({"state_category": "open"}, False),
+        ({"state_category": "waiting"}, False),
+        ({"resolved_at": None}, False),
+        ({"resolved_at": START - HOUR}, False),
+    ],
+)
+def test_a_resolution_stands_where_the_time_it_took_is_known(changes: dict[str, Any], stands: bool) -> None:
+    row = {"master_id": None, "state_category": "resolved", "created_at": START, "resolved_at": START + HOUR}
+    assert stands_resolved(row | changes) is stands
 
 
 @pytest.mark.parametrize("timestamp", STAGE_TIMES)
