@@ -77,9 +77,9 @@ class Town:
         await queries.add_citizen(tx, row)
         channels = [name for name, column in (("email", "email"), ("sms", "phone")) if row[column]]
         meta = {"channels": channels, "zone_id": zone.code}
-        await record_citizen(tx, actor, citizen_id, type="citizen_created", at=at, meta=meta)
+        await record_citizen(tx, actor, citizen_id, type="citizen.created", at=at, meta=meta)
         if verified:
             proven_at, meta = at + timedelta(minutes=rng.randint(1, 9)), {"channel": channel}
             await queries.set_verified(tx, citizen_id, at=proven_at)
-            await record_citizen(tx, actor, citizen_id, type="citizen_verified", at=proven_at, meta=meta)
+            await record_citizen(tx, actor, citizen_id, type="citizen.verified", at=proven_at, meta=meta)
         return Resident(citizen_id, actor, language, zone.code, channel, rng.betavariate(2, 3), verified)
