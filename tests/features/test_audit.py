@@ -161,7 +161,7 @@ async def test_the_command_names_the_altered_event_and_finds_the_rest_whole(city
         done = await asyncio.to_thread(command, database_url, city.tenant.slug)
     assert (done.returncode, number in done.stdout, "seq 4 " in done.stdout) == (1, True, True), done.stdout
     done = await asyncio.to_thread(command, database_url, city.tenant.slug)
-    assert (done.returncode, done.stdout) == (0, "28 events verified, the trail is whole\n")
+    assert (done.returncode, done.stdout) == (0, "31 events verified, the trail is whole\n")
 
 
 async def test_the_command_says_when_there_is_no_such_tenant(city, database_url) -> None:
@@ -190,11 +190,11 @@ async def test_missing_events_are_found(city, database_url) -> None:
             told = await verify(city) or ""
         assert number in told
         assert f"seq {seq + 1} " in told
-    async with forced(database_url, city, "replica role", delete, id=other_id, seq=8):
+    async with forced(database_url, city, "replica role", delete, id=other_id, seq=9):
         told = await verify(city) or ""
     assert other in told
-    assert "8 events" in told
-    assert "ends at 7" in told
+    assert "9 events" in told
+    assert "ends at 8" in told
     all_of_it = "DELETE FROM events WHERE tenant_id = %(tenant_id)s AND subject_id = %(id)s"
     async with forced(database_url, city, "replica role", all_of_it, id=other_id):
         assert other in (await verify(city) or "")

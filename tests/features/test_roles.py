@@ -60,7 +60,7 @@ ROLES: dict[str, Any] = {
             "scope": "zone",
             "permissions": ["request:*", "agent:*", "place:read"],
         },
-        "clerk": {"title": "Clerk", "kind": "dispatcher", "scope": "office", "permissions": ["notification:read"]},
+        "clerk": {"title": "Clerk", "kind": "dispatcher", "scope": "all", "permissions": ["notification:read"]},
         "mayor": {"title": "Mayor", "kind": "dispatcher", "scope": "all", "bound": False, "permissions": ["*"]},
     },
 }

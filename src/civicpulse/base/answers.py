@@ -24,7 +24,7 @@ ANY: Problems = {422: ("invalid",), 503: ("unavailable",)}
 WITH_BODY: Problems = {400: ("malformed_json", "bad_request"), 413: ("too_large",)}
 WITH_CALLER: Problems = {
     401: ("unauthenticated", "invalid_token"),
-    403: ("forbidden",),
+    403: ("forbidden", "unknown_role"),
     404: ("unknown_tenant",),
     429: ("too_many_requests",),
 }
