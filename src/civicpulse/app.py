@@ -32,7 +32,7 @@ from civicpulse.reports.api import router as inbox
 from civicpulse.reports.api_issues import router as issues
 from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests.api import router as requests
-from civicpulse.requests.api_assignments import router as assignments
+from civicpulse.requests.assignment.api import router as assignments
 from civicpulse.requests.files import router as files
 from civicpulse.settings import Settings, get_settings
 from civicpulse.triage.api import router as triage

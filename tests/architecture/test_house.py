@@ -20,6 +20,7 @@ PUBLIC = {"/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs",
 
 FUNCTION_LINES = 60
 FILE_LINES = 500
+ROOM_LINES = 3_000
 
 
 def permissions_of(route: APIRoute) -> list[object]:
@@ -94,6 +95,17 @@ def test_functions_and_files_stay_small() -> None:
             ):
                 too_long.append(f"{path.name}:{node.lineno} {node.name}")
     assert too_long == []
+
+
+def test_a_room_fits_in_the_head() -> None:
+    """A room, or a part of one that is a package of its own, has 3,000 lines at the most."""
+    lines = {
+        str(package.parent.relative_to(SOURCE)): sum(
+            path.read_text().count("\n") for path in package.parent.glob("*.py")
+        )
+        for package in SOURCE.rglob("__init__.py")
+    }
+    assert {room: many for room, many in lines.items() if many > ROOM_LINES} == {}
 
 
 def test_no_statement_asks_for_all_columns() -> None:

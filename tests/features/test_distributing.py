@@ -19,9 +19,9 @@ from civicpulse.packs.store import current_pack
 from civicpulse.people.managers import ManagerDraft, put_managers
 from civicpulse.places.geocoding import AddressParts, Place, geocode_many
 from civicpulse.places.offices import OfficeDraft, list_offices, place_offices, put_offices
-from civicpulse.requests.api_assignments import router
-from civicpulse.requests.assigning import auto_assign
-from civicpulse.requests.distributing import distribute_requests
+from civicpulse.requests.assignment.api import router
+from civicpulse.requests.assignment.assigning import auto_assign
+from civicpulse.requests.assignment.distributing import distribute_requests
 from conftest import City, make_city
 
 # Read by a person, by the files' order: type and language of each ticket.

@@ -22,7 +22,7 @@ from civicpulse.centre import analyse, assign, attachments, geocode, ingest, run
 from civicpulse.centre.jobs import runs_line, work_off_runs
 from civicpulse.centre.run import Run
 from civicpulse.centre.watching import watch
-from civicpulse.requests.bulk_assigning import assign_queued
+from civicpulse.requests.assignment.bulk import assign_queued
 from civicpulse.triage import apart
 from civicpulse.triage.analyst import analyse_batch
 from conftest import City, make_city

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from civicpulse.centre.run import ACTOR, MAX_TICKETS, Run
-from civicpulse.requests.bulk_assigning import Place, assign_queued, queued
+from civicpulse.requests.assignment.bulk import Place, assign_queued, queued
 
 AHEAD: Final = 50_000  # places in the queue that are looked up at once
 BATCH: Final = 1_000

@@ -17,7 +17,7 @@ from civicpulse.centre.run import ACTOR, Run, RunFailed
 from civicpulse.packs.model import plain_word
 from civicpulse.people.managers import ManagerDraft, put_managers
 from civicpulse.places.offices import OfficeDraft, list_offices, put_offices
-from civicpulse.requests.bulk_assigning import count_managers
+from civicpulse.requests.assignment.bulk import count_managers
 
 BATCH: Final = 2_000
 NOBODY_TO_GIVE_TO: Final = "There are no offices or no managers to give tickets to."

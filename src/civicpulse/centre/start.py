@@ -23,7 +23,7 @@ from civicpulse.centre.incoming import TABLES, drop, keep, look_through
 from civicpulse.centre.runner import run_next
 from civicpulse.packs.model import Pack
 from civicpulse.places.offices import list_offices
-from civicpulse.requests.bulk_assigning import count_managers
+from civicpulse.requests.assignment.bulk import count_managers
 
 HEAD_START_SECONDS: Final = 10.0  # in which no worker takes a run that a caller waits for
 PATIENCE_SECONDS: Final = 30.0  # for another run of the tenant to end

@@ -12,7 +12,8 @@ from civicpulse.base.errors import Invalid, Unauthenticated
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
 from civicpulse.packs.store import pack_version
-from civicpulse.requests import actions, assigning, listing, queries, talking
+from civicpulse.requests import actions, listing, queries, talking
+from civicpulse.requests.assignment import assigning
 from civicpulse.requests.changes import not_found
 from civicpulse.requests.explain import explain
 from civicpulse.requests.filters import RequestQuery, read_filters, request_query

@@ -8,7 +8,7 @@ from civicpulse.base import clock
 from civicpulse.base.db import Row
 from civicpulse.base.events import Actor
 from civicpulse.requests import actions
-from civicpulse.requests.assigning import auto_assign
+from civicpulse.requests.assignment.assigning import auto_assign
 from civicpulse.sample.engine import Life
 from civicpulse.sample.loader import Handling, Step
 from civicpulse.sample.staff import acting

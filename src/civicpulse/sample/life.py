@@ -7,7 +7,7 @@ from typing import Any
 from civicpulse.base import clock
 from civicpulse.duplicates.merging import merge, precedence, unmerge
 from civicpulse.requests import actions, talking
-from civicpulse.requests.assigning import auto_assign
+from civicpulse.requests.assignment.assigning import auto_assign
 from civicpulse.requests.queries import find_request
 from civicpulse.sample import texts
 from civicpulse.sample.city_world import DONE, OPEN, Case, CityWorld

@@ -17,7 +17,7 @@ from civicpulse.centre.tickets.documents import ticket_documents
 from civicpulse.centre.tickets.queries import TicketFilters
 from civicpulse.centre.views import DashboardView
 from civicpulse.packs.store import current_pack
-from civicpulse.requests.distribution_queries import list_managers
+from civicpulse.requests.assignment.queries import list_managers
 from civicpulse.requests.filters import Many, RequestFilters, known_sources, known_states, words
 from civicpulse.requests.views.ticket import (
     BusinessUnitView,

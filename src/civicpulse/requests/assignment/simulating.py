@@ -15,9 +15,9 @@ from civicpulse.packs.model import Pack, PackDocument, compile_pack
 from civicpulse.packs.store import current_pack
 from civicpulse.people.agents import list_active_agents
 from civicpulse.places.offices import list_offices, office_facts
-from civicpulse.requests import distribution_queries as queries
-from civicpulse.requests.assigning import agent_facts, request_facts
-from civicpulse.requests.distributing import manager_facts, ticket_facts
+from civicpulse.requests.assignment import queries
+from civicpulse.requests.assignment.assigning import agent_facts, request_facts
+from civicpulse.requests.assignment.distributing import manager_facts, ticket_facts
 from civicpulse.requests.visibility import Sight
 from civicpulse.rules.assignment import assign
 from civicpulse.rules.distribution import distribute

@@ -9,7 +9,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import answers
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant, Wire, Word
-from civicpulse.requests.simulating import simulate
+from civicpulse.requests.assignment.simulating import simulate
 from civicpulse.requests.views.simulation import SimulationView
 from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission

@@ -14,13 +14,13 @@ from civicpulse.packs.model import Pack
 from civicpulse.people import queries as people
 from civicpulse.requests import queries
 from civicpulse.requests.actions import decide_move, give_to, move_as_decided
-from civicpulse.requests.changes import Change, apply_all, open_changes
-from civicpulse.requests.distributing import (
+from civicpulse.requests.assignment.distributing import (
     candidates_json,
     distribute_requests,
     failures_json,
     steps_json,
 )
+from civicpulse.requests.changes import Change, apply_all, open_changes
 from civicpulse.rules.distribution import Distribution
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.workflow import Decision

@@ -9,7 +9,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.ids import lock_number
 from civicpulse.packs.model import Pack
 from civicpulse.places.offices import list_offices, office_facts
-from civicpulse.requests import distribution_queries as queries
+from civicpulse.requests.assignment import queries
 from civicpulse.rules.distribution import Distributed, Distribution, ManagerFacts, TicketFacts, distribute
 
 

@@ -16,8 +16,8 @@ from civicpulse.people import queries as people
 from civicpulse.people.agents import list_active_agents
 from civicpulse.requests import queries
 from civicpulse.requests.actions import give_to, move
+from civicpulse.requests.assignment.distributing import distribute_requests, lock_assigning, steps_json
 from civicpulse.requests.changes import Change, open_change
-from civicpulse.requests.distributing import distribute_requests, lock_assigning, steps_json
 from civicpulse.rules.assignment import AgentFacts, Assignment, Failure, Ranked, RequestFacts, assign
 from civicpulse.rules.distribution import Distribution
 from civicpulse.rules.shifts import Schedule, shift_of
