@@ -1,3 +1,3 @@
 """CivicPulse: an open-source platform for service requests."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
