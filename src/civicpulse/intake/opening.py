@@ -1,6 +1,6 @@
 """The one way a request is opened, for one or many: identify, place, prioritise, clock, duplicates, store (R-INT-01)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -161,9 +161,9 @@ async def _open(tx: Tx, actor: Actor, preparer: Preparer, coming: Sequence[_Comi
     return [_opened(one, verdicts.get(one.prepared.row["id"], NEW), evidence) for one in kept]
 
 
-def _opened(one: _Coming, verdict: Judgement, evidence: Sequence[Row]) -> Opened:
+def _opened(one: _Coming, verdict: Judgement, evidence: Mapping[UUID, list[Row]]) -> Opened:
     row = one.prepared.row
-    shown = [{name: item[name] for name in EVIDENCE_SHOWN} for item in evidence if item["request_id"] == row["id"]]
+    shown = [{name: item[name] for name in EVIDENCE_SHOWN} for item in evidence.get(row["id"], ())]
     master = verdict.master.candidate.number if verdict.master else None
     return Opened(row | {"master_request_id": master, "linked_duplicates": [], "evidence": shown}, verdict)
 
@@ -172,13 +172,17 @@ NEW = Judgement("new", None, ())
 EVIDENCE_SHOWN = ("type", "url", "sha256", "uploaded_by", "uploaded_at")
 
 
-async def _add_evidence(tx: Tx, actor: Actor, written: Sequence[Prepared]) -> list[Row]:
+async def _add_evidence(tx: Tx, actor: Actor, written: Sequence[Prepared]) -> dict[UUID, list[Row]]:
+    """Stores what came with the requests; the pieces of each by its id."""
     rows = [{**evidence_row(one.row["id"], item), **item} for one in written for item in one.came.evidence]
     if not rows:
-        return []
+        return {}
     uploader, at = UPLOADERS[actor.type], written[0].row["created_at"]
     await add_evidence(tx, rows, uploaded_by=uploader, at=at)
-    return [row | {"uploaded_by": uploader, "uploaded_at": at} for row in rows]
+    stored: dict[UUID, list[Row]] = {}
+    for row in rows:
+        stored.setdefault(row["request_id"], []).append(row | {"uploaded_by": uploader, "uploaded_at": at})
+    return stored
 
 
 def _replay(answered: queries.Answered, fingerprint: bytes) -> Receipt:
