@@ -69,10 +69,10 @@ async def test_the_condition_and_the_check_say_the_same_of_every_row(city) -> No
         shared = {f"readers of {row['number']}": readers_of(row) for row in rows}
         for name, sight in (SIGHTS | tracked | shared).items():
             found = await tx.rows(
-                visibility.SEEN_BY_ID.format(seen=sight.predicate()),
-                {"tenant_id": tx.tenant_id, "ids": [row["id"] for row in rows]} | sight.parameters,
+                visibility.SEEN_BY_NUMBER.format(seen=sight.predicate()),
+                {"tenant_id": tx.tenant_id, "numbers": [row["number"] for row in rows]} | sight.parameters,
             )
-            assert {one["id"] for one in found} == {row["id"] for row in rows if sight.sees(row)}, name
+            assert {one["number"] for one in found} == {row["number"] for row in rows if sight.sees(row)}, name
 
 
 grounds = st.builds(

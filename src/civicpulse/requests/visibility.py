@@ -299,20 +299,9 @@ async def _check(caller: Caller, number: str, *, token: str | None = None, needs
 
 PATH_GUARDS.update(number=guard_path, other=guard_path)
 
-SEEN_BY_ID = sql.SQL("SELECT r.id FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY(%(ids)s) AND {seen}")
 SEEN_BY_NUMBER = sql.SQL(
     "SELECT r.number FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = ANY(%(numbers)s) AND {seen}"
 )
-
-
-async def seen_ids(tx: Tx, sight: Sight, ids: Iterable[UUID]) -> set[UUID]:
-    """Finds which of the requests, by id, are seen."""
-    asked = list(ids)
-    if sight.is_everything or not asked:
-        return set(asked)
-    values = {"tenant_id": tx.tenant_id, "ids": asked} | sight.parameters
-    rows = await tx.rows(SEEN_BY_ID.format(seen=sight.predicate()), values)
-    return {row["id"] for row in rows}
 
 
 async def seen_numbers(tx: Tx, sight: Sight, numbers: Iterable[str]) -> set[str]:
