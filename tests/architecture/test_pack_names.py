@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from constants_in_code import constants_among, set_beside
 
 from civicpulse.packs.loader import available_packs, read_pack
 from civicpulse.rules.lifecycle import ENDED, OPEN_WORK, STAGE_TIMES
@@ -36,28 +37,6 @@ OF_A_STATE = re.compile(r"state_category|from_category|(state|target|source|befo
 COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<!--.*?-->|\{#.*?#\}", re.DOTALL)
 
 
-def words(node: ast.AST | None) -> set[str]:
-    """The pack's names among the constants of an expression."""
-    if node is None:
-        return set()
-    return {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and part.value in NAMES}
-
-
-def called(node: ast.AST) -> Iterator[tuple[list[str], list[ast.AST | None]]]:
-    """What a node sets beside each other: names, and the values that they are compared with or given."""
-    match node:
-        case ast.Compare(left=left, comparators=others):
-            yield [ast.unparse(part) for part in (left, *others)], [left, *others]
-        case ast.keyword(arg=str(name), value=value):
-            yield [name], [value]
-        case ast.Assign(targets=targets, value=value):
-            yield [ast.unparse(target) for target in targets], [value]
-        case ast.Dict(keys=keys, values=values):
-            for key, given in zip(keys, values, strict=True):
-                if key:
-                    yield [ast.unparse(key)], [given]
-
-
 def is_called(name: str) -> bool:
     return bool(CALLED.search(name)) and not OF_A_STATE.search(name)
 
@@ -65,8 +44,8 @@ def is_called(name: str) -> bool:
 def decided(tree: ast.AST) -> Iterator[ast.AST]:
     """Where a constant is compared with a state, category or milestone, or given as one."""
     for node in ast.walk(tree):
-        for names, values in called(node):
-            if any(map(is_called, names)) and any(map(words, values)):
+        for names, values in set_beside(node):
+            if any(map(is_called, names)) and any(constants_among(value, NAMES) for value in values):
                 yield node
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+from constants_in_code import constants_among, set_beside
 
 from civicpulse.packs.loader import available_packs, read_pack
 
@@ -23,41 +24,22 @@ ROLE = re.compile(r"(^|[._'\"])roles?(\.name)?['\"\]]*$")
 ROLE_IN_SQL = re.compile(rf"\broles?\s*(=|<>|!=|IN|@>|&&)[^;%]{{0,40}}'({'|'.join(sorted(NAMES))})'", re.IGNORECASE)
 
 
-def words(node: ast.AST | None) -> set[str]:
-    """The names of roles among the constants of an expression."""
-    if node is None:
-        return set()
-    return {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and part.value in NAMES}
-
-
 def is_role(name: str) -> bool:
     return bool(ROLE.search(name))
 
 
 def called(node: ast.AST) -> Iterator[tuple[list[str], list[ast.AST | None]]]:
-    """What a node sets beside each other: names, and the values that they are compared with or given."""
-    match node:
-        case ast.Compare(left=left, comparators=others):
-            yield [ast.unparse(part) for part in (left, *others)], [left, *others]
-        case ast.keyword(arg=str(name), value=value):
-            yield [name], [value]
-        case ast.Assign(targets=targets, value=value):
-            yield [ast.unparse(target) for target in targets], [value]
-        case ast.AnnAssign(target=target, value=value):
-            yield [ast.unparse(target)], [value]
-        case ast.Dict(keys=keys, values=values):
-            for key, given in zip(keys, values, strict=True):
-                if key:
-                    yield [ast.unparse(key)], [given]
-        case ast.Call(func=func) if ast.unparse(func) in ("Actor", "Role", "actor_as"):
-            yield ["role"], [node]
+    """What a node sets beside each other; the arguments of an actor or a role are beside the word role."""
+    yield from set_beside(node)
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Actor", "Role", "actor_as"):
+        yield ["role"], [node]
 
 
 def decided(tree: ast.AST) -> Iterator[ast.AST]:
     """Where a constant is compared with a role, given as one, or called one."""
     for node in ast.walk(tree):
         for names, values in called(node):
-            if any(map(is_role, names)) and any(map(words, values)):
+            if any(map(is_role, names)) and any(constants_among(value, NAMES) for value in values):
                 yield node
 
 
