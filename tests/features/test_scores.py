@@ -372,6 +372,12 @@ async def test_only_tenants_that_chose_to_are_compared(city: City, app: FastAPI,
     assert city.tenant.slug not in {row["slug"] for row in await board(open_city, "?scope=tenants", None)}
 
 
+async def test_a_tenant_without_a_score_yet_stands_unranked(app: FastAPI, database_url: str) -> None:
+    new = await make_city(app, database_url, score={"public": True})
+    row = {row["slug"]: row for row in await board(new, "?scope=tenants", None)}[new.tenant.slug]
+    assert [row[name] for name in ("rank", "score", "resolved_count", "open_count", "calculated_at")] == [None] * 5
+
+
 @pytest.mark.parametrize(
     "query", ["level=planet", "zone=Z1&level=tenant", "from=2026-03-02&to=2026-03-01", "limit=0", "cursor=x", "from=1"]
 )

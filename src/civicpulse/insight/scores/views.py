@@ -44,8 +44,6 @@ class FiguresView(View):
     compliance_rate: float | None
     speed: float | None
     avg_resolution_hours: float | None
-    resolved_count: int
-    open_count: int
 
 
 class TrendsView(View):
@@ -69,6 +67,8 @@ class ScoreOfZoneView(FiguresView):
     zone_id: str | None
     name: str | None
     metric_type: Literal["overall"]
+    resolved_count: int
+    open_count: int
     met_count: int
     missed_count: int
     closed_count: int
@@ -97,8 +97,13 @@ class ScoresPage(Page[ScoreOfZoneView]):
 
 
 class RankView(FiguresView):
-    """A zone, or a tenant that chose to be compared, with its rank; null without a score."""
+    """A zone, or a tenant that chose to be compared, with its rank; null without a score.
 
+    A tenant that no score was calculated for yet stands there with null in each figure.
+    """
+
+    resolved_count: int | None
+    open_count: int | None
     rank: int | None
     rank_change: int | None
     name: str
@@ -106,7 +111,7 @@ class RankView(FiguresView):
     slug: str = optional()
     type: str = optional()
     trend: TrendView
-    calculated_at: datetime
+    calculated_at: datetime | None
 
 
 class Leaderboard(Page[RankView]):
