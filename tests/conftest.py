@@ -100,13 +100,11 @@ def server_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def database_url(server_url: str, worker_id: str) -> str:
-    """This worker's own migrated database, as its owner (a superuser)."""
+def new_database(server_url: str, name: str) -> str:
+    """Clones the migrated template; the URL of the new database as its owner (a superuser)."""
     import psycopg
     from psycopg import sql
 
-    name = f"test_{worker_id}"
     with psycopg.connect(server_url, autocommit=True) as owner:
         owner.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
@@ -117,8 +115,20 @@ def database_url(server_url: str, worker_id: str) -> str:
 
 
 @pytest.fixture(scope="session")
-async def app(database_url: str) -> AsyncIterator[FastAPI]:
-    """The web app, started."""
+def database_url(server_url: str, worker_id: str) -> str:
+    """This worker's own migrated database, as its owner (a superuser)."""
+    return new_database(server_url, f"test_{worker_id}")
+
+
+@pytest.fixture
+def own_database_url(server_url: str, worker_id: str) -> str:
+    """A migrated database for one test: what the planner knows of it, that test alone has told."""
+    return new_database(server_url, f"own_{worker_id}_{next(_numbers)}")
+
+
+@asynccontextmanager
+async def started_app(database_url: str, pool_size: int) -> AsyncIterator[FastAPI]:
+    """The web app over `database_url`, started."""
     from civicpulse.app import create_app
     from civicpulse.settings import Settings
 
@@ -126,13 +136,20 @@ async def app(database_url: str) -> AsyncIterator[FastAPI]:
         Settings(
             database_url=database_url,
             migration_url=database_url,
-            pool_size=40,
+            pool_size=pool_size,
             storage_url=Path(os.environ[RUN_DIR], "files").as_uri(),
             anonymous_writes_per_minute=0,
             anonymous_reads_per_minute=0,
         )
     )
     async with built.router.lifespan_context(built):
+        yield built
+
+
+@pytest.fixture(scope="session")
+async def app(database_url: str) -> AsyncIterator[FastAPI]:
+    """The web app, started."""
+    async with started_app(database_url, pool_size=40) as built:
         yield built
 
 
@@ -203,6 +220,13 @@ async def make_city(app: FastAPI, database_url: str, pack: str = "civic", **chan
 async def city(app: FastAPI, database_url: str) -> City:
     """A tenant with the civic pack, no zones, no agents."""
     return await make_city(app, database_url)
+
+
+@pytest.fixture
+async def lone_city(own_database_url: str) -> AsyncIterator[City]:
+    """A tenant alone in its database, for tests of what the planner chooses."""
+    async with started_app(own_database_url, pool_size=4) as built:
+        yield await make_city(built, own_database_url)
 
 
 @pytest.fixture

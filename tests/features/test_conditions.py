@@ -75,8 +75,8 @@ async def test_what_is_open_ended_and_resolved_is_the_same_in_rules_in_sql_and_i
         ),
     ],
 )
-async def test_open_work_is_read_from_the_partial_indexes_alone(city: City, statement: str, index: str) -> None:
-    async with city.transaction() as tx:
+async def test_open_work_is_read_from_the_partial_indexes_alone(lone_city: City, statement: str, index: str) -> None:
+    async with lone_city.transaction() as tx:
         for way in ("seqscan", "bitmapscan", "sort"):
             await tx.run(f"SET LOCAL enable_{way} = off")
         found = await tx.rows(f"EXPLAIN {statement}", {"tenant_id": tx.tenant_id})

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
 from builders import add_agent, create, move, report, walk_to
+from explaining import Explaining, fill
 from tests_support import problem
 
 from civicpulse.base import clock
@@ -301,41 +301,31 @@ async def test_one_request_asks_once(city, monkeypatch) -> None:
     assert len(await statements(staff, monkeypatch, f"/requests/{number}")) == 1
 
 
-async def test_pages_come_from_an_index_in_their_order(city, database_url) -> None:
+MANY = """
+INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
+    priority_score, lon, lat, cell, sla_state, created_at, updated_at)
+SELECT tenant_id, gen_random_uuid(), 'M-' || n, pack_version, category, description, status, state_category, 'P' || (1 + n %% 4),
+    priority_score, lon, lat, cell, sla_state, created_at - make_interval(secs => n), updated_at - make_interval(secs => n)
+FROM requests, generate_series(1, 5000) AS n WHERE number = %s
+"""
+
+
+async def test_pages_come_from_an_index_in_their_order(lone_city: City, own_database_url: str) -> None:
     """Whatever the sort, a page reads its rows in order: no sort of everything, however many there are."""
-    number = (await create(await city.client()))["request_id"]
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
-        await owner.execute(
-            """
-            INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
-                priority_score, lon, lat, cell, sla_state, created_at, updated_at)
-            SELECT tenant_id, gen_random_uuid(), 'M-' || n, pack_version, category, description, status, state_category, 'P' || (1 + n %% 4),
-                priority_score, lon, lat, cell, sla_state, created_at - make_interval(secs => n), updated_at - make_interval(secs => n)
-            FROM requests, generate_series(1, 5000) AS n WHERE number = %s AND tenant_id = %s
-            """,
-            [number, city.tenant.tenant_id],
-        )
-        await owner.execute("ANALYZE requests")
-    plans: list[str] = []
-
-    class Explaining(Tx):
-        async def rows(self, statement: Any, params: Any = None) -> Any:
-            found = await super().rows("EXPLAIN " + statement.as_string(self.conn), params)
-            plans.append("\n".join(row["QUERY PLAN"] for row in found))
-            return []
-
+    number = (await create(await lone_city.client()))["request_id"]
+    await fill(own_database_url, MANY, [number], "requests")
     own = PUBLIC | reported_by(Actor("citizen", "citizen", str(new_id())))
     of_zone = own | Sight((Ground("zone_id", ("UNZONED", "Z1")),))
     wanted = [(filters, sight) for sight in (EVERYTHING, PUBLIC, own, of_zone) for filters in ASKED]
-    async with city.transaction() as tx:
-        explaining = Explaining(tx.conn, tx.tenant)
+    async with lone_city.transaction() as tx:
+        explaining = Explaining(tx)
         page: dict[str, Any] = {"limit": 50, "cursor": None}
         for filters, sight in wanted:
             for sort in ("created_at", "-created_at"):
                 await list_requests(explaining, filters, sight, sort=sort, **page)
         for sort in ("-updated_at", "priority", "-priority"):
             await list_requests(explaining, RequestFilters(), PUBLIC, sort=sort, **page)
-    for plan in plans:
+    for plan in explaining.plans:
         assert "Index Scan" in plan.split("SubPlan")[0], plan
         assert "Sort" not in plan.split("SubPlan")[0], plan
 

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
 from builders import PHOTO, create, move, walk_to
+from explaining import Explaining, fill
 from test_lists import statements
 from tests_support import problem
 
@@ -567,29 +567,18 @@ async def test_a_longer_list_asks_no_more_often(city, monkeypatch) -> None:
         assert len(few) == len(many) == times, many
 
 
-async def test_taking_and_listing_use_indexes_whatever_is_processed(city, database_url) -> None:
-    await send(await city.client())
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
-        await owner.execute(
-            """
-            INSERT INTO reports (tenant_id, id, role, contact_channel, description, tags, evidence, submitted_at, state, due_at, outcome)
-            SELECT %s, gen_random_uuid(), 'anonymous', 'none', 'x', '{}', '[]', now() - make_interval(secs => n), 'processed', NULL, 'new'
-            FROM generate_series(1, 20000) AS n
-            """,
-            [city.tenant.tenant_id],
-        )
-        await owner.execute("ANALYZE reports")
-    plans: list[str] = []
+MANY = """
+INSERT INTO reports (tenant_id, id, role, contact_channel, description, tags, evidence, submitted_at, state, due_at, outcome)
+SELECT %s, gen_random_uuid(), 'anonymous', 'none', 'x', '{}', '[]', now() - make_interval(secs => n), 'processed', NULL, 'new'
+FROM generate_series(1, 20000) AS n
+"""
 
-    class Explaining(Tx):
-        async def rows(self, statement: Any, params: Any = None) -> Any:
-            text = statement if isinstance(statement, str) else statement.as_string(self.conn)
-            found = await super().rows("EXPLAIN " + text, params)
-            plans.append("\n".join(row["QUERY PLAN"] for row in found))
-            return []
 
-    async with city.transaction() as tx:
-        explaining = Explaining(tx.conn, tx.tenant)
+async def test_taking_and_listing_use_indexes_whatever_is_processed(lone_city: City, own_database_url: str) -> None:
+    await send(await lone_city.client())
+    await fill(own_database_url, MANY, [lone_city.tenant.tenant_id], "reports")
+    async with lone_city.transaction() as tx:
+        explaining = Explaining(tx)
         await leases.take(explaining, queries.QUEUE, limit=200, seconds=60)
         for wanted in (
             Filters(),
@@ -599,7 +588,7 @@ async def test_taking_and_listing_use_indexes_whatever_is_processed(city, databa
             Filters(issue=uuid4()),
         ):
             await list_reports(explaining, wanted, sort="-submitted_at", limit=50, cursor=None)
-    for plan, index in zip(plans, ("due", "submitted", "outcome", "open", "open", "pkey"), strict=True):
+    for plan, index in zip(explaining.plans, ("due", "submitted", "outcome", "open", "open", "pkey"), strict=True):
         assert f"reports_{index}" in plan, plan
         assert "Seq Scan on reports" not in plan, plan
 

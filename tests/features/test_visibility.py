@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import psycopg
 import pytest
 from builders import add_agent, create, move, walk_to
+from explaining import Explaining, fill
 from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,6 @@ from insight_support import add_row, change_row
 from tests_support import problem
 
 from civicpulse.base import clock
-from civicpulse.base.db import Tx
 from civicpulse.base.errors import Conflict
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.outbox import drain
@@ -432,36 +431,27 @@ async def test_no_machine_joins_what_not_all_readers_may_see(city) -> None:
     assert merged["number"] == first["request_id"]
 
 
-async def test_the_public_map_is_read_from_indexes_alone(city, database_url) -> None:
+MANY = """
+INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
+    priority_score, lon, lat, cell, sla_state, created_at, updated_at, is_public, master_id)
+SELECT tenant_id, gen_random_uuid(), 'M-' || n, pack_version, category, description, status,
+    CASE WHEN n %% 10 < 2 THEN state_category ELSE 'closed' END, priority, priority_score, lon, lat, cell + n,
+    sla_state, created_at, updated_at, n %% 4 > 0, CASE WHEN n %% 20 = 1 THEN id END
+FROM requests, generate_series(1, 5000) AS n WHERE number = %s
+"""
+
+
+async def test_the_public_map_is_read_from_indexes_alone(lone_city: City, own_database_url: str) -> None:
     """What a narrower sight adds to the map costs what it finds: neither everything nor every duplicate is read."""
-    number = (await create(await city.client()))["request_id"]
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
-        await owner.execute(
-            """
-            INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category, priority,
-                priority_score, lon, lat, cell, sla_state, created_at, updated_at, is_public, master_id)
-            SELECT tenant_id, gen_random_uuid(), 'M-' || n, pack_version, category, description, status,
-                CASE WHEN n %% 10 < 2 THEN state_category ELSE 'closed' END, priority, priority_score, lon, lat, cell + n,
-                sla_state, created_at, updated_at, n %% 4 > 0, CASE WHEN n %% 20 = 1 THEN id END
-            FROM requests, generate_series(1, 5000) AS n WHERE number = %s AND tenant_id = %s
-            """,
-            [number, city.tenant.tenant_id],
-        )
-        await owner.execute("VACUUM ANALYZE requests")
-    plans: list[str] = []
-
-    class Explaining(Tx):
-        async def rows(self, statement: Any, params: Any = None) -> Any:
-            found = await super().rows("EXPLAIN " + statement.as_string(self.conn), params)
-            plans.append("\n".join(row["QUERY PLAN"] for row in found))
-            return []
-
-    async with city.transaction() as tx:
+    number = (await create(await lone_city.client()))["request_id"]
+    await fill(own_database_url, MANY, [number], "requests")
+    async with lone_city.transaction() as tx:
+        explaining = Explaining(tx)
         for box in (None, (-74.01, 40.70, -73.99, 40.72)):
             weights = {"P1": 4.0, "P2": 3.0, "P3": 2.0, "P4": 1.0}
             at, scope = clock.now(), Scope(PUBLIC, bbox=box)
-            await geo_queries.list_points(Explaining(tx.conn, tx.tenant), scope, weights=weights, at=at, limit=5000)
-    for plan in plans:
+            await geo_queries.list_points(explaining, scope, weights=weights, at=at, limit=5000)
+    for plan in explaining.plans:
         assert "using requests_open " in plan, plan
         assert "using requests_open_duplicates " in plan, plan
         assert "Seq Scan on requests r" not in plan, plan

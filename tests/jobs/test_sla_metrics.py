@@ -290,14 +290,15 @@ SELECT count(*) FROM made
 """
 
 
-async def test_lists_and_looks_use_their_indexes(city: City, database_url: str) -> None:
+async def test_lists_and_looks_use_their_indexes(lone_city: City, own_database_url: str) -> None:
+    city = lone_city
     async with city.transaction() as tx:
         await tx.run(MANY)
     await measure(city)
     async with city.transaction() as tx:
         await tx.run("INSERT INTO sla_unmeasured SELECT tenant_id, id FROM requests ORDER BY id LIMIT 5")
         await tx.run("UPDATE requests SET zone_id = 'ZONE-9' WHERE id = (SELECT max(id::text)::uuid FROM requests)")
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
+    async with await psycopg.AsyncConnection.connect(own_database_url, autocommit=True) as owner:
         await owner.execute("ANALYZE requests, sla_metrics, sla_unmeasured")
     async with city.transaction() as tx:
         look = await tx.rows(f"EXPLAIN {metric_queries.TAKE}", {"tenant_id": tx.tenant_id, "limit": 1000})
