@@ -49,6 +49,7 @@ def test_every_operation_declares_its_problems_with_their_codes(app: FastAPI) ->
             if "application/problem+json" in answer.get("content", {})
         }
         assert "invalid" in problems[422], name
+        assert "internal_error" in problems[500], name
         if any(hint in name for hint in ("/health", "/metrics")):
             continue
         assert set(problems) >= {401, 403, 404, 422, 429, 503}, name
