@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # What takes a second to load is loaded by the fixtures that need it: tests of rules run without.
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ _numbers = itertools.count(1)
 
 # Properties are tried on the same few examples each time, in CI (`--hypothesis-profile thorough`) on the same many:
 # a change that breaks one is caught, and one that does not never fails. `--hypothesis-profile explore` draws new ones.
-settings.register_profile("quick", max_examples=30, derandomize=True, deadline=None)
-settings.register_profile("thorough", max_examples=300, derandomize=True, deadline=None)
-settings.register_profile("explore", max_examples=1000, deadline=None)
+# How fast the machine draws examples decides nothing.
+ANY_PACE: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=30, derandomize=True, **ANY_PACE)
+settings.register_profile("thorough", max_examples=300, derandomize=True, **ANY_PACE)
+settings.register_profile("explore", max_examples=1000, **ANY_PACE)
 settings.load_profile("quick")
 
 

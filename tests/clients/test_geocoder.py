@@ -110,7 +110,7 @@ async def test_a_failing_server_costs_one_try_a_batch(company: City, nominatim: 
         places = await geocode_many(tx, others, online=online)
     assert {place.source for place in places} == {"gazetteer"}
     assert len(nominatim.asked) == 1
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5, "not twenty time-outs"
     nominatim.mode = "hit"
     async with company.transaction() as tx:  # nothing of the failure was kept
         assert (await geocode_many(tx, others[:1], online=online))[0].source == "nominatim"

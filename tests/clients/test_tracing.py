@@ -208,9 +208,9 @@ async def test_a_dead_collector_neither_slows_nor_fails_a_call(server, collector
         started = time.monotonic()
         for _ in range(20):
             assert json.loads(await ask(server, calls)) == GOOD
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 25, "twenty calls wait for no collector"
         ending = time.monotonic()
-    assert time.monotonic() - ending < 1, "the end waits for it only so long"
+    assert time.monotonic() - ending < 10, "the end waits for it only so long"
     assert {call.outcome for call in calls} == {"ok"}
 
 

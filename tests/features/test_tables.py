@@ -403,11 +403,11 @@ def packed(**members: bytes) -> bytes:
 
 
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     bomb = packed(**{"[Content_Types].xml": b"<Types/>", "xl/styles.xml": b" " * (40 << 20)})
     with pytest.raises(Unreadable, match="too large"):
         read(bomb)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def changed(data: bytes, member: str, old: bytes, new: bytes) -> bytes:
@@ -420,10 +420,10 @@ def changed(data: bytes, member: str, old: bytes, new: bytes) -> bytes:
 @pytest.mark.parametrize(("old", "new"), [(b'r="A3"', b'r="XFD1048576"'), (b'<row r="3"', b'<row r="99999999999"')])
 def test_a_workbook_of_cells_far_apart_takes_no_memory(old: bytes, new: bytes) -> None:
     data = workbook([["id"], ["1"], ["2"]])
-    began = time.perf_counter()
+    began = time.process_time()
     found = rows(changed(data, "xl/worksheets/sheet1.xml", old, new))
     assert found[0] == ["1"]
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ def test_what_is_no_number(text: str) -> None:
 
 
 def test_a_number_is_refused_in_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("1" * 20_000, "1," * 10_000, "1.111" * 4_000, "," * 20_000):
         assert read_number(text) is None
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
