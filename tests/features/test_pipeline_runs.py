@@ -23,6 +23,7 @@ from civicpulse.centre.jobs import runs_line, work_off_runs
 from civicpulse.centre.run import Run
 from civicpulse.centre.watching import watch
 from civicpulse.requests.assignment.bulk import assign_queued
+from civicpulse.requests.visibility import EVERYTHING
 from civicpulse.triage import apart
 from civicpulse.triage.analyst import analyse_batch
 from conftest import City, make_city
@@ -237,7 +238,7 @@ async def test_no_connection_is_held_between_two_looks(centre: City, client: htt
     accepted = await begin(client, small())
     from uuid import UUID
 
-    stream = watch(centre.services, centre.tenant, UUID(accepted["run_id"]))
+    stream = watch(centre.services, centre.tenant, UUID(accepted["run_id"]), EVERYTHING)
     assert (await anext(stream)).startswith(b"retry:")
     assert (await anext(stream)).startswith(b"event: progress")
     looking = asyncio.ensure_future(anext(stream))

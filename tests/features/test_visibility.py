@@ -6,18 +6,20 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from builders import add_agent, create, move, walk_to
+from builders import add_agent, create, move, report, walk_to
 from explaining import Explaining, fill
 from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 from insight_support import add_row, change_row
+from pipeline_support import small, ticket
 from tests_support import problem
 
 from civicpulse.base import clock
 from civicpulse.base.errors import Conflict
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.outbox import drain
+from civicpulse.centre.documents import NOT_SEEN
 from civicpulse.duplicates.merging import merge
 from civicpulse.insight.map import geo_queries
 from civicpulse.insight.schemas import Scope
@@ -382,6 +384,46 @@ async def test_a_role_sees_what_is_in_its_scope_as_staff_and_the_rest_as_the_pub
         assert (await client.get(f"/requests/{number}/duplicates")).status_code == 200
         problem(await client.post(f"/requests/{number}/merge", json={"other": outside}), 404, "request_not_found")
         problem(await client.post(f"/requests/{number}/merge", json={"other": public}), 403, "outside_scope")
+
+
+async def test_an_external_id_that_is_taken_names_the_request_to_those_who_see_it(scoped) -> None:
+    staff, (client, agent) = await scoped.client("dispatcher"), await of_scope(scoped, "own")
+    number = (await create(staff, is_public=False, external_id="X-1"))["request_id"]
+    body = report(external_id="X-1")
+    told = problem(await staff.post("/requests", json=body), 409, "external_id_taken")
+    assert told["request_id"] == number
+    assert number in told["detail"]
+    hidden = await client.post("/requests", json=body)
+    problem(hidden, 409, "external_id_taken")
+    assert number not in hidden.text
+    await place(scoped, number, assigned_agent_id=agent["_id"])
+    assert problem(await client.post("/requests", json=body), 409, "external_id_taken")["request_id"] == number
+
+
+async def test_a_run_shows_and_names_only_tickets_that_its_caller_sees(app: Any, database_url: str) -> None:
+    roles = read_pack("contact_centre").model_dump(mode="json")["roles"]
+    named = roles["named"] | {"by_none": role("none")}
+    centre = await make_city(app, database_url, pack="contact_centre", roles=roles | {"named": named})
+    staff, client = await centre.client("dispatcher"), await centre.client("by_none")
+    answer = await client.post("/upload", files=small(ticket("g-1")))
+    result, (seen,) = answer.json(), (await staff.get("/tickets")).json()["items"]
+    number = seen["request_id"]
+    assert (result["tickets_loaded"], result["tickets"], result["tickets_truncated"]) == (1, [], False)
+    async with centre.transaction() as tx:
+        await change_row(tx, UUID(seen["id"]), status="resolved")
+    again = await client.post("/upload", files=small(ticket("g-1", "Другой вопрос")))
+    (fault,) = again.json()["errors"]
+    assert fault == {"file": "tickets.csv", "line": 2, "message": NOT_SEEN, "severity": "warning"}
+    run = f"/pipeline-runs/{again.json()['run_id']}"
+    answers = [answer, again, *[await client.get(path) for path in (run, f"{run}/events", "/pipeline-runs")]]
+    assert [one.status_code for one in answers] == [200] * 5
+    assert not [one for one in answers if number in one.text]
+    (whole,) = (await staff.get(run)).json()["result"]["errors"]
+    assert whole["request_id"] == number
+    assert whole["message"].startswith(f"{number} is ")
+    assert number in (await staff.get(f"{run}/events")).text
+    processed = await client.post("/process", params={"all": True})
+    assert (processed.status_code, processed.json()["tickets"]) == (200, [])
 
 
 # --------------------------------------------------------------------------------------------------- words that are sent

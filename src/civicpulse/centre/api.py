@@ -10,17 +10,18 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock
 from civicpulse.base.answers import REPLAYABLE, Media, Page, answers
 from civicpulse.base.clients.storage import Storage
-from civicpulse.base.db import Row
+from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Conflict, Problem
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute, end_transaction, services_of
 from civicpulse.centre import run_queries, start
-from civicpulse.centre.documents import is_over, links_of, result_document, run_document
+from civicpulse.centre.documents import find_run_seen, is_over, links_of, result_document, run_as_seen, run_document
 from civicpulse.centre.ingest import NOBODY_TO_GIVE_TO
 from civicpulse.centre.tickets.documents import ticket_documents
 from civicpulse.centre.views import AcceptedRunView, ListedRunView, PipelineResultView, RunView
 from civicpulse.centre.watching import watch
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import Reader, reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["pipeline"])
@@ -50,7 +51,7 @@ async def upload_files(
     is_async: IsAsync = False,
     caller: Caller = needs(Permission.PIPELINE_RUN),
 ) -> Response:
-    """The whole pipeline: ingest, attachments, geocode, analyse, assign; answers PipelineResult.
+    """The whole pipeline: ingest, attachments, geocode, analyse, assign; answers PipelineResult, with the tickets that the caller sees.
 
     Offices and managers may be left out once there are some. With `async=true` 202 and a run to watch; so, too, when
     another run of the tenant takes long. The same Idempotency-Key and files give the same run.
@@ -63,6 +64,7 @@ async def upload_files(
     }
     others = [upload for upload in attachments or () if upload.filename or upload.size]
     await start.check_complete(caller.tx, tables)
+    reader = await reader_of(caller)
     await end_transaction(request)
     run_id, replayed = await start.begin_upload(
         services_of(request),
@@ -75,7 +77,7 @@ async def upload_files(
         key=caller.idempotency_key,
         head_start=not is_async,
     )
-    return await _answer(request, caller, run_id, is_async=is_async, replayed=replayed)
+    return await _answer(request, caller, reader, run_id, is_async=is_async, replayed=replayed)
 
 
 @router.post(
@@ -91,6 +93,7 @@ async def process_tickets(
 ) -> Response:
     """Tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult."""
     start.check_pack(await current_pack(caller.tx))
+    reader = await reader_of(caller)
     await end_transaction(request)
     run_id, replayed = await start.begin_process(
         services_of(request),
@@ -100,10 +103,12 @@ async def process_tickets(
         key=caller.idempotency_key,
         head_start=not is_async,
     )
-    return await _answer(request, caller, run_id, is_async=is_async, replayed=replayed)
+    return await _answer(request, caller, reader, run_id, is_async=is_async, replayed=replayed)
 
 
-async def _answer(request: Request, caller: Caller, run_id: UUID, *, is_async: bool, replayed: bool) -> Response:
+async def _answer(
+    request: Request, caller: Caller, reader: Reader, run_id: UUID, *, is_async: bool, replayed: bool
+) -> Response:
     services, storage, tenant = services_of(request), request.app.state.storage, caller.tenant
     headers = {"Location": f"/pipeline-runs/{run_id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
     row = await (
@@ -112,9 +117,13 @@ async def _answer(request: Request, caller: Caller, run_id: UUID, *, is_async: b
     if is_async or not is_over(row):
         accepted = {"run_id": row["id"], "state": row["state"], "links": links_of(row)}
         return Json(accepted, status_code=202, headers=headers)
-    if row["state"] == "failed" and row["last_error"] != NOBODY_TO_GIVE_TO:
-        raise _failed(row)
-    return Json(await _result(request, caller, storage, row), headers=headers)
+    async with services.db.transaction(tenant) as tx:
+        row = await run_as_seen(tx, row, reader.sight)
+        if row["state"] == "failed" and row["last_error"] != NOBODY_TO_GIVE_TO:
+            raise _failed(row)
+        sees = caller.may(Permission.CITIZEN_CONTACT)
+        result = await _result(tx, reader, storage, row, sees_contacts=sees)
+    return Json(result, headers=headers)
 
 
 def _failed(row: Row) -> Problem:
@@ -126,14 +135,12 @@ def _failed(row: Row) -> Problem:
     return problem
 
 
-async def _result(request: Request, caller: Caller, storage: Storage, row: Row) -> dict[str, Any]:
-    """PipelineResult with its tickets, in the order of the file."""
+async def _result(tx: Tx, reader: Reader, storage: Storage, row: Row, *, sees_contacts: bool) -> dict[str, Any]:
+    """PipelineResult with those of its tickets that the caller sees, in the order of the file."""
     ids = list(dict.fromkeys(row["ticket_ids"]))
-    sees = caller.may(Permission.CITIZEN_CONTACT)
-    async with services_of(request).db.transaction(caller.tenant) as tx:
-        tickets = await ticket_documents(tx, ids, storage=storage, sees_contacts=sees)
+    tickets = await ticket_documents(tx, ids, reader.reach, storage=storage, sees_contacts=sees_contacts)
     found = result_document(row)
-    return found | {"tickets": tickets, "tickets_truncated": found["tickets_loaded"] > len(tickets)}
+    return found | {"tickets": tickets, "tickets_truncated": found["tickets_loaded"] > len(ids)}
 
 
 @router.get("/pipeline-runs", summary="List runs of the pipeline", responses=answers(Page[ListedRunView]))
@@ -149,7 +156,7 @@ async def list_runs(
 
 
 async def _known(caller: Caller, run_id: UUID) -> Row:
-    row = await run_queries.find_run(caller.tx, run_id)
+    row = await find_run_seen(caller.tx, run_id, (await reader_of(caller)).sight)
     if row is None:
         raise start.run_not_found(run_id)
     return row
@@ -183,7 +190,7 @@ async def watch_run(run_id: UUID, request: Request, caller: Caller = needs(Permi
     """`progress` whenever it moves, `done` or `failed` at its end, each with JSON; works when it is over already."""
     await _known(caller, run_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = watch(services_of(request), caller.tenant, run_id)
+    stream = watch(services_of(request), caller.tenant, run_id, (await reader_of(caller)).sight)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 

@@ -2,15 +2,41 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
-from civicpulse.base.db import Row
+from civicpulse.base.db import Row, Tx
+from civicpulse.centre import run_queries
 from civicpulse.centre.reader import layout_from_json
 from civicpulse.centre.run import MAX_FAULTS, STEPS
+from civicpulse.requests.visibility import Sight, seen_numbers
 
 COUNTS: Final = (
     "tickets_loaded", "tickets_added", "tickets_changed", "tickets_unchanged", "business_units_loaded", "managers_loaded",
     "attachments_stored", "tickets_placed", "tickets_analyzed", "tickets_assigned", "tickets_unassigned",
 )  # fmt: skip
+
+
+NOT_SEEN: Final = "This row's ticket was here before and is outside what your role sees: ask somebody who sees it."
+
+
+async def find_run_seen(tx: Tx, run_id: UUID, sight: Sight) -> Row | None:
+    """Finds the run, or None; its errors name no request that is not seen."""
+    row = await run_queries.find_run(tx, run_id)
+    return None if row is None else await run_as_seen(tx, row, sight)
+
+
+async def run_as_seen(tx: Tx, row: Row, sight: Sight) -> Row:
+    """The run without a word about requests that are not seen: that there is one for a row its sender knows."""
+    named = {fault["request_id"] for fault in row["errors"] if "request_id" in fault}
+    hidden = named - await seen_numbers(tx, sight, named)
+    if not hidden:
+        return row
+    errors = [_untold(fault) if fault.get("request_id") in hidden else fault for fault in row["errors"]]
+    return row | {"errors": errors}
+
+
+def _untold(fault: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fault.items() if name != "request_id"} | {"message": NOT_SEEN}
 
 
 def is_over(row: Row) -> bool:

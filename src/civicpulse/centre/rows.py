@@ -28,18 +28,23 @@ _BETWEEN = re.compile(r"[,;/|\n]+")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong with a file: an error costs its row, a warning does not. `column` as the pack calls it."""
+    """Something wrong with a file: an error costs its row, a warning does not. `column` as the pack calls it.
+
+    `request_id` is the number of the request whose state the words tell: they are for those who see it.
+    """
 
     file: str
     line: int | None
     message: str
     severity: Severity = "error"
     column: str | None = None
+    request_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Writes the fault as it is stored and served."""
         found: dict[str, Any] = {"file": self.file, "line": self.line, "message": self.message}
-        return found | {"severity": self.severity} | ({"column": self.column} if self.column else {})
+        more = {"column": self.column, "request_id": self.request_id}
+        return found | {"severity": self.severity} | {name: value for name, value in more.items() if value}
 
 
 class RowError(Exception):

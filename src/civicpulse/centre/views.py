@@ -21,11 +21,12 @@ class RunLinksView(View):
 
 
 class FaultView(View):
-    """What could not be used, where, and whether the rest went on."""
+    """What could not be used, where, and whether the rest went on; `request_id` where the reader sees that request."""
 
     file: str | None
     line: int | None
     column: str = optional()
+    request_id: str = optional()
     message: str
     severity: Literal["error", "warning"]
 

@@ -11,8 +11,8 @@ import orjson
 from civicpulse.base.db import Row
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.centre import run_queries
-from civicpulse.centre.documents import is_over, run_document
+from civicpulse.centre.documents import find_run_seen, is_over, run_document
+from civicpulse.requests.visibility import Sight
 
 LOOK_SECONDS: Final = 0.5
 HEARTBEAT_SECONDS: Final = 15.0
@@ -20,14 +20,14 @@ LONGEST_SECONDS: Final = 600.0  # then the browser connects again by itself: a s
 AGAIN_MS: Final = 1_000
 
 
-async def watch(services: Services, tenant: Tenant, run_id: UUID) -> AsyncIterator[bytes]:
-    """`progress` at once and whenever the run has moved; `done` or `failed` ends the stream."""
+async def watch(services: Services, tenant: Tenant, run_id: UUID, sight: Sight) -> AsyncIterator[bytes]:
+    """`progress` at once and whenever the run has moved; `done` or `failed` ends the stream, with what `sight` sees."""
     began = said = time.monotonic()
     seen: Any = None
     yield f"retry: {AGAIN_MS}\n\n".encode()
     while time.monotonic() - began < LONGEST_SECONDS:
         async with services.db.transaction(tenant) as tx:
-            row = await run_queries.find_run(tx, run_id)
+            row = await find_run_seen(tx, run_id, sight)
         if row is None:
             return
         if is_over(row):

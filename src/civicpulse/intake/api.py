@@ -10,6 +10,7 @@ from civicpulse.intake import opening
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.intake.similar import SimilarIn, find_similar
 from civicpulse.requests.views.opened import NewPublicRequestView, NewRequestView
+from civicpulse.requests.visibility import NOTHING, reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["intake"])
@@ -35,7 +36,12 @@ async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
     `tracking_token` lets the reporter follow and rate it without an account.
     """
     receipt = await opening.post_request(
-        caller.tx, caller.actor, body, profile=caller.citizen_id, key=caller.idempotency_key
+        caller.tx,
+        caller.actor,
+        body,
+        profile=caller.citizen_id,
+        key=caller.idempotency_key,
+        sight=(await reader_of(caller)).sight if body.external_id is not None else NOTHING,
     )
     if receipt.replayed:
         return Response(

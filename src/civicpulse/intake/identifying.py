@@ -13,10 +13,11 @@ from civicpulse.base.ids import lock_number
 from civicpulse.intake.incoming import Reporter
 from civicpulse.intake.schemas import Told
 from civicpulse.people.queries import find_reporter
+from civicpulse.requests.visibility import SIGHT_COLUMNS, Sight
 from civicpulse.rules.access import Permission
 
-FIND_EXTERNAL = """
-SELECT r.number FROM requests r
+FIND_EXTERNAL = f"""
+SELECT {SIGHT_COLUMNS} FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND r.source = %(source)s AND r.external_id = %(external_id)s
 """
 
@@ -51,19 +52,25 @@ async def reporter_for(tx: Tx, created_by: str, *, citizen_id: UUID | None, cont
     return Reporter(created_by, citizen_id, contact_channel, on_map=shares)
 
 
-async def check_external(tx: Tx, actor: Actor, external_id: str, source: str) -> None:
-    """Raises Invalid where the caller may not set an external id, Conflict when it is another request's."""
+async def check_external(tx: Tx, actor: Actor, external_id: str, source: str, *, sight: Sight) -> None:
+    """Raises Invalid where the caller may not set an external id, Conflict when it is another request's.
+
+    Which one that is is said where `sight` sees it.
+    """
     if not actor.may(Permission.REQUEST_TRANSITION):
         raise Invalid("Only staff and other systems may set an external id: leave it out.", field="external_id")
     # Under a lock of its own: two deliveries of one external record must not both find nothing.
     await tx.value("SELECT pg_advisory_xact_lock(%s)", [lock_number(tx.tenant_id, "external", source, external_id)])
-    known = await tx.value(FIND_EXTERNAL, {"tenant_id": tx.tenant_id, "source": source, "external_id": external_id})
-    if known is not None:
-        raise Conflict(
-            f"External id {external_id!r} is request {known} already.",
-            code="external_id_taken",
-            extra={"request_id": known},
-        )
+    known = await tx.row(FIND_EXTERNAL, {"tenant_id": tx.tenant_id, "source": source, "external_id": external_id})
+    if known is None:
+        return
+    is_seen, number = sight.sees(known), known["number"]
+    owner = f"request {number}" if is_seen else "another request's"
+    raise Conflict(
+        f"External id {external_id!r} is {owner} already.",
+        code="external_id_taken",
+        extra={"request_id": number} if is_seen else {},
+    )
 
 
 def fingerprint_of(body: dict[str, Any]) -> bytes:

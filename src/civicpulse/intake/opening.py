@@ -28,7 +28,7 @@ from civicpulse.requests import store
 from civicpulse.requests.actions import UPLOADERS, evidence_row
 from civicpulse.requests.queries import add_evidence
 from civicpulse.requests.views.opened import opened_document
-from civicpulse.requests.visibility import tracking_token
+from civicpulse.requests.visibility import NOTHING, Sight, tracking_token
 from civicpulse.rules.access import Permission
 from civicpulse.rules.duplicates import Judgement
 
@@ -63,12 +63,20 @@ class Receipt:
 
 
 async def post_request(
-    tx: Tx, actor: Actor, body: RequestIn, *, profile: UUID | None, key: str | None, source: str = "api"
+    tx: Tx,
+    actor: Actor,
+    body: RequestIn,
+    *,
+    profile: UUID | None,
+    key: str | None,
+    source: str = "api",
+    sight: Sight = NOTHING,
 ) -> Receipt:
     """Opens a request for somebody who waits for the answer; the same key and body again get the same answer.
 
-    `profile` is the citizen behind the caller's token, where there is one. Raises Invalid for what cannot be used,
-    Forbidden when a caller claims to be somebody else, Conflict when the external id is another request's.
+    `profile` is the citizen behind the caller's token, where there is one; of another request that is in the way they are
+    told what is in their `sight`. Raises Invalid for what cannot be used, Forbidden when a caller claims to be somebody
+    else, Conflict when the external id is another request's.
     """
     pack, now = await current_pack(tx), time.now()
     category = wanted_category(pack, body.category)
@@ -102,7 +110,7 @@ async def post_request(
     if answered.answer is not None:
         return _replay(answered, fingerprint)
     if came.external_id is not None:
-        await check_external(tx, actor, came.external_id, source)
+        await check_external(tx, actor, came.external_id, source, sight=sight)
     assert answered.number is not None, "what is not a replay gets a number"
     coming = _Coming(prepared, answered.candidates, answered.number)
     (opened,) = await _open(tx, actor, preparer, [coming])

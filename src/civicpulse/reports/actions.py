@@ -29,7 +29,7 @@ from civicpulse.people.queries import find_reporter
 from civicpulse.reports import queries
 from civicpulse.reports.schemas import ReportIn
 from civicpulse.reports.writer import InboxWriter
-from civicpulse.requests.visibility import tracking_token
+from civicpulse.requests.visibility import NOTHING, tracking_token
 from civicpulse.rules.access import Permission
 from civicpulse.triage.actions import keep
 from civicpulse.triage.analysis import Analysis
@@ -154,7 +154,8 @@ async def open_request(tx: Tx, pack: Pack, report: Row, analysis: Analysis, plac
         return None
     actor = await sender_of(tx, report)
     if report["external_id"] is not None:
-        await check_external(tx, actor, report["external_id"], SOURCE)
+        # The words are kept with the report, for whoever reads it.
+        await check_external(tx, actor, report["external_id"], SOURCE, sight=NOTHING)
     preparer = Preparer(pack, tx.tenant.pack_version, time.now())
     came = await _incoming(tx, actor, report, analysis, placed)
     (opened,) = await open_requests(tx, actor, preparer, [preparer.prepare(came)])

@@ -27,7 +27,7 @@ from civicpulse.requests.views.ticket import (
     manager_document,
     office_document,
 )
-from civicpulse.requests.visibility import reader_of
+from civicpulse.requests.visibility import Sight, reader_of
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["tickets"])
@@ -74,14 +74,14 @@ async def list_tickets(
     )
     ids, next_cursor = await listing.list_tickets(caller.tx, wanted, reach, page=page, size=size, cursor=cursor)
     total = await queries.count_tickets(caller.tx, wanted, reach)
-    items = await _documents(request, caller, ids)
+    items = await _documents(request, caller, ids, reach)
     exact = total < queries.MAX_COUNTED
     return Json(page_of(items, next_cursor, total=total, total_is_exact=exact, page=page, size=size))
 
 
-async def _documents(request: Request, caller: Caller, ids: list[UUID]) -> list[dict[str, Any]]:
+async def _documents(request: Request, caller: Caller, ids: list[UUID], reach: Sight) -> list[dict[str, Any]]:
     sees = caller.may(Permission.CITIZEN_CONTACT)
-    return await ticket_documents(caller.tx, ids, storage=request.app.state.storage, sees_contacts=sees)
+    return await ticket_documents(caller.tx, ids, reach, storage=request.app.state.storage, sees_contacts=sees)
 
 
 @router.get(
@@ -89,12 +89,13 @@ async def _documents(request: Request, caller: Caller, ids: list[UUID]) -> list[
 )
 async def get_ticket(ticket_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
     """By request number, by the client's GUID or by id: with its analysis, its assignment and the reason for it."""
-    documents = await _documents(request, caller, [await _known(caller, ticket_id)])
+    reach = (await reader_of(caller)).reach
+    documents = await _documents(request, caller, [await _known(caller, ticket_id, reach)], reach)
     return Json(documents[0])
 
 
-async def _known(caller: Caller, ticket_id: str) -> UUID:
-    found = await queries.find_ticket(caller.tx, ticket_id, (await reader_of(caller)).reach)
+async def _known(caller: Caller, ticket_id: str, reach: Sight) -> UUID:
+    found = await queries.find_ticket(caller.tx, ticket_id, reach)
     if found is None:
         raise NotFound(f"There is no ticket {ticket_id!r} here.", code="ticket_not_found")
     return found
@@ -103,7 +104,7 @@ async def _known(caller: Caller, ticket_id: str) -> UUID:
 async def _guard(request: Request) -> None:
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is not None:
-        await _known(caller, request.path_params["ticket_id"])
+        await _known(caller, request.path_params["ticket_id"], (await reader_of(caller)).reach)
 
 
 ID_GUARDS["ticket_id"] = _guard

@@ -10,13 +10,14 @@ from civicpulse.centre.tickets import queries
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.files import storage_key
 from civicpulse.requests.views.ticket import ticket_document
+from civicpulse.requests.visibility import Sight
 
 
 async def ticket_documents(
-    tx: Tx, ids: Sequence[UUID], *, storage: Storage, sees_contacts: bool
+    tx: Tx, ids: Sequence[UUID], sight: Sight, *, storage: Storage, sees_contacts: bool
 ) -> list[dict[str, Any]]:
-    """Makes a document for each ticket, in the order of `ids`; sex and birth date only for those who may see contacts."""
-    rows, pack = await queries.get_tickets(tx, ids), await current_pack(tx)
+    """Makes a document for each ticket that is seen, in the order of `ids`; sex and birth date only for those who may see contacts."""
+    rows, pack = await queries.get_tickets(tx, ids, sight), await current_pack(tx)
     return [
         ticket_document(row, pack, attachment=await _attachment(tx, row, storage), sees_contacts=sees_contacts)
         for row in (rows[key] for key in ids if key in rows)

@@ -27,7 +27,7 @@ LEFT JOIN LATERAL (
 ) AS n ON true
 """
 
-TICKETS = f"""
+TICKETS = sql.SQL(f"""
 SELECT r.id, r.number, r.external_id, r.source, r.description, r.segment, r.lon, r.lat, r.geo_quality, r.country_code,
        r.address_hint, r.status, r.priority, r.priority_score, r.category AS filed_under, r.needs_person AS waits_for_person,
        r.created_at, r.assigned_at, r.assigned_agent_id, r.office_id,
@@ -48,8 +48,8 @@ LEFT JOIN LATERAL (
     SELECT f.id, f.file_name FROM evidence f
     WHERE f.tenant_id = r.tenant_id AND f.request_id = r.id AND f.media_type IS NOT NULL ORDER BY f.uploaded_at, f.id LIMIT 1
 ) AS e ON true
-WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
-"""
+WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s) AND {{seen}}
+""")
 
 FIND_TICKET = sql.SQL("""
 SELECT r.id FROM (
@@ -134,9 +134,10 @@ async def count_tickets(tx: Tx, wanted: TicketFilters, sight: Sight) -> int:
     return counted
 
 
-async def get_tickets(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    """Reads all that a ticket's document says, by id, in one statement."""
-    rows = await tx.rows(TICKETS, {"tenant_id": tx.tenant_id, "ids": list(ids)})
+async def get_tickets(tx: Tx, ids: Sequence[UUID], sight: Sight) -> dict[UUID, Row]:
+    """Reads all that a ticket's document says, by id, in one statement; those that are not seen are left out."""
+    values = {"tenant_id": tx.tenant_id, "ids": list(ids)} | sight.parameters
+    rows = await tx.rows(TICKETS.format(seen=sight.predicate()), values)
     return {row["id"]: row for row in rows}
 
 
