@@ -1,14 +1,17 @@
 """Filters of lists and feeds: what does not exist is refused with the choices, and a box may go across the 180th meridian."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from builders import add_agent, create, move
 from fastapi import FastAPI
+from pipeline_support import small, upload
 from tests_support import problem
 
 from civicpulse.base.web import DeclaredRoute
+from civicpulse.packs.loader import read_pack
 from civicpulse.rules.priority import PRIORITIES
 from conftest import City, make_city
 
@@ -182,3 +185,98 @@ async def test_a_box_across_the_180th_meridian(city: City) -> None:
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "-181,0,0,1", "0,1,1,0", "0,-91,1,0", "nan,0,1,1"])
 async def test_what_is_no_box_is_refused(city: City, box: str) -> None:
     problem(await (await city.client()).get("/requests", params={"bbox": box}), 422, "invalid")
+
+
+# A value of each parameter of a reading operation that does not exist or cannot be; a new parameter must be added here.
+NOBODY = str(uuid4())
+UNUSABLE = {
+    "status": "bogus", "category": "bogus", "priority": "P9", "severity": "awful", "zone": "NOWHERE", "area": "NOWHERE",
+    "sla_state": "late", "source": "fax", "segment": "Gold", "skill": "bogus", "sort": "colour", "group": "colour",
+    "period": "year", "level": "world", "scope": "world", "sentiment": "sad", "state": "lost", "outcome": "lost",
+    "language": "klingon", "agent": NOBODY, "manager": NOBODY, "office": NOBODY, "citizen_id": NOBODY, "issue": "CST-1",
+    "request_id": "CST-1", "bbox": "1,2", "from": "yesterday", "to": "yesterday", "cursor": "bogus", "limit": "0",
+    "page": "0", "size": "0", "days": "0", "zoom": "-1", "max_points": "0", "max_age": "-1", "after": "-1", "lon": "200",
+    "lat": "100",
+} | dict.fromkeys(
+    ("merged", "needs_person", "mine", "total", "assigned", "active", "on_shift", "geometry", "fresh", "superseded", "met"),
+    "perhaps",
+)  # fmt: skip
+# Looked for, not chosen: what is not found is an empty list.
+SEARCHED = {"q", "external_id"}
+# A name in a language that nobody wrote it in is the one that there is.
+FREE = {("/categories", "language")}
+
+
+async def test_no_reading_operation_answers_a_value_that_does_not_exist_with_an_empty_list(city: City) -> None:
+    admin = await city.client("admin")
+    known = {"number": (await create(admin))["request_id"], "slug": city.tenant.slug}
+    asked = 0
+    for method, route in operations(city.app):
+        if method != "GET" or not set(route.param_convertors) <= set(known):
+            continue
+        for name in sorted(route.parameters - SEARCHED):
+            if (route.path, name) in FREE:
+                continue
+            needed = {"lon": "0", "lat": "0"} if route.path == "/zones/at" else {}
+            sent = needed | {name: UNUSABLE[name]}
+            document = problem(await admin.get(route.path.format(**known), params=sent), 422, "invalid")
+            told = [document["detail"], *(fault["field"] for fault in document.get("errors", ()))]
+            assert name in " ".join(told), (route.path, name, document)
+            asked += 1
+    assert asked > 100, "the walk must see every list"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/requests?agent={}", "agent"),
+        ("/requests?citizen_id={}", "citizen_id"),
+        ("/tickets?office={}", "office"),
+        ("/tickets?manager={}", "manager"),
+        ("/managers?office={}", "office"),
+        ("/reports?issue={}", "issue"),
+        ("/sla-metrics?request_id={}", "request_id"),
+    ],
+)
+async def test_what_is_another_tenants_does_not_exist(city: City, other_city: City, path: str, name: str) -> None:
+    there = await other_city.client("supervisor")
+    agent, request = await add_agent(there), await create(there)
+    citizen = (await (await other_city.client("admin")).post("/citizens", json={"full_name": "Ada"})).json()
+    keys = {"agent": agent["_id"], "manager": agent["agent_code"], "citizen_id": citizen["_id"]}
+    given = keys.get(name, NOBODY if name == "office" else request["request_id"])
+    document = problem(await (await city.client("supervisor")).get(path.format(given)), 422, "invalid")
+    assert [fault["field"] for fault in document["errors"]] == [name]
+
+
+async def test_a_filter_of_people_and_offices_takes_what_they_are_called_and_names_the_few_that_there_are(
+    app: FastAPI, database_url: str
+) -> None:
+    centre = await make_city(app, database_url, pack="contact_centre")
+    client = await centre.client("dispatcher")
+    await upload(client, small())
+    units = {one["name"]: one["id"] for one in (await client.get("/business-units")).json()["items"]}
+    managers = (await client.get("/managers")).json()["items"]
+    (seen,) = (await client.get("/tickets")).json()["items"]
+    manager = next(one for one in managers if one["id"] == seen["assignment"]["manager_id"])
+    for office in units.items():
+        for key in office:
+            found = (await client.get("/managers", params={"office": key})).json()["items"]
+            assert found == [one for one in managers if one["business_unit_id"] == office[1]]
+    for key in (manager["agent_code"], manager["id"]):
+        assert (await client.get("/tickets", params={"manager": key})).json()["total"] == 1
+    for path in (f"/tickets?office={NOBODY}", "/managers?office=Nowhere"):
+        assert await refused(client, path, "office") == sorted(units)
+    assert await refused(client, "/tickets?manager=M-404", "manager") == sorted(one["agent_code"] for one in managers)
+
+
+async def test_a_request_outside_a_role_is_named_by_no_filter(app: FastAPI, database_url: str) -> None:
+    roles = read_pack("civic").model_dump(mode="json")["roles"]
+    own = {"title": "own", "kind": "agent", "scope": "own", "permissions": ["*"], "bound": False}
+    town = await make_city(app, database_url, roles=roles | {"named": roles["named"] | {"by_own": own}})
+    number = (await create(await town.client("dispatcher"), is_public=False))["request_id"]
+    agent = await add_agent(await town.client("admin"))
+    client = await town.client("by_own", actor_id=agent["_id"])
+    for path in ("/reports?issue={}", "/sla-metrics?request_id={}"):
+        hidden, absent = await client.get(path.format(number)), await client.get(path.format("CST-1"))
+        assert hidden.text == absent.text.replace("CST-1", number)
+        problem(hidden, 422, "invalid")

@@ -534,7 +534,7 @@ async def test_staff_lists_reports_by_state_outcome_and_issue(city) -> None:
     issue = (await seen(staff, {"id": sent[2]}))["issue"]["request_id"]
     duplicate = (await seen(staff, {"id": sent[2]}))["request_id"]
     assert await listed(issue=issue) == await listed(issue=duplicate) == list(reversed(sent))
-    problem(await staff.get("/reports?issue=CST-2026-999999"), 404)
+    problem(await staff.get("/reports?issue=CST-2026-999999"), 422, "invalid")
     for bad in ("state=done", "outcome=x", "sort=id", "limit=0", "cursor=x"):
         problem(await staff.get(f"/reports?{bad}"), 422)
     for role, expected in ((None, 401), ("citizen", 403)):

@@ -23,7 +23,8 @@ from civicpulse.reports.views import (
     requests_named,
 )
 from civicpulse.requests.api import TrackingToken
-from civicpulse.requests.visibility import Reader, check_reach, is_reporter, reader_of, seen_numbers
+from civicpulse.requests.named import known_request
+from civicpulse.requests.visibility import Reader, is_reporter, reader_of, seen_numbers
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["reports"])
@@ -79,7 +80,7 @@ async def send_report(
     )
 
 
-@router.get("/reports", summary="List reports", responses=answers(Page[ReportView], {404: ("request_not_found",)}))
+@router.get("/reports", summary="List reports", responses=answers(Page[ReportView]))
 async def list_reports(
     caller: Caller = needs(Permission.REQUEST_READ_ALL),
     state: listing.State | None = None,
@@ -94,7 +95,7 @@ async def list_reports(
     """Reports with what was decided of each; `state=parked` are those that could not be processed."""
     reader, master = await reader_of(caller), None
     if issue is not None:
-        await check_reach(caller, issue)
+        await known_request(caller.tx, "issue", issue, reader.reach)
         master = (await find_issue(caller.tx, issue))["id"]
     wanted = listing.Filters(state, outcome, master, reader.reach)
     rows, next_cursor = await listing.list_reports(caller.tx, wanted, sort=sort, limit=limit, cursor=cursor)

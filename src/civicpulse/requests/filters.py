@@ -14,7 +14,7 @@ from civicpulse.base.errors import Invalid, NoSuchChoice
 from civicpulse.base.wire import DayOrInstant, storable
 from civicpulse.packs.store import current_pack
 from civicpulse.places.zones import UNZONED, zone_index
-from civicpulse.requests import queries
+from civicpulse.requests.named import known_things
 from civicpulse.requests.views.issue import WORDS, word_of
 from civicpulse.requests.visibility import Sight
 from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY
@@ -130,6 +130,9 @@ async def request_query(
 
 async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = None) -> RequestFilters:
     """Reads the filters that `asked` means to this tenant. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
+    named = await known_things(
+        tx, {"agent": ("agent", asked.agent or None), "citizen_id": ("citizen", asked.citizen_id)}
+    )
     return RequestFilters(
         status=await known_states(tx, words("status", asked.status)),
         category=await known_categories(tx, words("category", asked.category)),
@@ -137,7 +140,7 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
         zone=await known_zones(tx, words("zone", asked.zone)),
         sla_state=sla_states(words("sla_state", asked.sla_state)),
         source=await known_sources(tx, words("source", asked.source)),
-        agent_id=await queries.agent_id(tx, asked.agent) if asked.agent else None,
+        agent_id=named["agent"],
         created_from=asked.created_from,
         created_to=asked.created_to,
         text=asked.q,
@@ -145,7 +148,7 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
         needs_person=asked.needs_person,
         bbox=parse_bbox(asked.bbox),
         external_id=asked.external_id,
-        citizen_id=asked.citizen_id,
+        citizen_id=named["citizen_id"],
         reporter=reporter,
     )
 

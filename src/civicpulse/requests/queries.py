@@ -8,7 +8,6 @@ from uuid import UUID
 import orjson
 
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Invalid
 from civicpulse.requests.store import COLUMNS
 
 # Index look-ups per row shown, so a page costs what its rows cost. Of master and duplicates what the reader may see.
@@ -139,15 +138,6 @@ async def add_assignments(tx: Tx, rows: Sequence[Row], *, policy: str, at: datet
 
 
 FIND_AGENT = "SELECT id, agent_code, name, active FROM agents WHERE tenant_id = %(tenant_id)s AND (id::text = %(given)s OR agent_code = %(given)s)"
-
-
-async def agent_id(tx: Tx, given: str) -> UUID:
-    """Finds the id of an agent, by id or code, retired ones too. Raises Invalid when there is none."""
-    agent = await tx.row(FIND_AGENT, {"tenant_id": tx.tenant_id, "given": given})
-    if agent is None:
-        raise Invalid(f"There is no agent {given!r}.", field="agent")
-    found: UUID = agent["id"]
-    return found
 
 
 LIST_EVENTS = """

@@ -19,6 +19,7 @@ from civicpulse.centre.views import DashboardView
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.assignment.queries import list_managers
 from civicpulse.requests.filters import Many, RequestFilters, known_sources, known_states, words
+from civicpulse.requests.named import known_things
 from civicpulse.requests.views.ticket import (
     BusinessUnitView,
     ManagerView,
@@ -34,6 +35,8 @@ router = APIRouter(route_class=TransactionRoute, tags=["tickets"])
 
 OFFICE_SORT = "name"
 
+Office = Annotated[ShortText | None, Query(description="Id or name of the office")]
+
 
 @router.get("/tickets", summary="List tickets with analysis and assignment", responses=answers(TicketPage))
 async def list_tickets(
@@ -45,8 +48,8 @@ async def list_tickets(
     language: Annotated[str | None, Query(max_length=20, description="Code or label, such as kk or KZ")] = None,
     status: Many = None,
     source: Many = None,
-    office: UUID | None = None,
-    manager: UUID | None = None,
+    office: Office = None,
+    manager: Annotated[ShortText | None, Query(description="Id or code of the manager")] = None,
     assigned: bool | None = None,
     since: Annotated[DayOrInstant | None, Query(alias="from")] = None,
     until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
@@ -57,14 +60,15 @@ async def list_tickets(
     """Newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
     pack = await current_pack(caller.tx)
     reach = (await reader_of(caller)).reach
+    named = await known_things(caller.tx, {"office": ("office", office), "manager": ("agent", manager)})
     wanted = TicketFilters(
         RequestFilters(
             status=await known_states(caller.tx, words("status", status)),
             category=await listing.category_of(caller.tx, pack, category),
             segment=await listing.segment_of(caller.tx, pack, segment),
             source=await known_sources(caller.tx, words("source", source)),
-            office_id=office,
-            agent_id=manager,
+            office_id=named["office"],
+            agent_id=named["manager"],
             assigned=assigned,
             created_from=since,
             created_to=until,
@@ -111,13 +115,12 @@ ID_GUARDS["ticket_id"] = _guard
 
 
 @router.get("/managers", summary="List all managers with their office and load", responses=answers(Page[ManagerView]))
-async def list_managers_of_offices(
-    caller: Caller = needs(Permission.AGENT_READ), office: UUID | None = None
-) -> Response:
+async def list_managers_of_offices(caller: Caller = needs(Permission.AGENT_READ), office: Office = None) -> Response:
     """Active agents of offices, by name. `current_load` is what came with them plus what is open and theirs here."""
+    wanted = (await known_things(caller.tx, {"office": ("office", office)}))["office"]
     rows = await list_managers(caller.tx)
     offices = {row["id"]: row["name"] for row in await _offices(caller)}
-    items = [manager_document(row, offices) for row in rows if office is None or row["office_id"] == office]
+    items = [manager_document(row, offices) for row in rows if wanted is None or row["office_id"] == wanted]
     return Json(page_of(items, None))
 
 

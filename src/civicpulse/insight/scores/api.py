@@ -15,6 +15,7 @@ from civicpulse.insight.schemas import Since, Until, period
 from civicpulse.insight.scores import leaderboard, measuring, scores
 from civicpulse.insight.scores.views import Leaderboard, RecalculatedView, ScoresPage, SlaMetricView
 from civicpulse.requests.filters import Many, known_categories, known_zones, priorities_of, words
+from civicpulse.requests.named import known_request
 from civicpulse.requests.visibility import reader_of
 from civicpulse.rules.access import Permission
 
@@ -45,7 +46,9 @@ async def list_sla_metrics(
     cursor: Cursor = None,
 ) -> Response:
     """Figures by time of resolution, latest first; taken every 15 minutes. `from` and `to` are times of resolution."""
-    during = period(since, until)
+    during, reader = period(since, until), await reader_of(caller)
+    if number is not None:
+        await known_request(caller.tx, "request_id", number, reader.sight)
     wanted = {
         "category": list(await known_categories(caller.tx, words("category", category))) or None,
         "priority": list(priorities_of(words("severity", severity))) or None,
@@ -55,9 +58,10 @@ async def list_sla_metrics(
         "since": during.since,
         "until": during.until,
     }
-    sight = (await reader_of(caller)).of_figures
     return Json(
-        await measuring.list_metrics(caller.tx, wanted, sight, superseded=superseded, limit=limit, cursor=cursor)
+        await measuring.list_metrics(
+            caller.tx, wanted, reader.of_figures, superseded=superseded, limit=limit, cursor=cursor
+        )
     )
 
 
