@@ -1,6 +1,7 @@
 """Wire types that more than one room reads: text that can be stored, instants that say their offset."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,6 +9,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Str
 
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _NUMBER = re.compile(r"\s{0,20}[-+]?[\d.]{1,400}(e[-+]?\d{1,400})?\s{0,20}", re.IGNORECASE)
+
+
+# Controls, formats, blanks and marks without a letter. What is not assigned yet may be tomorrow's picture.
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"})
+# Letters and symbols by their category, with nothing to be seen: fillers of Hangul, and the empty pattern of Braille.
+_SHAPELESS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 class Wire(BaseModel):
@@ -27,10 +34,19 @@ def storable(value: str) -> str:
     return value
 
 
+def is_blank(text: str) -> bool:
+    """Tells whether nobody would see anything of the text: blanks, and signs that have no shape of their own."""
+    return all(sign in _SHAPELESS or unicodedata.category(sign) in _UNSEEN for sign in text)
+
+
 def _not_blank(value: str) -> str:
-    if not value.strip():
+    if is_blank(value):
         raise ValueError("must not be blank")
     return value
+
+
+def _nothing_or_visible(value: str) -> str:
+    return _not_blank(value) if value else value
 
 
 def _aware(value: datetime) -> datetime:
@@ -58,8 +74,13 @@ def _midnight(value: Any) -> Any:
     return _plus_sign(value)
 
 
-Text = Annotated[str, AfterValidator(storable)]
-ShortText = Annotated[str, StringConstraints(max_length=200), AfterValidator(storable)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(storable)]
+# An empty text says nothing; one that only looks empty is a mistake of whoever sent it.
+Text = Annotated[str, AfterValidator(storable), AfterValidator(_nothing_or_visible)]
+ShortText = Annotated[
+    str, StringConstraints(max_length=200), AfterValidator(storable), AfterValidator(_nothing_or_visible)
+]
+Word = Annotated[
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(storable), AfterValidator(_not_blank)
+]
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(storable), AfterValidator(_not_blank)]
 DayOrInstant = Annotated[datetime, BeforeValidator(_midnight), AfterValidator(_aware)]

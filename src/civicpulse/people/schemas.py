@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from shapely import Polygon, is_valid_reason
 
+from civicpulse.base.wire import is_blank
 from civicpulse.rules.shifts import Shift
 
 MAX_FENCE_POINTS = 5000
@@ -58,11 +59,17 @@ def _none_if_blank(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _visible(value: str) -> str:
+    if is_blank(value):
+        raise ValueError("must not be blank")
+    return value
+
+
 Email = Annotated[str, AfterValidator(normal_email)]
 Phone = Annotated[str, Field(max_length=40), AfterValidator(normal_phone)]
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_visible)]
 OptionalLine = Annotated[Line | None, BeforeValidator(_none_if_blank)]
-Word = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Word = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_visible)]
 Words = Annotated[list[Word], Field(max_length=200), AfterValidator(_without_repeats)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
 Channel = Literal["email", "sms", "none"]

@@ -74,7 +74,7 @@ class EscalateIn(Wire):
         extra="forbid", json_schema_extra={"examples": [{"reason": "School bus stop, children walk on the road"}]}
     )
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    reason: Annotated[LongText, Field(max_length=2000)]
 
 
 class CommentIn(Wire):
