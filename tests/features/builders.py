@@ -14,7 +14,7 @@ def report(
 ) -> dict[str, Any]:
     """A body for POST /requests."""
     body = {
-        "citizen_ref": {"citizen_id": None, "anonymous": True, "contact_channel": "none"},
+        "citizen_ref": {"contact_channel": "none"},
         "category": category,
         "description": "Large pothole near downtown",
         "location": {"type": "Point", "coordinates": [lon, lat], "address_hint": "Main St"},

@@ -186,7 +186,6 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "priority": ({"priority": "P1"}, "priority"),
     "stranger's time": ({"submitted_at": "2026-01-01T00:00:00Z"}, "submitted_at"),
     "stranger's id": ({"external_id": "X-1"}, "external_id"),
-    "unknown citizen": ({"citizen_ref": {"citizen_id": str(uuid4())}}, "citizen_ref"),
     "evidence": ({"evidence": [{"type": "photo", "url": "javascript:1", "sha256": "a" * 64}]}, "evidence"),
 }
 

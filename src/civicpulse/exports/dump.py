@@ -18,7 +18,7 @@ from civicpulse.packs.store import pack_version
 from civicpulse.people import agents, citizens
 from civicpulse.requests.queries import FEEDBACK, RELATED
 from civicpulse.requests.store import COLUMNS
-from civicpulse.requests.trail import cst_name, cst_stream, name_of
+from civicpulse.requests.trail import actor_id_of, cst_name, cst_stream, name_of
 from civicpulse.requests.views.request import kpis_document, request_document
 
 # The operator's command: all of the tenant's requests, whoever may see them.
@@ -39,7 +39,7 @@ FROM agents WHERE tenant_id = %(tenant_id)s ORDER BY agent_code
 """
 
 LOGS = f"""
-SELECT r.id, r.created_at, r.resolved_at, r.sla, r.sla_state, r.escalation_count, r.breach_reason, {FEEDBACK},
+SELECT r.id, r.created_at, r.anonymous, r.resolved_at, r.sla, r.sla_state, r.escalation_count, r.breach_reason, {FEEDBACK},
        (SELECT json_agg(json_build_object('type', e.type, 'actor_type', e.actor_type, 'actor_id', e.actor_id, 'at', e.at, 'meta', e.meta,
                                           'message', c.body) ORDER BY e.seq)
         FROM events e LEFT JOIN comments c
@@ -117,17 +117,23 @@ async def _log(_: Tx, row: Row) -> dict[str, Any]:
     return {
         "_id": row["id"],
         "request_id": row["id"],
-        "event_stream": [_event(event) for event in cst_stream(row["events"] or [])],
+        "event_stream": _stream_of(row),
         "computed_kpis": kpis_document(row),
         "citizen_feedback": row["feedback"],
     }
 
 
-def _event(event: dict[str, Any]) -> dict[str, Any]:
+def _stream_of(row: Row) -> list[dict[str, Any]]:
+    events = row["events"] or []
+    opened_by = events[0]["actor_id"] if events else None
+    return [_event({**event, "opened_by": opened_by}, row["anonymous"]) for event in cst_stream(events)]
+
+
+def _event(event: dict[str, Any], is_anonymous: bool) -> dict[str, Any]:
     meta = event["meta"] | ({"message": event["message"]} if name_of(event) == "comment.added" else {})
     return {
         "type": cst_name(event),
-        "by": {"actor_type": event["actor_type"], "actor_id": event["actor_id"]},
+        "by": {"actor_type": event["actor_type"], "actor_id": actor_id_of(event, is_anonymous=is_anonymous)},
         "at": event["at"],
         "meta": meta,
     }

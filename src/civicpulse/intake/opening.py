@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 
+from civicpulse.accounts.roles import roles_of
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Invalid
@@ -17,13 +18,14 @@ from civicpulse.duplicates.joining import Joining
 from civicpulse.duplicates.queries import near_many
 from civicpulse.duplicates.search import match_json, surroundings
 from civicpulse.intake import queries
-from civicpulse.intake.identifying import check_external, fingerprint_of, reporter_of
+from civicpulse.intake.identifying import answer_scope, check_external, fingerprint_of, reporter_of, teller_of
 from civicpulse.intake.incoming import Incoming
 from civicpulse.intake.placing import spot_of
 from civicpulse.intake.preparing import Prepared, Preparer
 from civicpulse.intake.schemas import RequestIn
 from civicpulse.packs.model import Category, Pack
 from civicpulse.packs.store import current_pack
+from civicpulse.people.queries import find_reporter
 from civicpulse.requests import store
 from civicpulse.requests.actions import UPLOADERS, evidence_row
 from civicpulse.requests.queries import add_evidence
@@ -80,7 +82,9 @@ async def post_request(
     """
     pack, now = await current_pack(tx), time.now()
     category = wanted_category(pack, body.category)
-    reporter = await reporter_of(tx, actor, body, profile=profile)
+    teller = await teller_of(
+        actor, body.citizen_ref, profile=profile, roles=await roles_of(tx), find=lambda one: find_reporter(tx, one)
+    )
     if body.priority is not None and not actor.may(Permission.REQUEST_TRANSITION):
         raise Invalid(
             "Only staff sets a priority; leave it out and it is chosen from category, tags and text.", field="priority"
@@ -91,7 +95,7 @@ async def post_request(
         category=category.id,
         description=body.description,
         spot=await spot_of(tx, pack, body.location),
-        reporter=reporter,
+        reporter=reporter_of(teller, body.citizen_ref.contact_channel),
         created_at=now,
         sub_category=body.sub_category,
         tags=body.tags,
@@ -103,12 +107,14 @@ async def post_request(
     )
     preparer = Preparer(pack, tx.tenant.pack_version, now)
     prepared = preparer.prepare(came)
-    scope, fingerprint = f"requests:{actor.key}", fingerprint_of(body.fingerprint())
+    scope = answer_scope("requests", tx.tenant, actor, teller, key)
+    fingerprint = fingerprint_of(body.fingerprint())
     around = surroundings(tx.tenant_id, pack, prepared.row, now)
     lock = lock_number(tx.tenant_id, scope, key)
     answered = await queries.open_intake(tx, scope=scope, key=key, key_lock=lock, around=around)
     if answered.answer is not None:
         return _replay(answered, fingerprint)
+    actor = teller.actor
     if came.external_id is not None:
         await check_external(tx, actor, came.external_id, source, sight=sight)
     assert answered.number is not None, "what is not a replay gets a number"

@@ -10,10 +10,10 @@ from civicpulse.requests.schemas import EvidenceIn, PriorityName
 
 
 class CitizenRef(Wire):
-    """Who reports: a known citizen, or nobody in particular."""
+    """Who reports: a known citizen, or nobody in particular. `anonymous` left out: as the citizen's preferences say."""
 
     citizen_id: UUID | None = None
-    anonymous: bool = False
+    anonymous: bool | None = None
     contact_channel: Literal["email", "sms", "none"] = "none"
 
 
@@ -54,7 +54,7 @@ Where = Annotated[Annotated[Point | PlaceText, Discriminator(_kind)] | None, Bef
 class Told(Wire):
     """What anybody tells who reports something, by whichever way."""
 
-    citizen_ref: CitizenRef = CitizenRef(anonymous=True)
+    citizen_ref: CitizenRef = CitizenRef()
     description: LongText
     tags: Annotated[list[Word], Field(default_factory=list, max_length=50)]
     asset_id: Word | None = None

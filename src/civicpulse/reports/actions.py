@@ -10,15 +10,15 @@ import orjson
 from psycopg.errors import UniqueViolation
 
 from civicpulse.accounts.callers import Visitor
-from civicpulse.accounts.roles import roles_of
+from civicpulse.accounts.roles import roles_at_door, roles_of
 from civicpulse.base import clock as time
 from civicpulse.base.db import Database, Row, Tx
-from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound
+from civicpulse.base.errors import Conflict, Invalid, NotFound
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.idempotency import FIND_ANSWER
 from civicpulse.base.ids import id_at
 from civicpulse.base.tenancy import Tenant
-from civicpulse.intake.identifying import check_external, reporter_for
+from civicpulse.intake.identifying import Teller, answer_scope, check_external, reporter_for, teller_of
 from civicpulse.intake.incoming import Incoming
 from civicpulse.intake.opening import open_requests
 from civicpulse.intake.placing import Placed, check_point
@@ -57,10 +57,11 @@ async def take_report(db: Database, writer: InboxWriter, visitor: Visitor, body:
     _check_rights(actor, body, now)
     if isinstance(body.location, LocationIn):
         await check_point(db, tenant, body.location)  # said now, while somebody listens
-    citizen_id = await _citizen(db, tenant, body, visitor.citizen_id)
-    row = _row(actor, body, submitted_at=body.submitted_at or now, citizen_id=citizen_id)
+    teller = await _teller(db, visitor, body)
+    row = _row(teller, body, submitted_at=body.submitted_at or now)
     answer = orjson.dumps(_receipt(tenant, row), option=orjson.OPT_UTC_Z)
-    row |= {"scope": f"reports:{actor.key}", "key": visitor.idempotency_key, "answer": answer.decode()}
+    key = visitor.idempotency_key
+    row |= {"scope": answer_scope("reports", tenant, actor, teller, key), "key": key, "answer": answer.decode()}
     row["fingerprint"] = "" if row["key"] is None else sha256(body.model_dump_json().encode()).hexdigest()
     try:
         is_new = await writer.add(tenant, row)
@@ -79,29 +80,24 @@ def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
             raise Invalid(f"Only staff and other systems may set {field}: leave it out.", field=field)
 
 
-async def _citizen(db: Database, tenant: Tenant, body: ReportIn, profile: UUID | None) -> UUID | None:
-    """Finds the citizen behind the report; `profile` is the one behind the caller's token."""
-    wanted = body.citizen_ref.citizen_id
-    if profile is not None and wanted not in (None, profile):
-        raise Forbidden("A citizen can report only for their own profile.", code="not_yourself")
-    if wanted is not None and wanted != profile:
-        async with db.transaction(tenant) as tx:
-            found = await find_reporter(tx, wanted)
-        if found is None or found["erased_at"] is not None:
-            raise Invalid(
-                f"There is no citizen {wanted}: register them first, or leave citizen_id out.",
-                field="citizen_ref.citizen_id",
-            )
-    return None if body.citizen_ref.anonymous else wanted or profile
+async def _teller(db: Database, visitor: Visitor, body: ReportIn) -> Teller:
+    """Finds out who reports; only of a citizen the database is asked."""
+
+    async def find(citizen_id: UUID) -> Row | None:
+        async with db.transaction(visitor.tenant) as tx:
+            return await find_reporter(tx, citizen_id)
+
+    roles = await roles_at_door(db, visitor.tenant)
+    return await teller_of(visitor.actor, body.citizen_ref, profile=visitor.citizen_id, roles=roles, find=find)
 
 
-def _row(actor: Actor, body: ReportIn, *, submitted_at: datetime, citizen_id: UUID | None) -> Row:
+def _row(teller: Teller, body: ReportIn, *, submitted_at: datetime) -> Row:
     located = isinstance(body.location, LocationIn)
     return {
         "id": id_at(submitted_at),
-        "role": actor.role,
-        "actor_id": actor.id,
-        "citizen_id": citizen_id,
+        "role": teller.actor.role,
+        "actor_id": teller.actor.id,
+        "citizen_id": teller.citizen_id,
         "contact_channel": body.citizen_ref.contact_channel,
         "description": body.description,
         "location": body.location.model_dump(mode="json") if located else body.location,  # type: ignore[union-attr]
@@ -176,7 +172,7 @@ async def _incoming(tx: Tx, actor: Actor, report: Row, analysis: Analysis, place
         category=analysis.category,
         description=report["description"],
         spot=placed.spot,
-        reporter=await reporter_for(tx, actor.key, citizen_id=report["citizen_id"], contact_channel=channel),
+        reporter=await reporter_for(tx, actor, citizen_id=report["citizen_id"], contact_channel=channel),
         created_at=report["submitted_at"],
         tags=report["tags"],
         asset_id=report["asset_id"],

@@ -27,6 +27,7 @@ from civicpulse.requests.visibility import (
     find_seen,
     is_tracking_token,
     reader_of,
+    speaking,
     trail_as_seen,
     visible_request,
 )
@@ -232,7 +233,9 @@ async def comment_on_request(
     status_code=201,
     summary="Rate the outcome",
     responses=answers(
-        {201: RatedView}, OUT_OF_SIGHT, {403: ("not_the_reporter",), 409: ("not_resolved", "already_rated")}
+        {201: RatedView},
+        OUT_OF_SIGHT,
+        {403: ("not_the_reporter", "staff_does_not_rate"), 409: ("not_resolved", "already_rated")},
     ),
 )
 async def rate_request(
@@ -243,7 +246,7 @@ async def rate_request(
     by_link = is_tracking_token(caller.tenant, row["id"], token)
     rated = await talking.rate(
         caller.tx,
-        caller.actor,
+        await speaking(caller, row, token),
         number,
         rating=body.rating,
         reason_codes=body.reason_codes,
@@ -270,7 +273,11 @@ async def list_request_events(
     is_staff = reader.sees_as_staff(row)
     found = await queries.list_events(caller.tx, row["id"], after=after, limit=limit + 1)
     shown = await trail_as_seen(caller.tx, reader.sight, found[:limit])
-    shown = [event_document(event, is_staff=is_staff) for event in shown if is_staff or is_public_event(event)]
+    shown = [
+        event_document(event, is_staff=is_staff, is_anonymous=row["anonymous"])
+        for event in shown
+        if is_staff or is_public_event(event)
+    ]
     next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None
     return Json(page(shown, next_after))
 

@@ -18,7 +18,7 @@ from civicpulse.requests import queries
 from civicpulse.requests.actions import UPLOADERS
 from civicpulse.requests.api import OUT_OF_SIGHT, TrackingToken
 from civicpulse.requests.changes import open_change
-from civicpulse.requests.visibility import is_reporter, reader_of, visible_request
+from civicpulse.requests.visibility import is_reporter, reader_of, speaking, visible_request
 from civicpulse.rules.access import Permission
 
 router = APIRouter(route_class=TransactionRoute, tags=["requests"])
@@ -98,9 +98,10 @@ async def send_evidence(
         )
     if len(files) > MAX_FILES:
         raise Invalid(f"At most {MAX_FILES} files at once: send the others with another call.", field="file")
-    change = await open_change(caller.tx, caller.actor, number)
+    actor = await speaking(caller, row, token)
+    change = await open_change(caller.tx, actor, number)
     items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
-    uploader = UPLOADERS[caller.actor.type]
+    uploader = UPLOADERS[actor.type]
     kept = [item | {"request_id": row["id"]} for item in items]
     await queries.add_evidence(caller.tx, kept, uploaded_by=uploader, at=change.at)
     change.tell("evidence.added", evidence=[item["sha256"] for item in items])

@@ -142,7 +142,8 @@ FIND_AGENT = "SELECT id, agent_code, name, active FROM agents WHERE tenant_id = 
 
 LIST_EVENTS = """
 SELECT e.seq, e.type, e.actor_type, e.actor_id, e.at, e.meta, encode(e.hash, 'hex') AS hash,
-       c.body AS message, c.is_internal, c.erased_at
+       c.body AS message, c.is_internal, c.erased_at,
+       (SELECT o.actor_id FROM events o WHERE o.tenant_id = e.tenant_id AND o.subject_id = e.subject_id AND o.seq = 1) AS opened_by
 FROM events e
 LEFT JOIN comments c ON e.type IN ('comment.added', 'comment') AND c.tenant_id = e.tenant_id AND c.id = (e.meta ->> 'comment_id')::uuid
 WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = %(subject_id)s AND e.seq > %(after)s

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
@@ -13,6 +13,9 @@ from civicpulse.requests import queries
 from civicpulse.requests.changes import open_change
 from civicpulse.requests.visibility import reported_by
 from civicpulse.rules.lifecycle import is_ended
+
+STAFF: Final = frozenset({"agent", "dispatcher"})
+"""Kinds of actors whose work it is that people rate."""
 
 
 async def comment(
@@ -74,8 +77,13 @@ async def rate(
 ) -> Row:
     """Stores the reporter's verdict (R-PRIV-06): once a request, after its resolution. Returns the row.
 
-    Raises Forbidden for anybody but the reporter, Conflict before resolution or the second time.
+    Raises Forbidden for anybody but the reporter and for staff, Conflict before resolution or the second time.
     """
+    if actor.kind in STAFF:
+        raise Forbidden(
+            "Staff does not rate its own work: let the person who reported it rate, by their account or their link.",
+            code="staff_does_not_rate",
+        )
     change = await open_change(tx, actor, number)
     row = change.row
     if not (is_reporter or reported_by(actor).sees(row)):

@@ -53,6 +53,15 @@ def name_of(event: Row) -> str:
     return event_name(event["type"], event["meta"])
 
 
+def actor_id_of(event: Row, *, is_anonymous: bool) -> str | None:
+    """The id of who did it. Of an anonymous report that an earlier release opened the trail names the citizen, for good: whoever
+    opened it is shown to nobody. `event` holds also `opened_by`, the actor's id of the first event."""
+    if is_anonymous and event["actor_type"] == "citizen" and event["actor_id"] == event["opened_by"]:
+        return None
+    actor_id: str | None = event["actor_id"]
+    return actor_id
+
+
 def cst_name(event: Row) -> str:
     """The event's name in a CST document."""
     name, meta = name_of(event), event["meta"]

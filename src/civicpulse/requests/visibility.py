@@ -30,6 +30,7 @@ from fastapi import Request
 from psycopg import sql
 
 from civicpulse.accounts.callers import PATH_GUARDS, Caller
+from civicpulse.accounts.roles import roles_of
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.errors import Forbidden
 from civicpulse.base.events import Actor, event_name
@@ -223,6 +224,15 @@ def tracked(tenant: Tenant, request_id: UUID, token: str | None) -> Sight:
 def is_reporter(caller: Caller, row: Mapping[str, Any], token: str | None = None) -> bool:
     """Tells whether the caller made the report, by account, by token or by the tracking link."""
     return (reported_by(caller.actor) | tracked(caller.tenant, row["id"], token)).sees(row)
+
+
+async def speaking(caller: Caller, row: Mapping[str, Any], token: str | None) -> Actor:
+    """Finds out as whom the caller adds to a request: as nobody, where the tracking token of an anonymous report is what lets
+    them. So a signed-in citizen who follows their anonymous report is not named in its trail."""
+    is_anonymous = row["citizen_id"] is None and caller.is_citizen
+    if is_anonymous and is_tracking_token(caller.tenant, row["id"], token):
+        return Actor.of((await roles_of(caller.tx)).anonymous, None)
+    return caller.actor
 
 
 # ------------------------------------------------------------------------------------------------------------ one and many

@@ -83,6 +83,8 @@ async def _file(world: CityWorld, seen: Sighting, reporter: Reporter) -> Case:
     body, language, is_spam = _draft(world, seen, reporter)
     document = await _taken_in(world, reporter, body)
     duplicates = document["duplicates"]
+    # Who stays anonymous writes and rates, if at all, by the link: as nobody.
+    known = reporter.resident if reporter.is_named else None
     case = Case(
         number=document["request_id"],
         category=document["category"],
@@ -92,8 +94,8 @@ async def _file(world: CityWorld, seen: Sighting, reporter: Reporter) -> Case:
         priority=document["priority"],
         hours=target_hours(document["sla_policy"]),
         created_at=clock.now(),
-        reporter=reporter.actor,
-        resident=reporter.resident,
+        reporter=known.actor if known else stranger(world.pack),
+        resident=known,
         language=language,
         is_spam=is_spam,
         proposed=[found["request_id"] for found in duplicates["proposed"]],
