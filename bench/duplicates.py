@@ -16,7 +16,7 @@ from bench.load import Load, http_request, run_load
 from bench.server import City
 from bench.session import Session, middle
 from bench.table import Figure, Goal
-from civicpulse.base.db import as_application
+from civicpulse.base.logins import as_application
 from civicpulse.duplicates.queries import FIND_NEAR
 from civicpulse.duplicates.search import surroundings
 from civicpulse.intake.placing import Spot

@@ -19,7 +19,8 @@ import psycopg
 
 from civicpulse.accounts.tenants import create_tenant
 from civicpulse.base.embedded import embedded_server
-from civicpulse.base.migrate import migrate
+from civicpulse.base.logins import application_url
+from civicpulse.base.migrate import make_ready
 from civicpulse.base.services import open_services
 from civicpulse.imports.load import import_requests
 from civicpulse.imports.mapping import read_mapping
@@ -49,7 +50,7 @@ def multiply(source: Path, target: Path, rows: int) -> None:
 
 async def measure(url: str, file: Path, passes: int) -> None:
     """Imports the file `passes` times, each time as another source."""
-    async with open_services(Settings(database_url=url, migration_url=url, pool_size=4)) as services:
+    async with open_services(Settings(database_url=application_url(url), migration_url=url, pool_size=4)) as services:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
             pack = read_pack("civic").model_dump(mode="json")
             tenant = await create_tenant(owner, slug="bench", name="Bench", kind="city", pack_document=pack)
@@ -75,7 +76,7 @@ def main() -> None:
         file = Path(folder) / "boston.csv"
         multiply(DATA / "boston_311_2011-07_09.csv.gz", file, given.rows)
         with embedded_server(Path(folder) / "server") as url:
-            migrate(url)
+            make_ready(url)
             asyncio.run(measure(url, file, given.passes))
 
 

@@ -18,9 +18,9 @@ from psycopg.rows import dict_row
 from bench.load import run_load
 from bench.reports import CATEGORIES, SIZE, SOUTH, WEST, posts
 from bench.server import BenchError, City, Server
-from civicpulse.base.db import as_application
 from civicpulse.base.embedded import binaries
 from civicpulse.base.idempotency import KEEP_ANSWER
+from civicpulse.base.logins import as_application
 from civicpulse.intake.queries import OPEN
 from civicpulse.requests.store import INSERT_TOLD
 

@@ -26,7 +26,8 @@ from bench.reports import zones
 from civicpulse.accounts.tenants import create_tenant
 from civicpulse.accounts.tokens import create_token
 from civicpulse.base.embedded import embedded_server
-from civicpulse.base.migrate import migrate
+from civicpulse.base.logins import application_url
+from civicpulse.base.migrate import make_ready
 from civicpulse.base.services import open_services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.loader import read_pack
@@ -78,12 +79,12 @@ class Server:
     @property
     def settings(self) -> Settings:
         """Settings for work of our own on the database."""
-        return Settings(database_url=self.url, migration_url=self.url, pool_size=4)
+        return Settings(database_url=application_url(self.url), migration_url=self.url, pool_size=4)
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process of the product needs to find this database and to end with us."""
-        return os.environ | {"CIVICPULSE_DATABASE_URL": self.url, "CIVICPULSE_LOG_LEVEL": "WARNING"}
+        return os.environ | {"CIVICPULSE_DATABASE_URL": application_url(self.url), "CIVICPULSE_LOG_LEVEL": "WARNING"}
 
     def owner(self) -> psycopg.Connection[Any]:
         """A connection as the database's owner, in autocommit."""
@@ -183,7 +184,7 @@ def bench_server() -> Iterator[Server]:
     try:
         with embedded_server(folder / "data") as url:
             sockets = str(conninfo_to_dict(url)["host"])
-            migrate(url)
+            make_ready(url)
             server = Server(url, folder)
             try:
                 server.start_api()

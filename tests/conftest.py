@@ -86,7 +86,7 @@ def server_url() -> Iterator[str]:
     from psycopg import sql
 
     from civicpulse.base.embedded import embedded_server
-    from civicpulse.base.migrate import migrate
+    from civicpulse.base.migrate import make_ready
 
     shared = Path(os.environ[RUN_DIR])
     with embedded_server(shared / "server", extra=QUICK) as url:
@@ -95,7 +95,7 @@ def server_url() -> Iterator[str]:
             with psycopg.connect(url, autocommit=True) as owner:
                 if owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone() is None:
                     owner.execute("CREATE DATABASE making_template")
-                    migrate(with_database(url, "making_template"))
+                    make_ready(with_database(url, "making_template"))
                     owner.execute(
                         sql.SQL("ALTER DATABASE making_template RENAME TO {}").format(sql.Identifier(TEMPLATE))
                     )
@@ -132,11 +132,12 @@ def own_database_url(server_url: str, worker_id: str) -> str:
 async def started_app(database_url: str, pool_size: int) -> AsyncIterator[FastAPI]:
     """The web app over `database_url`, started."""
     from civicpulse.app import create_app
+    from civicpulse.base.logins import application_url
     from civicpulse.settings import Settings
 
     built = create_app(
         Settings(
-            database_url=database_url,
+            database_url=application_url(database_url),
             migration_url=database_url,
             pool_size=pool_size,
             storage_url=Path(os.environ[RUN_DIR], "files").as_uri(),

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from tests_support import problem
 
 from civicpulse.base.db import Tx
+from civicpulse.base.logins import application_url
 from civicpulse.base.services import open_services
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import PackDocument
@@ -324,7 +325,9 @@ async def test_other_processes_follow_within_seconds(
     city: City, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("civicpulse.base.tenancy.FRESH_SECONDS", 0.05)
-    async with open_services(Settings(database_url=database_url, migration_url=database_url, pool_size=2)) as elsewhere:
+    async with open_services(
+        Settings(database_url=application_url(database_url), migration_url=database_url, pool_size=2)
+    ) as elsewhere:
         known = await elsewhere.tenants.by_slug(city.tenant.slug)
         assert known is not None
         assert known.pack_version == 1

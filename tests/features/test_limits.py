@@ -5,12 +5,15 @@ from builders import report
 from tests_support import problem
 
 from civicpulse.app import create_app
+from civicpulse.base.logins import application_url
 from civicpulse.settings import Settings
 
 
 async def test_strangers_are_slowed_down_and_tokens_are_not(city, database_url) -> None:
     token = await city.token("dispatcher")
-    limited = create_app(Settings(database_url=database_url, pool_size=4, anonymous_writes_per_minute=3))
+    limited = create_app(
+        Settings(database_url=application_url(database_url), pool_size=4, anonymous_writes_per_minute=3)
+    )
     async with limited.router.lifespan_context(limited):
         transport = httpx.ASGITransport(app=limited)
         headers = {"X-Tenant": city.tenant.slug}

@@ -357,7 +357,7 @@ async def test_the_applications_roles_have_no_way_up(database_url) -> None:
     roles = await rows(
         database_url,
         """
-        SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolcanlogin AS strong,
+        SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication AS strong,
                (SELECT count(*) FROM pg_auth_members m WHERE m.member = r.oid) AS memberships,
                has_schema_privilege(r.oid, 'public', 'CREATE') AS creates
         FROM pg_roles r WHERE rolname IN ('civicpulse_app', 'civicpulse_gate')

@@ -19,6 +19,7 @@ from tests_support import sweep_city
 
 from civicpulse.app import create_app
 from civicpulse.base import clock
+from civicpulse.base.logins import application_url
 from civicpulse.base.outbox import drain
 from civicpulse.requests.sweep import SweepReport, sweep
 from civicpulse.settings import Settings
@@ -236,7 +237,11 @@ async def own_city(server_url: str, database_url: str) -> Any:
     async with await psycopg.AsyncConnection.connect(server_url, autocommit=True) as owner:
         await owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE civicpulse_template STRATEGY FILE_COPY").format(name))
         try:
-            app = create_app(Settings(database_url=url, migration_url=url, pool_size=8, anonymous_writes_per_minute=0))
+            app = create_app(
+                Settings(
+                    database_url=application_url(url), migration_url=url, pool_size=8, anonymous_writes_per_minute=0
+                )
+            )
             async with app.router.lifespan_context(app):
                 yield await make_city(app, url)
         finally:

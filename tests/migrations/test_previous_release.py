@@ -23,6 +23,7 @@ from builders import PHOTO, add_agent, report
 from psycopg import sql
 
 from civicpulse.app import create_app
+from civicpulse.base.logins import application_url
 from civicpulse.settings import Settings
 from conftest import TEMPLATE, with_database
 
@@ -141,7 +142,9 @@ async def until(holds: Callable[[], Any], message: str) -> None:
 @pytest.fixture
 async def new(database: str, old: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """Opens today's API for the caller of `old`, on the same database."""
-    app = create_app(Settings(database_url=database, migration_url=database, anonymous_writes_per_minute=0))
+    app = create_app(
+        Settings(database_url=application_url(database), migration_url=database, anonymous_writes_per_minute=0)
+    )
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         sent = {"Authorization": old.headers["Authorization"]}

@@ -6,23 +6,15 @@ from typing import Any, LiteralString, TypeAlias
 from uuid import UUID
 
 from psycopg import AsyncConnection, OperationalError, sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from civicpulse.base.logins import as_application, refuse_strong_login
 from civicpulse.base.tenancy import Tenant
-
-APP_ROLE = "civicpulse_app"
 
 Params: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 Row: TypeAlias = dict[str, Any]
-
-
-def as_application(url: str) -> str:
-    """`url` with the application role set at log-in: it owns nothing and row-level security binds it (ADR 0004)."""
-    options = conninfo_to_dict(url).get("options") or ""
-    return make_conninfo(url, options=f"{options} -c role={APP_ROLE} -c timezone=UTC -c jit=off".strip())
 
 
 def is_outage(error: BaseException) -> bool:
@@ -67,7 +59,7 @@ class Tx:
 
 
 class Database:
-    """The pool. `url` is any PostgreSQL connection string; every connection takes the application role."""
+    """The pool. `url` is the connection string of the application's own log-in."""
 
     def __init__(self, url: str, *, size: int) -> None:
         self._pool = AsyncConnectionPool(
@@ -80,8 +72,14 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Opens the pool and waits for its first connections."""
+        """Opens the pool and waits for its first connections. Raises UnsafeLogin when they could do too much."""
         await self._pool.open(wait=True, timeout=30)
+        try:
+            async with self.gate() as conn:
+                await refuse_strong_login(conn)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Closes every connection."""

@@ -6,6 +6,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
+from civicpulse.base.logins import application_url, keep_settings_out_of_queries, make_login
+
 
 def _config() -> Config:
     config = Config()
@@ -37,3 +39,12 @@ def migrate(url: str, *, to: str = "head") -> bool:
         return before != head
     finally:
         engine.dispose()
+
+
+def make_ready(url: str) -> str:
+    """Brings the database of an embedded server to the newest revision, by its owner's URL; the URL for the application."""
+    migrate(url)
+    keep_settings_out_of_queries(url)
+    login = application_url(url)
+    make_login(url, login)
+    return login

@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 if TYPE_CHECKING:
     from civicpulse.base.db import Database
@@ -26,24 +27,33 @@ class Tenant:
     secret: bytes = field(repr=False)
 
 
+FIND_TENANTS: Final = "SELECT tenant_id, slug, name, kind, pack_version, zones_version FROM gate_tenants()"
+
+SIGNING_KEY: Final = "SELECT t.secret FROM tenants t WHERE t.tenant_id = %s"
+
+
 class TenantDirectory:
-    """All tenants, oldest first; at most FRESH_SECONDS old. A slug or id that is not there is looked up again at once."""
+    """All tenants, oldest first; at most FRESH_SECONDS old. A slug or id that is not there is looked up again at once.
+
+    A tenant's secret comes from no list: it is read once, under the tenant's own binding.
+    """
 
     def __init__(self, db: "Database", *, default_slug: str = "") -> None:
         self._db = db
         self._default_slug = default_slug
         self._by_id: dict[UUID, Tenant] = {}
         self._by_slug: dict[str, Tenant] = {}
+        self._secrets: dict[UUID, bytes] = {}
         self._read_at = float("-inf")
 
     async def refresh(self) -> None:
         """Reads the tenants now."""
         async with self._db.gate() as conn:
-            cursor = conn.cursor(row_factory=class_row(Tenant))
-            await cursor.execute(
-                "SELECT tenant_id, slug, name, kind, pack_version, zones_version, secret FROM gate_tenants()"
-            )
-            tenants = await cursor.fetchall()
+            found = await (await conn.cursor(row_factory=dict_row).execute(FIND_TENANTS)).fetchall()
+            for row in found:
+                if row["tenant_id"] not in self._secrets:
+                    self._secrets[row["tenant_id"]] = await _secret(conn, row["tenant_id"])
+        tenants = [Tenant(**row, secret=self._secrets[row["tenant_id"]]) for row in found]
         self._by_id = {tenant.tenant_id: tenant for tenant in tenants}
         self._by_slug = {tenant.slug: tenant for tenant in tenants}
         self._read_at = time.monotonic()
@@ -84,3 +94,11 @@ class TenantDirectory:
         if not self._by_id:
             await self.refresh()
         return next(iter(self._by_id.values()), None)
+
+
+async def _secret(conn: AsyncConnection[Any], tenant_id: UUID) -> bytes:
+    async with conn.transaction():
+        await conn.execute(f"SET LOCAL civicpulse.tenant = '{tenant_id}'".encode())  # a UUID needs no quoting
+        row = await (await conn.execute(SIGNING_KEY, [tenant_id])).fetchone()
+    assert row is not None, "a tenant is never taken away"
+    return bytes(row[0])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from civicpulse.base.embedded import embedded_server
-from civicpulse.base.migrate import migrate as migrate_database
+from civicpulse.base.migrate import make_ready
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.settings import Settings, default_data_dir
@@ -36,8 +36,7 @@ def database(data: Path | None) -> Iterator[Settings]:
         yield settings
         return
     with embedded_server(data or default_data_dir()) as url:
-        migrate_database(url)
-        yield replace(settings, database_url=url, migration_url=url)
+        yield replace(settings, database_url=make_ready(url), migration_url=url)
 
 
 @asynccontextmanager

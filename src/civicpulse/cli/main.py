@@ -11,6 +11,7 @@ import typer
 from civicpulse.base.embedded import EmbeddedServerError
 from civicpulse.base.errors import Problem
 from civicpulse.base.log import configure_logging
+from civicpulse.base.logins import APP_ROLE, UnsafeLogin, make_login
 from civicpulse.base.migrate import migrate as migrate_database
 from civicpulse.cli import processes
 from civicpulse.cli.base import DataDir, at_work, database, progress_bar, run, say, wanted_tenant
@@ -77,10 +78,13 @@ def worker() -> None:
 
 @app.command()
 def migrate(data: DataDir = None) -> None:
-    """Brings the database to the newest revision."""
+    """Brings the database to the newest revision and lets the application log in as CIVICPULSE_DATABASE_URL says."""
     with database(data) as settings:
         changed = migrate_database(settings.migration_url or settings.database_url)
+        has_login = make_login(settings.migration_url, settings.database_url)
     say.print("migrated" if changed else "nothing to migrate")
+    if not has_login:
+        say.print(f"CIVICPULSE_DATABASE_URL does not name {APP_ROLE}, so its log-in was left alone")
 
 
 @tenant_app.command("create")
@@ -255,6 +259,7 @@ def main() -> None:
         QualityError,
         TrainingFailed,
         processes.OperatorError,
+        UnsafeLogin,
     ) as error:
         say.print(f"civicpulse: {error}", style="red")
         raise SystemExit(2) from None

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,7 +28,8 @@ from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.accounts.tenants import create_tenant
 from civicpulse.accounts.tokens import create_token, revoke_token
 from civicpulse.base.embedded import EmbeddedServerError, embedded_server, revive
-from civicpulse.base.migrate import migrate
+from civicpulse.base.logins import as_application, refuse_strong_login
+from civicpulse.base.migrate import make_ready
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.tracing import check_tracing
@@ -64,6 +65,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Runs the web app until it is told to stop."""
     _need_url(settings)
     check_tracing(settings)  # here, or the server's own start would bury the message
+    asyncio.run(_try_login(settings.database_url))
     _follow_parent(settings.parent_pid)
     uvicorn.run(
         "civicpulse.app:create_app",
@@ -99,6 +101,13 @@ def _need_url(settings: Settings) -> None:
         raise OperatorError("set CIVICPULSE_DATABASE_URL, or use 'civicpulse up', which brings its own database")
 
 
+async def _try_login(url: str) -> None:
+    """Raises UnsafeLogin before anything is started; a database that is not there yet is waited for later."""
+    with suppress(psycopg.OperationalError):
+        async with await psycopg.AsyncConnection.connect(as_application(url)) as conn:
+            await refuse_strong_login(conn)
+
+
 def _follow_parent(pid: int) -> None:
     """Ends this process when `civicpulse up` is gone, even by SIGKILL: an orphan would hold the port."""
     if not pid:
@@ -123,9 +132,9 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
         port = _free_port(host, port)
         say.print("database  starting")
         with embedded_server(data) as url:
-            migrate(url)
+            login = make_ready(url)
             say.print("database  ready")
-            environment = _environment(url, data)
+            environment = _environment(login, data)
             logins = _prepare(url, data, environment, sample=sample, say=say)
             commands = _commands(host, port)
             children = {name: _start(command, environment) for name, command in commands.items()}
@@ -174,8 +183,12 @@ def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool,
         raise OperatorError(
             f"the sample in {data} was left half made: remove {data} and start again, or use --no-sample"
         )
-    storage_url = environment["CIVICPULSE_STORAGE_URL"]
-    settings = Settings(database_url=url, migration_url=url, pool_size=8, storage_url=storage_url)
+    settings = Settings(
+        database_url=environment["CIVICPULSE_DATABASE_URL"],
+        migration_url=url,
+        pool_size=8,
+        storage_url=environment["CIVICPULSE_STORAGE_URL"],
+    )
 
     async def main() -> dict[str, Any]:
         async with open_services(settings) as services:
@@ -193,9 +206,10 @@ def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool,
 
 
 def _environment(url: str, data: Path) -> dict[str, str]:
-    """What the children are told: the database, whose they are, and where files go unless that is set."""
+    """What the children are told: the application's log-in, whose they are, and where files go unless that is set."""
     files = {"CIVICPULSE_STORAGE_URL": (data.resolve() / "files").as_uri()}
-    return files | os.environ | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
+    mine = {name: value for name, value in os.environ.items() if name != "CIVICPULSE_MIGRATION_URL"}
+    return files | mine | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
 
 
 def _commands(host: str, port: int) -> dict[str, list[str]]:

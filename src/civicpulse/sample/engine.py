@@ -15,9 +15,10 @@ from psycopg import AsyncConnection, sql, waiting
 from psycopg.abc import PQGen
 
 from civicpulse.base import clock
-from civicpulse.base.db import Tx, as_application
+from civicpulse.base.db import Tx
 from civicpulse.base.errors import Problem
 from civicpulse.base.log import get_logger
+from civicpulse.base.logins import as_application
 from civicpulse.base.tenancy import Tenant
 
 Life: TypeAlias = AsyncGenerator[datetime]
