@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := src/civicpulse/portal/static/dist/manifest.json
 ASSETS := $(shell find src/civicpulse/portal/assets src/civicpulse/portal/templates -type f 2>/dev/null) scripts/bundle.mjs package-lock.json
 
-.PHONY: help setup run test test-rules test-quick coverage bench check openapi release-check format lock clean
+.PHONY: help setup run test test-rules test-quick fuzz coverage bench check openapi release-check format lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test-rules: setup ## The rules alone
 
 test-quick: setup ## All but the browser
 	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/e2e
+
+fuzz: setup ## Every operation with many more generated calls than `make test` has time for
+	@CIVICPULSE_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/trust/test_fuzz.py -q -n 2 --dist load --hypothesis-profile explore
 
 coverage: setup ## All but the browser, with the lines and branches that no test took (twice as slow)
 	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/e2e --cov=civicpulse --cov-report=term:skip-covered
