@@ -215,7 +215,7 @@ async def test_an_escalation_reaches_the_steps_role_and_the_agent(city: City, ad
     }
     assert told == {("role", "dispatcher"), ("agent", agent["_id"])}
     (item,) = (await own(city, "dispatcher"))["items"]
-    assert "notify_dispatcher, 60 h" in item["body"]
+    assert "it has not been resolved after 60 hours; “Dispatcher” has been told" in item["body"]
 
 
 async def test_an_escalation_by_hand_reaches_the_supervisors_with_its_reason(

@@ -52,7 +52,14 @@ TWO_DESKS: dict[str, Any] = {
     "named": {
         "passer_by": {"kind": "citizen", "scope": "none", "permissions": ["request:create"]},
         "guest": {"kind": "citizen", "scope": "own", "extends": "passer_by", "permissions": ["request:read"]},
-        "porter": {"kind": "agent", "scope": "office", "extends": "guest", "permissions": ["agent:*"]},
+        "porter": {
+            "title": "Porter at the gate",
+            "titles": {"ru": "Швейцар"},
+            "kind": "agent",
+            "scope": "office",
+            "extends": "guest",
+            "permissions": ["agent:*"],
+        },
         "steward": {"kind": "dispatcher", "scope": "all", "bound": False, "permissions": ["*"]},
     },
 }
@@ -130,21 +137,35 @@ def test_which_roles_a_token_and_an_agent_may_have() -> None:
 
 
 @pytest.mark.parametrize(
-    ("permission", "said"),
+    ("permission", "role", "said"),
     [
-        (Permission.AGENT_WRITE, "This needs the permission agent:write, which the roles porter, steward have"),
-        (Permission.TENANT_CONFIGURE, "This needs the permission tenant:configure, which the role steward has"),
+        (
+            Permission.AGENT_WRITE,
+            "guest",
+            "Your role “guest” may not do this. These roles may: “Porter at the gate”, “steward”.",
+        ),
+        (
+            Permission.TENANT_CONFIGURE,
+            None,
+            "Nobody may do this without a token: send one. These roles may: “steward”.",
+        ),
     ],
 )
-def test_a_refusal_names_the_permission_and_who_has_it(permission: Permission, said: str) -> None:
-    assert roles_of_section(TWO_DESKS).refusal(permission) == said
+def test_a_refusal_names_who_may_as_people_call_them(permission: Permission, role: str | None, said: str) -> None:
+    roles = roles_of_section(TWO_DESKS)
+    assert roles.refusal(permission, roles.named[role] if role else None) == said
+
+
+def test_titles_of_roles_are_in_the_packs_language() -> None:
+    assert roles_of_section(TWO_DESKS, "ru").titles.roles["porter"] == "Швейцар"
 
 
 def test_a_refusal_says_when_nobody_may_and_names_no_machine() -> None:
     named = {"robot": {"kind": "system", "scope": "all", "permissions": ["*"]}}
     callers = {"anonymous": "robot", "citizen": "robot", "agent": "robot"}
     roles = roles_of_section({"callers": callers, "escalations": "robot", "named": named})
-    assert roles.refusal(Permission.SCORE_RECALCULATE).endswith("score:recalculate, which no role here has")
+    said = roles.refusal(Permission.SCORE_RECALCULATE, roles.anonymous)
+    assert said == "Your role “robot” may not do this. No role here may."
 
 
 def test_an_actor_has_what_its_role_has() -> None:

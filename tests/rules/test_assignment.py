@@ -41,7 +41,7 @@ def an_agent(number: int = 1, **changes: Any) -> AgentFacts:
     [
         ({"active": False}, "active", "is not active"),
         ({"zone_ids": frozenset({"ZONE-2"})}, "zone", "does not cover ZONE-DT-01"),
-        ({"skills": frozenset({"asphalt"})}, "skill", "lacks road_maintenance"),
+        ({"skills": frozenset({"asphalt"})}, "skill", "lacks road maintenance"),
         ({"schedule": NIGHT}, "availability", "is off shift and not on call"),
         ({"zone_ids": frozenset(), "skills": frozenset(), "schedule": NIGHT}, "zone", "does not cover ZONE-DT-01"),
     ],
@@ -80,7 +80,7 @@ def test_lowest_load_wins_then_who_waited_longest_then_code() -> None:
     result = assign(REQUEST, agents, POLICY, now=MONDAY)
     assert [ranked.agent_code for ranked in result.candidates] == ["AG-3", "AG-2", "AG-4", "AG-1"]
     assert result.reason == (
-        "Crew 3 (AG-3), one of 4 who could: covers ZONE-DT-01, has asphalt, road_maintenance, is on shift, "
+        "Crew 3 (AG-3), one of 4 who could: covers ZONE-DT-01, has asphalt, road maintenance, is on shift, "
         "has the lowest open load (1), shared with 2, and waited longest."
     )
 

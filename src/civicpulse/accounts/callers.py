@@ -115,9 +115,8 @@ def _role_of(owner: TokenOwner | None, roles: Roles) -> Role:
         return roles.anonymous
     role = roles.get(owner.role)
     if role is None:
-        known = ", ".join(roles.of_tokens)
-        detail = f"The role {owner.role!r} of this token is no longer one of the tenant's: {known}."
-        raise Forbidden(detail, code="unknown_role")
+        detail = "The role of this token no longer exists here: ask for a token of another role."
+        raise Forbidden(detail, code="unknown_role", extra={"role": owner.role, "roles": list(roles.of_tokens)})
     return role
 
 
@@ -156,8 +155,8 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
     roles = await roles_at_door(services_of(request).db, tenant)
     role = _role_of(owner, roles)
     if not role.may(permission):
-        needed = roles.refusal(permission)
-        raise Forbidden(f"{needed}; yours is {role.name}.") if owner else Unauthenticated(f"{needed}: send a token.")
+        refused, detail = (Forbidden, role) if owner else (Unauthenticated, None)
+        raise refused(roles.refusal(permission, detail), extra={"permission": permission})
     actor = Actor.of(role, str(owner.actor_id or owner.token_id) if owner else None)
     actor_id = owner.actor_id if owner else None
     return Visitor(tenant, actor, actor_id, _idempotency_key(request), _if_match(request))

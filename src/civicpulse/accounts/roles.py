@@ -18,7 +18,8 @@ from civicpulse.rules.access import Roles, roles_of_section
 _known: dict[tuple[UUID, int], Roles] = {}
 
 GET_ROLES = """
-SELECT document -> 'roles' AS roles FROM pack_versions WHERE tenant_id = %(tenant_id)s AND version = %(version)s
+SELECT document -> 'roles' AS roles, document ->> 'language' AS language FROM pack_versions
+WHERE tenant_id = %(tenant_id)s AND version = %(version)s
 """
 
 
@@ -42,7 +43,8 @@ async def roles_of(tx: Tx) -> Roles:
         row = await tx.row(GET_ROLES, {"tenant_id": key[0], "version": key[1]})
         if row is None:
             raise LookupError(f"tenant {tx.tenant.slug} has no pack version {key[1]}")
-        roles = _known[key] = roles_of_section(row["roles"]) if row["roles"] else _standard_roles()
+        named = roles_of_section(row["roles"], row["language"] or "en") if row["roles"] else _standard_roles()
+        roles = _known[key] = named
     return roles
 
 

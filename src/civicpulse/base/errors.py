@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from civicpulse.rules.outcome import Refusal
+from civicpulse.rules.words.saying import Titles, say_refusal
 
 MAX_CHOICES = 100  # named in one refusal
 
@@ -113,16 +114,17 @@ class TooMany(Problem):
 
 
 class RuleRefused(Conflict):
-    """A rule said no; its reasons are in the document."""
+    """A rule said no; its reasons are in the document, said as the tenant's people call things."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, titles: Titles) -> None:
+        said = say_refusal(refusal, titles)
         super().__init__(
-            refusal.detail,
+            said.detail,
             code=refusal.code,
             extra={
                 "reasons": [
-                    {"code": reason.code, "detail": reason.detail, **({"field": reason.field} if reason.field else {})}
-                    for reason in refusal.reasons
+                    {"code": reason.code, "detail": detail, **({"field": reason.field} if reason.field else {})}
+                    for reason, detail in zip(refusal.reasons, said.reasons, strict=True)
                 ],
                 "missing": [
                     reason.field for reason in refusal.reasons if reason.field and reason.code.startswith("missing")

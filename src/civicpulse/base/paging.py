@@ -31,7 +31,7 @@ def decode_cursor(cursor: str, sort: str, kinds: Sequence[type]) -> tuple[Any, .
         return tuple(_as(kind, value) for kind, value in zip(kinds, plain, strict=True))
     except (ValueError, TypeError) as error:
         raise Invalid(
-            "This cursor does not fit: take next_cursor from an answer to the same list and sort.", field="cursor"
+            "This cursor does not fit: take the one from an answer to the same list in the same order.", field="cursor"
         ) from error
 
 

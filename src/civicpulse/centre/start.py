@@ -34,8 +34,8 @@ def check_pack(pack: Pack) -> None:
     """Raises Conflict for a tenant whose pack knows neither the files nor a distribution over offices."""
     if pack.distribution is None or not pack.document.csv_columns.keys() >= set(TABLES):
         raise Conflict(
-            f"The pack {pack.document.name!r} has no CSV pipeline: that takes `csv_columns` and an assignment over offices, as "
-            "in the pack contact_centre.",
+            f"“{pack.document.title}” has no CSV pipeline: that takes a section of CSV columns and an assignment over "
+            "offices, as the contact centre's pack has.",
             code="no_pipeline",
         )
 

@@ -55,7 +55,7 @@ async def teller_of(
     if actor.kind == "citizen" and ref.citizen_id not in (None, profile):
         # Before anything is looked up: the answer does not tell whether there is such a citizen.
         raise Forbidden(
-            "Only staff, or the citizen themselves, may say whose report it is: leave citizen_id out.",
+            "Only staff, or the citizen themselves, may say whose report it is: leave the citizen out.",
             code="not_yourself",
         )
     named = None if ref.anonymous else ref.citizen_id or profile
@@ -95,7 +95,7 @@ async def reporter_for(tx: Tx, actor: Actor, *, citizen_id: UUID | None, contact
 def _there(wanted: UUID, citizen: Row | None) -> Row:
     if citizen is None or citizen["erased_at"] is not None:
         raise Invalid(
-            f"There is no citizen {wanted}: register them first, or leave citizen_id out.",
+            f"There is no citizen {wanted}: register them first, or leave the citizen out.",
             field="citizen_ref.citizen_id",
         )
     return citizen

@@ -221,11 +221,11 @@ def _answer(tx: Tx, actor: Actor, pack: Pack, opened: Opened) -> bytes:
 
 
 def wanted_category(pack: Pack, name: str) -> Category:
-    """The pack's category of that name. Raises Invalid naming those that there are."""
+    """Finds the pack's category of that id. Raises Invalid naming those that there are."""
     category = pack.categories.get(name)
     if category is None:
-        known = ", ".join(pack.categories)
-        raise Invalid(
-            f"There is no category {name!r}; this tenant has: {known}.", field="category", code="unknown_category"
-        )
+        known = ", ".join(one.name for one in pack.categories.values())
+        detail = f"There is no category {name!r}; this tenant has: {known}."
+        fault = {"field": "category", "detail": detail, "choices": list(pack.categories)}
+        raise Invalid(detail, errors=[fault], code="unknown_category")
     return category

@@ -14,6 +14,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
 from civicpulse.requests.trail import name_of
 from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Sight, of_citizen, tracking_token, trail_as_seen
+from civicpulse.rules.words.saying import say_escalation
 
 # The pack's template for the reporter; of a transition it depends on the category of the state that was reached.
 REPORTER_TEMPLATES = {"request.opened": "created", "request.merged": "merged"}
@@ -129,17 +130,18 @@ def _words(tx: Tx, event: Row, facts: Row, pack: Pack, listener: Listener) -> tu
         level=facts["sla_state"],
         master_request_id=meta.get("master_request_id") or "",
         priority=facts["priority"],
-        reason=meta.get("reason") or _step(meta),
+        reason=meta.get("reason") or _escalation(meta, facts, pack),
         request_id=facts["number"],
-        status=pack.state_title(state, listener.language),
+        status=pack.title_of(state, listener.language),
         tenant=tx.tenant.name,
         url=track_path(tx, facts["number"], token_of=token_of),
     )
     return message.subject.format_map(said), message.body.format_map(said)
 
 
-def _step(meta: Row) -> str:
-    """What an automatic escalation says of itself: "notify_supervisor, 24 h"."""
+def _escalation(meta: Row, facts: Row, pack: Pack) -> str:
+    """Says why the clock escalated; empty for what a person or another event did."""
     if "after_hours" not in meta:
         return ""
-    return f"{meta['action']}, {meta['after_hours']:g} h"
+    role = meta.get("role") or pack.roles.escalations
+    return say_escalation(meta["after_hours"], role, pack.titles, is_taken=facts["assigned_agent_id"] is not None)

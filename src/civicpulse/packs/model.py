@@ -40,6 +40,7 @@ from civicpulse.rules.distribution import DistributionPolicy, EligibilityRule
 from civicpulse.rules.duplicates import DuplicatePolicy
 from civicpulse.rules.lifecycle import OPEN_WORK, is_ended
 from civicpulse.rules.sla import Policy, PolicyRule, Step, choose_policy
+from civicpulse.rules.words.saying import Titles, readable, spoken
 from civicpulse.rules.workflow import State, Transition, Workflow
 
 __all__ = ["Category", "Message", "Milestone", "Pack", "PackDocument", "Problem", "compile_pack"]
@@ -124,6 +125,8 @@ class Pack:
     """States whose clock may run or wait: everything but resolved and closed."""
     distribution: DistributionPolicy | None
     """The cascade over offices, when the pack's assignment is one; then `assignment` is not asked."""
+    titles: Titles
+    """What the tenant's people call states, roles and milestones, for what is said to them."""
     _duplicates: DuplicatePolicy
     _duplicates_of: Mapping[str, DuplicatePolicy]
     _compatible: Mapping[str, tuple[str, ...]]
@@ -131,10 +134,15 @@ class Pack:
 
     _chosen: dict[tuple[str, str, str], Policy | None] = field(default_factory=dict, repr=False, compare=False)
 
-    def title_of(self, state: str) -> str:
-        """What people call a state; one that an earlier version had is called by its name, made readable."""
+    def title_of(self, state: str, language: str | None = None) -> str:
+        """Finds what people call a state, in that language or as the pack itself calls it.
+
+        One that an earlier version had is called by its name, made readable.
+        """
         known = self.document.workflow.states.get(state)
-        return known.title if known else state.replace("_", " ").capitalize()
+        if known is None:
+            return readable(state).capitalize()
+        return known.titles.get(language, known.title) if language else known.title
 
     @property
     def ending_milestones(self) -> frozenset[str]:
@@ -200,15 +208,10 @@ class Pack:
         wanted = (language, language.split("-")[0], self.document.language)
         return next((templates[code] for code in wanted if code in templates), None)
 
-    def state_title(self, state: str, language: str) -> str:
-        """A state's name for people."""
-        shape = self.document.workflow.states.get(state)
-        return state if shape is None else shape.titles.get(language, shape.title)
-
 
 def compile_pack(document: PackDocument) -> Pack:
     """Turn a valid document into what the rules take; a fraction of a millisecond, so cache it per stored version."""
-    roles = document.roles.compiled()
+    roles = document.roles.compiled(document.language)
     workflow = _workflow(document.workflow, roles.unbound)
     rules = tuple(PolicyRule(_policy(entry), entry.category, entry.zone, entry.priority) for entry in document.sla)
     assignment = document.assignment
@@ -228,6 +231,7 @@ def compile_pack(document: PackDocument) -> Pack:
         priority_weights=MappingProxyType({str(key): value for key, value in document.priority_weights.items()}),
         open_states=tuple(name for name, state in workflow.states.items() if state.category in OPEN_WORK),
         distribution=distribution_policy(document),
+        titles=_titles(document, roles),
         _duplicates=duplicates,
         _duplicates_of=MappingProxyType(
             {category.id: _own_duplicates(category, duplicates) for category in document.categories}
@@ -240,6 +244,18 @@ def compile_pack(document: PackDocument) -> Pack:
                 "skills": _spellings(document.skills),
             }
         ),
+    )
+
+
+def _titles(document: PackDocument, roles: Roles) -> Titles:
+    language = spoken(document.language)
+    return Titles(
+        language=document.language,
+        states=MappingProxyType(
+            {name: one.titles.get(language, one.title) for name, one in document.workflow.states.items()}
+        ),
+        roles=roles.titles.roles,
+        milestones=MappingProxyType({name: one.title for name, one in document.milestones.items()}),
     )
 
 

@@ -60,9 +60,9 @@ class RolesShape(Shape):
     escalations: Name
     named: dict[Name, RoleShape] = Field(min_length=1, max_length=100)
 
-    def compiled(self) -> Roles:
-        """The roles as the rules take them."""
-        return roles_of_section(self.model_dump(mode="json"))
+    def compiled(self, language: str = "en") -> Roles:
+        """Gives the roles as the rules take them, with their titles in that language."""
+        return roles_of_section(self.model_dump(mode="json"), language)
 
 
 @cache

@@ -216,7 +216,7 @@ async def read(caller: Caller, citizen_id: UUID) -> dict[str, Any]:
 
 async def change(caller: Caller, citizen_id: UUID, wanted: CitizenChange) -> dict[str, Any]:
     """Changes preferences, name or address; by the citizen or by staff who may see contacts, else Forbidden."""
-    _check_may_change(caller, citizen_id, permission=Permission.CITIZEN_CONTACT)
+    await _check_may_change(caller, citizen_id, permission=Permission.CITIZEN_CONTACT)
     row = await _locked(caller.tx, citizen_id)
     if row["erased_at"] is not None:
         raise Conflict("This citizen was erased.", code="citizen_erased")
@@ -240,7 +240,7 @@ async def erase(caller: Caller, citizen_id: UUID) -> None:
 
     By the citizen or whoever holds CITIZEN_ERASE, else Forbidden. Erasing twice is erasing once.
     """
-    _check_may_change(caller, citizen_id, permission=Permission.CITIZEN_ERASE)
+    await _check_may_change(caller, citizen_id, permission=Permission.CITIZEN_ERASE)
     row = await _locked(caller.tx, citizen_id)
     if row["erased_at"] is None:
         now = clock.now()
@@ -258,9 +258,11 @@ def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:
     return True
 
 
-def _check_may_change(caller: Caller, citizen_id: UUID, *, permission: Permission) -> None:
+async def _check_may_change(caller: Caller, citizen_id: UUID, *, permission: Permission) -> None:
     if not is_citizen_self(caller, citizen_id) and not caller.may(permission):
-        raise Forbidden(f"Only the citizen or a role with {permission} may do this; yours is {caller.actor.role}.")
+        roles = await roles_of(caller.tx)
+        refused = roles.refusal(permission, roles.get(caller.actor.role))
+        raise Forbidden(refused, extra={"permission": permission})
 
 
 def _merged(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:

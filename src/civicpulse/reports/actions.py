@@ -75,9 +75,9 @@ def _check_rights(actor: Actor, body: ReportIn, now: datetime) -> None:
         if body.submitted_at is not None and body.submitted_at > now + MAX_AHEAD:
             raise Invalid("A report cannot be submitted in the future.", field="submitted_at")
         return
-    for field in ("external_id", "submitted_at"):
+    for field, called in (("external_id", "an external id"), ("submitted_at", "the time of the report")):
         if getattr(body, field) is not None:
-            raise Invalid(f"Only staff and other systems may set {field}: leave it out.", field=field)
+            raise Invalid(f"Only staff and other systems may set {called}: leave it out.", field=field)
 
 
 async def _teller(db: Database, visitor: Visitor, body: ReportIn) -> Teller:

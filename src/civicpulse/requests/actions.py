@@ -70,7 +70,7 @@ async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
         )
     outcome = decide_move(change, to, said=said)
     if isinstance(outcome, Refusal):
-        raise RuleRefused(outcome)
+        raise RuleRefused(outcome, change.pack.titles)
     move_as_decided(change, outcome, said=said)
 
 
@@ -194,12 +194,14 @@ async def milestone(
     change = await open_change(tx, actor, number, seen_version=seen_version)
     known = change.pack.milestones.get(name)
     if known is None:
+        titles = ", ".join(one.title for one in change.pack.milestones.values())
+        detail = f"There is no milestone {name!r} here; there are: {titles}."
         raise Invalid(
-            f"There is no milestone {name!r}; the pack has {', '.join(change.pack.milestones)}.", field="milestone"
+            detail, errors=[{"field": "milestone", "detail": detail, "choices": list(change.pack.milestones)}]
         )
     if known.evidence and not evidence and not change.row.get("has_evidence"):
         raise Invalid(
-            f"The milestone {name!r} needs evidence: send at least one {{type, url, sha256}}.", field="evidence"
+            f"The milestone “{known.title}” needs evidence, such as a photo: send it along.", field="evidence"
         )
     if evidence:
         await add_evidence(change, evidence)

@@ -13,6 +13,7 @@ from civicpulse.requests import queries
 from civicpulse.requests.changes import open_change
 from civicpulse.requests.visibility import reported_by
 from civicpulse.rules.lifecycle import is_ended
+from civicpulse.rules.words.saying import readable
 
 STAFF: Final = frozenset({"agent", "dispatcher"})
 """Kinds of actors whose work it is that people rate."""
@@ -94,8 +95,9 @@ async def rate(
         )
     unknown = [code for code in reason_codes if code not in change.pack.document.rating_reason_codes]
     if unknown:
-        known = ", ".join(change.pack.document.rating_reason_codes)
-        raise Invalid(f"Unknown reason codes {', '.join(unknown)}; the pack has {known}.", field="reason_codes")
+        known = change.pack.document.rating_reason_codes
+        said = f"There are no reasons for a rating called {_listed(unknown)}; there are: {_listed(known)}."
+        raise Invalid(said, errors=[{"field": "reason_codes", "detail": said, "choices": list(known)}])
     values = {
         "tenant_id": tx.tenant_id,
         "request_id": row["id"],
@@ -110,3 +112,7 @@ async def rate(
     change.set(rating=rating, disputed=dispute)
     change.tell("request.rated", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
     return await change.apply()
+
+
+def _listed(codes: Sequence[str]) -> str:
+    return ", ".join(map(readable, codes)) or "none"

@@ -6,6 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from civicpulse.rules.words.saying import Titles, say_not_permitted, spoken
+
 # What the audit trail calls the kind of actor (R-AUD-01).
 Kind = Literal["citizen", "agent", "dispatcher", "system"]
 # Which requests a role sees beyond the public ones. Category, zone and office are those of the agent behind the token.
@@ -52,13 +54,14 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One role of a tenant. `is_bound`: the role lists of the workflow's transitions bind it."""
+    """One role of a tenant. `is_bound`: the role lists of the workflow's transitions bind it; `title`: for people."""
 
     name: str
     kind: Kind
     permissions: frozenset[Permission]
     scope: Scope
     is_bound: bool = True
+    title: str = ""
 
     def may(self, permission: Permission) -> bool:
         """Tells whether the role holds `permission`."""
@@ -70,7 +73,7 @@ class Roles:
     """All roles of a tenant by name, those that may least first, and which one is given to whom.
 
     `anonymous` is a caller without a token, `citizen` a citizen with an account; `agent` names the role of an agent who
-    is given no other, `escalations` the one that hears of an escalation which names none.
+    is given no other, `escalations` the one that hears of an escalation which names none. Titles are in `language`.
     """
 
     named: Mapping[str, Role]
@@ -78,6 +81,7 @@ class Roles:
     citizen: Role
     agent: str
     escalations: str
+    language: str = "en"
 
     def get(self, name: str) -> Role | None:
         """Finds the role of that name, or None."""
@@ -98,16 +102,15 @@ class Roles:
         """The roles that no list of a transition binds."""
         return frozenset(name for name, role in self.named.items() if not role.is_bound)
 
-    def refusal(self, permission: Permission) -> str:
-        """Writes what a caller without `permission` is told: what it takes, and which people's roles have it."""
-        having = [name for name, role in self.named.items() if role.may(permission) and role.kind != "system"]
-        return f"This needs the permission {permission}, which {_listed(having)}"
+    @property
+    def titles(self) -> Titles:
+        """What the tenant's people call the roles."""
+        return Titles(self.language, roles={name: role.title for name, role in self.named.items()})
 
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "no role here has"
-    return f"the role {names[0]} has" if len(names) == 1 else f"the roles {', '.join(names)} have"
+    def refusal(self, permission: Permission, role: Role | None) -> str:
+        """Writes what a caller in `role`, or without a token, is told who lacks `permission`: which people's roles have it."""
+        having = [name for name, one in self.named.items() if one.may(permission) and one.kind != "system"]
+        return say_not_permitted(role.name if role else None, having, self.titles)
 
 
 def granted(pattern: str) -> frozenset[Permission]:
@@ -130,8 +133,11 @@ def ancestry(name: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
     return tuple(line)
 
 
-def roles_of_section(section: Mapping[str, Any]) -> Roles:
-    """The roles that a valid `roles` section of a pack describes, whether it comes from YAML or from the database."""
+def roles_of_section(section: Mapping[str, Any], language: str = "en") -> Roles:
+    """Reads the roles that a valid `roles` section of a pack describes, from YAML or from the database.
+
+    Their titles are those in `language`, the pack's own.
+    """
     entries: Mapping[str, Mapping[str, Any]] = section["named"]
     parents = {name: entry.get("extends") for name, entry in entries.items()}
 
@@ -145,6 +151,7 @@ def roles_of_section(section: Mapping[str, Any]) -> Roles:
             held(pattern for one in ancestry(name, parents) for pattern in entries[one].get("permissions", ())),
             entry["scope"],
             entry.get("bound", True),
+            (entry.get("titles") or {}).get(spoken(language)) or entry.get("title") or "",
         )
         for name, entry in entries.items()
     ]
@@ -157,4 +164,5 @@ def roles_of_section(section: Mapping[str, Any]) -> Roles:
         citizen=named[callers["citizen"]],
         agent=callers["agent"],
         escalations=section["escalations"],
+        language=language,
     )

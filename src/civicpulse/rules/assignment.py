@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from civicpulse.rules.shifts import Schedule, is_available, is_on_shift
+from civicpulse.rules.words.saying import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +123,12 @@ def _refuse_skill(agent: AgentFacts, question: Question) -> str | None:
     missing = required - agent.skills
     if not missing or (not question.policy.match_all_skills and missing != required):
         return None
-    return f"lacks {', '.join(sorted(missing))}"
+    return f"lacks {', '.join(map(readable, sorted(missing)))}"
 
 
 def _passed_skill(agent: AgentFacts, question: Question) -> str:
     held = question.request.required_skills & agent.skills
-    return f"has {', '.join(sorted(held))}" if held else "needs no special skill"
+    return f"has {', '.join(map(readable, sorted(held)))}" if held else "needs no special skill"
 
 
 def _refuse_absent(agent: AgentFacts, question: Question) -> str | None:

@@ -1,7 +1,7 @@
 """The state machine of a request, as data: states, transitions, who may, what is mandatory (R-WF-01)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from civicpulse.rules.outcome import Reason, Refusal
@@ -78,55 +78,36 @@ def decide_transition(
     the request or the call satisfies, `facts` the conditions that hold. Refusal codes: unknown_state,
     transition_not_allowed, role_not_allowed, missing_fields, condition_not_met.
     """
-    allowed = workflow.next_states(current)
+    asked = Refusal("transition_not_allowed", current, to, role, allowed_next=workflow.next_states(current))
     for name in (current, to):
         if name not in workflow.states:
-            detail = f"Workflow {workflow.version} has no state {name!r}."
-            return Refusal("unknown_state", detail, (Reason("unknown_state", detail),), allowed)
+            return replace(asked, code="unknown_state", target=name, reasons=(Reason("unknown_state"),))
     edges = [edge for edge in workflow.transitions if edge.source == current and edge.target == to]
     if not edges:
-        return Refusal("transition_not_allowed", f"A request in {current} cannot move to {to}.", (), allowed)
+        return asked
     refusals = []
     for edge in edges:
-        refusal = _refuse_role(edge, role, workflow.unbound_roles, allowed) if is_bound else None
-        refusal = refusal or _refuse(edge, present, facts, allowed)
+        refusal = _refuse_role(edge, asked, workflow.unbound_roles) if is_bound else None
+        refusal = refusal or _refuse(edge, asked, present, facts)
         if refusal is None:
             return Decision(workflow.states[current], workflow.states[to])
         refusals.append(refusal)
     return max(refusals, key=lambda refusal: _PROGRESS.index(refusal.code))
 
 
-def _refuse_role(edge: Transition, role: str, unbound: frozenset[str], allowed: tuple[str, ...]) -> Refusal | None:
-    if role in edge.roles:
+def _refuse_role(edge: Transition, asked: Refusal, unbound: frozenset[str]) -> Refusal | None:
+    if asked.role in edge.roles:
         return None
-    who = ", ".join(sorted(edge.roles | unbound))
-    reason = Reason("role_not_allowed", f"Role {role} may not do this; these may: {who}.")
-    detail = f"Role {role} may not move a request from {edge.source} to {edge.target}."
-    return Refusal("role_not_allowed", detail, (reason,), allowed)
+    who = tuple(sorted(edge.roles | unbound))
+    return replace(asked, code="role_not_allowed", reasons=(Reason("role_not_allowed"),), roles=who)
 
 
-def _refuse(
-    edge: Transition, present: frozenset[str], facts: frozenset[str], allowed: tuple[str, ...]
-) -> Refusal | None:
-    step = f"{edge.source} to {edge.target}"
-    missing = tuple(_missing(item, edge.target) for item in edge.requires if present.isdisjoint(item.split("|")))
+def _refuse(edge: Transition, asked: Refusal, present: frozenset[str], facts: frozenset[str]) -> Refusal | None:
+    missing = tuple(Reason("missing", item) for item in edge.requires if present.isdisjoint(item.split("|")))
     if missing:
-        names = ", ".join(reason.field or "" for reason in missing)
-        return Refusal("missing_fields", f"Moving from {step} needs: {names}.", missing, allowed)
-    unmet = tuple(
-        Reason("condition_not_met", f"This must hold first: {fact.replace('_', ' ')}.", fact)
-        for fact in edge.when
-        if fact not in facts
-    )
-    if unmet:
-        names = ", ".join((reason.field or "").replace("_", " ") for reason in unmet)
-        return Refusal("condition_not_met", f"Moving from {step} is possible only when: {names}.", unmet, allowed)
-    return None
-
-
-def _missing(item: str, target: str) -> Reason:
-    names = " or ".join(item.split("|"))
-    return Reason("missing", f"Set {names} on the request, or send it with this call, to reach {target}.", item)
+        return replace(asked, code="missing_fields", reasons=missing)
+    unmet = tuple(Reason("condition_not_met", fact) for fact in edge.when if fact not in facts)
+    return replace(asked, code="condition_not_met", reasons=unmet) if unmet else None
 
 
 def check_workflow(workflow: Workflow) -> list[str]:

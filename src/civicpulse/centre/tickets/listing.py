@@ -57,7 +57,9 @@ async def list_tickets(
         at, key = decode_cursor(cursor, SORT, (datetime, UUID))
         after, offset = (at, key), 0
     if offset > MAX_SKIPPED:
-        raise Invalid(f"Pages reach {MAX_SKIPPED} tickets deep: go on with next_cursor instead of page.", field="page")
+        raise Invalid(
+            f"Pages reach {MAX_SKIPPED} tickets deep: go on with the cursor of the last answer instead.", field="page"
+        )
     rows: list[Row] = await queries.ticket_ids(tx, wanted, sight, after=after, offset=offset, limit=size + 1)
     more = len(rows) > size
     rows = rows[:size]

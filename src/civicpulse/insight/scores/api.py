@@ -118,7 +118,7 @@ async def get_leaderboard(
         )
     start = decode_cursor(cursor, scope, (int,))[0] if cursor else 0
     if start < 0:
-        raise Invalid("This cursor does not fit: take next_cursor from an answer to the same list.", field="cursor")
+        raise Invalid("This cursor does not fit: take the one from an answer to the same list.", field="cursor")
     following = encode_cursor(scope, [start + limit]) if len(ranked) > start + limit else None
     return Json(page(ranked[start : start + limit], following, scope=scope), headers={"Vary": VARY})
 

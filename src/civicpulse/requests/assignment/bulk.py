@@ -23,6 +23,7 @@ from civicpulse.requests.assignment.distributing import (
 from civicpulse.requests.changes import Change, apply_all, open_changes
 from civicpulse.rules.distribution import Distribution
 from civicpulse.rules.outcome import Refusal
+from civicpulse.rules.words.saying import say_refusal
 from civicpulse.rules.workflow import Decision
 
 # Highest priority first, equal ones as they came.
@@ -79,7 +80,9 @@ async def assign_queued(tx: Tx, actor: Actor, pack: Pack, ids: Sequence[UUID]) -
     allowed = [key for key, move in moves.items() if not isinstance(move, Refusal)]
     decided = list(await distribute_requests(tx, pack, allowed)) if allowed else []
     codes = await people.agent_codes(tx, [one.manager_id for one in decided if one.manager_id is not None])
-    kept = _kept(decided, codes) + [_refused(key, move) for key, move in moves.items() if isinstance(move, Refusal)]
+    kept = _kept(decided, codes) + [
+        _refused(key, move, pack) for key, move in moves.items() if isinstance(move, Refusal)
+    ]
     news = await _news(tx, kept)
     changes = [_change(waiting[one["request_id"]], one, moves, pack) for one in news]
     await apply_all(tx, actor, changes, at=now)
@@ -152,7 +155,7 @@ def _kept(decided: Iterable[Distribution], codes: Mapping[UUID, str]) -> list[Ro
     return rows
 
 
-def _refused(request_id: UUID, refusal: Refusal) -> Row:
+def _refused(request_id: UUID, refusal: Refusal, pack: Pack) -> Row:
     nobody: Row = {
         "agent_id": None,
         "agent_code": None,
@@ -161,4 +164,4 @@ def _refused(request_id: UUID, refusal: Refusal) -> Row:
         "failures": [],
         "steps": [],
     }
-    return nobody | {"id": new_id(), "request_id": request_id, "reason": refusal.detail}
+    return nobody | {"id": new_id(), "request_id": request_id, "reason": say_refusal(refusal, pack.titles).detail}
