@@ -17,6 +17,7 @@ import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from civicpulse.base.logins import application_url
 from civicpulse.places.zones import import_zones
 from civicpulse.portal.bundle import BundleMissingError, BundleShelf
 from conftest import City, make_city
@@ -102,7 +103,7 @@ def site(built_pages: None, town: City, database_url: str, tmp_path_factory: pyt
     """`civicpulse serve` as a process of its own."""
     port, log = free_port(), tmp_path_factory.mktemp("serve") / "log"
     environment = os.environ | {
-        "CIVICPULSE_DATABASE_URL": database_url,
+        "CIVICPULSE_DATABASE_URL": application_url(database_url),
         "CIVICPULSE_DEFAULT_TENANT": town.tenant.slug,
         "CIVICPULSE_ANONYMOUS_WRITES_PER_MINUTE": "0",
         "CIVICPULSE_ANONYMOUS_READS_PER_MINUTE": "0",

@@ -16,6 +16,7 @@ from builders import add_agent, create, walk_to
 from psycopg.rows import dict_row
 from rich.console import Console
 
+from civicpulse.base.logins import application_url
 from civicpulse.cli import processes
 from conftest import City
 
@@ -82,7 +83,7 @@ def command(database_url: str, slug: str) -> subprocess.CompletedProcess[str]:
     """`civicpulse audit verify`, as the operator runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "civicpulse.cli.main", "audit", "verify", "--tenant", slug],
-        env=os.environ | {"CIVICPULSE_DATABASE_URL": database_url},
+        env=os.environ | {"CIVICPULSE_DATABASE_URL": application_url(database_url)},
         capture_output=True,
         text=True,
         timeout=60,

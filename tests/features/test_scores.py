@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from civicpulse.base import clock, due
 from civicpulse.base.db import Tx
+from civicpulse.base.logins import application_url
 from civicpulse.cli.main import app as cli
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.jobs import scores_timer
@@ -414,7 +415,7 @@ async def test_statements_do_not_grow_with_zones(city: City, monkeypatch: pytest
 
 
 def test_the_command_computes_and_tells(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", database_url)
+    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", application_url(database_url))
     with psycopg.connect(database_url, autocommit=True) as owner:
         (slug,) = owner.execute("SELECT slug FROM tenants LIMIT 1").fetchone() or ("",)
     told = CliRunner().invoke(cli, ["scores", "compute", "--tenant", slug])

@@ -15,6 +15,7 @@ from tests_support import problem
 from typer.testing import CliRunner
 
 from civicpulse.base import clock
+from civicpulse.base.logins import application_url
 from civicpulse.cli.main import app as cli
 from civicpulse.duplicates.pairs import decisions
 from civicpulse.packs.loader import read_pack
@@ -392,7 +393,7 @@ async def test_decisions_are_counted_as_labels(city, database_url, monkeypatch) 
     assert found["precision_of_attached"] == 0.75
     assert found["proposals"] == {"made": 3, "accepted": 1, "rejected": 1, "undecided": 1}
     assert found["acceptance_of_proposals"] == 0.5
-    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", database_url)
+    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", application_url(database_url))
     command = ["quality", "decisions", "--tenant", city.tenant.slug]
     told = await asyncio.to_thread(CliRunner().invoke, cli, command)
     assert told.exit_code == 0, told.output

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from civicpulse.base import clock, due, leases
 from civicpulse.base.clients.llm import close_llm_clients
+from civicpulse.base.logins import application_url
 from civicpulse.base.services import Services
 from civicpulse.base.turns import Turns, open_turns
 from civicpulse.cli.reports import reports_app
@@ -204,7 +205,7 @@ async def test_a_parked_report_is_put_back_by_hand(city) -> None:
 
 
 def test_the_command_puts_back_one_or_all(city, database_url, monkeypatch) -> None:
-    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", database_url)
+    monkeypatch.setenv("CIVICPULSE_DATABASE_URL", application_url(database_url))
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(
             """

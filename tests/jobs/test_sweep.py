@@ -251,7 +251,7 @@ async def own_city(server_url: str, database_url: str) -> Any:
 @contextmanager
 def processes(url: str, *commands: list[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """`civicpulse …` processes on that database, ended at the end of the block."""
-    environment = os.environ | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_LOG_LEVEL": "ERROR"}
+    environment = os.environ | {"CIVICPULSE_DATABASE_URL": application_url(url), "CIVICPULSE_LOG_LEVEL": "ERROR"}
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "civicpulse.cli.main", *command], env=environment, stdout=subprocess.DEVNULL
