@@ -1,6 +1,5 @@
 """The sample city: lived through the product's own actions, so its figures must hang together like real ones."""
 
-import io
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -11,7 +10,6 @@ import psycopg
 import pytest
 import shapely
 from fastapi import FastAPI
-from rich.console import Console
 from shapely.geometry import shape
 from structlog.testing import capture_logs
 
@@ -21,7 +19,7 @@ from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.requests.audit import verify_tenant
 from civicpulse.sample.build import build_sample
-from civicpulse.sample.city import draw_city
+from civicpulse.sample.city import City
 from civicpulse.sample.demand import Load, Sighting
 from civicpulse.sample.loader import read_sample
 
@@ -51,7 +49,7 @@ class Sample:
 async def built(app: FastAPI, *, scale: float) -> Sample:
     services: Services = app.state.services
     with capture_logs() as said:
-        answer = await build_sample(services, "city", say=Console(file=io.StringIO()), scale=scale, until=UNTIL)
+        answer = await build_sample(services, "city", scale=scale, until=UNTIL)
     refusals = [line for line in said if line["event"] == "sample_step_refused"]
     tenant = await services.tenants.by_slug("harbour-city")
     assert tenant is not None
@@ -75,8 +73,7 @@ async def sample(app: FastAPI, database_url: str) -> Sample:
 
 
 def test_zones_share_their_borders_and_downtown_holds_the_point_of_the_specification() -> None:
-    outlines = draw_city(TOLD.plan, Random(311)).outlines()
-    polygons = {zone_id: shape(geometry) for zone_id, _, geometry in outlines}
+    polygons = {zone.properties.zone_id: shape(zone.geometry) for zone in TOLD.zones.features}
     whole = shapely.union_all(list(polygons.values()))
     assert len(polygons) == 8
     assert polygons["ZONE-DT-01"].covers(shapely.Point(-74.0, 40.71))
@@ -88,7 +85,7 @@ def test_zones_share_their_borders_and_downtown_holds_the_point_of_the_specifica
 
 def test_the_load_is_the_same_for_a_seed_and_lies_within_its_period() -> None:
     def load(seed: int) -> list[Sighting]:
-        city, rng = draw_city(TOLD.plan, Random(seed)), Random(seed)
+        city, rng = City(TOLD.plan, TOLD.zones, Random(seed)), Random(seed)
         return Load(TOLD.demand, TOLD.kinds, city, ZoneInfo("America/New_York"), rng).sightings(
             many=200, since=SINCE, until=UNTIL
         )

@@ -1,13 +1,11 @@
 """The sample campus: its reports went through the inbox, and its figures hang together."""
 
-import io
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 from fastapi import FastAPI
-from rich.console import Console
 
 from civicpulse.base.db import Row
 from civicpulse.base.services import Services
@@ -22,7 +20,7 @@ UNTIL = datetime(2025, 6, 30, 18, 0, tzinfo=UTC)
 @pytest.fixture(scope="module")
 async def campus(app: FastAPI, database_url: str) -> tuple[Services, Tenant, dict[str, Any]]:
     services: Services = app.state.services
-    answer = await build_sample(services, "campus", say=Console(file=io.StringIO()), until=UNTIL, scale=0.4)
+    answer = await build_sample(services, "campus", until=UNTIL, scale=0.4)
     tenant = await services.tenants.by_slug(SLUG)
     assert tenant is not None
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:

@@ -1,12 +1,17 @@
 """The descriptions of the sample tenants: they fit the packs they name, and a fault in one is told by file and field."""
 
+import csv
+import io
+import re
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from civicpulse.packs.loader import read_pack
 from civicpulse.sample import loader
+from civicpulse.sample.centre_files import staff_files, tickets_file
 from civicpulse.sample.loader import Handling, SampleError, Step, read_sample
 
 SHIPPED = Path(loader.__file__).parent / "data"
@@ -75,3 +80,24 @@ def test_each_step_leads_to_a_state_of_the_pack_and_is_taken_by_somebody(name: s
 
 def every_step(handling: Handling) -> list[Step]:
     return [one for step in handling.steps for one in (step, *step.then)]
+
+
+def test_names_and_texts_of_the_brokerage_agree_in_gender_and_greet_once() -> None:
+    told = read_sample("centre")
+    files, rng = told.files, Random(1)
+    endings = {given: number for number, who in enumerate(files.people) for given in who.given}
+    managers = [row["ФИО"].split() for row in read(staff_files(files, rng)[1])]
+    assert len({tuple(name) for name in managers}) == len(managers), "nobody is there twice"
+    assert all(family in {forms[endings[given]] for forms in files.family} for family, given in managers)
+    letters = read(tickets_file(told, rng, many=500))
+    greeting = re.compile(r"Здравствуйте|Добрый день|Hello|Good afternoon|Сәлеметсіз|Қайырлы күн")
+    assert all(len(greeting.findall(letter["Описание"])) <= 1 for letter in letters)
+    assert not any("{" in letter["Описание"] for letter in letters)
+    said = {
+        (letter["Пол клиента"], word) for letter in letters for word in re.findall(r"Получила?\b", letter["Описание"])
+    }
+    assert said == {("Мужской", "Получил"), ("Женский", "Получила")}
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))

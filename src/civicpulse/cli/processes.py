@@ -195,7 +195,7 @@ def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool,
             if sample and not await services.tenants.all():
                 began = time.monotonic()
                 unfinished.touch()
-                logins = await build_samples(services, say=say)
+                logins = await build_samples(services)
                 kept.touch(mode=0o600)
                 kept.write_text(json.dumps(logins, indent=2))
                 unfinished.unlink()

@@ -1,10 +1,8 @@
 """Builds the sample tenants: a city, a campus and a contact centre, each from its description, lived up to this moment."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import Any, TypeAlias
 
 from civicpulse.base import clock
 from civicpulse.base.services import Services
@@ -23,18 +21,25 @@ WORLDS: dict[str, type[LivingCity] | type[CampusWorld] | type[CentreWorld]] = {
     "campus": CampusWorld,
     "centre": CentreWorld,
 }
+# Hears a tenant's name, how many of its days have been lived, and how many there are.
+Hears: TypeAlias = Callable[[str, float, float], None]
 # The tables begin empty, and plans made for empty tables stay bad for the whole run: tell the planner what there is now.
 ANALYZED_AFTER = (1, 8, 48)
 
 
-async def build_samples(services: Services, *, say: Console) -> dict[str, Any]:
+def _nobody(name: str, lived: float, days: float) -> None:
+    """Hears nothing."""
+
+
+async def build_samples(services: Services, *, scale: float = 1.0, hears: Hears = _nobody) -> dict[str, Any]:
     """Builds all sample tenants, up to now; {"tenants": [as `build_sample`]}."""
     until = clock.now()
-    return {"tenants": [await build_sample(services, name, say=say, until=until) for name in WORLDS]}
+    made = [await build_sample(services, name, until=until, scale=scale, hears=hears) for name in WORLDS]
+    return {"tenants": made}
 
 
 async def build_sample(
-    services: Services, name: str, *, say: Console, until: datetime, scale: float = 1.0
+    services: Services, name: str, *, until: datetime, scale: float = 1.0, hears: Hears = _nobody
 ) -> dict[str, Any]:
     """Builds one sample tenant and its last days; {"tenant", "name", "tokens": [{"role", "token", "label"}]}.
 
@@ -53,7 +58,7 @@ async def build_sample(
         world.engine.start(world.since, sweep_life(world))
         for days in about.scored_days_before:
             world.engine.start(until - timedelta(days=days), score_life(world))
-        await _live(world, say)
+        await _live(world, hears)
         async with world.engine.transaction() as tx:
             await tell_the_last_days(tx, world)
     async with services.db.transaction(tenant) as tx:
@@ -63,19 +68,14 @@ async def build_sample(
     return {"tenant": about.slug, "name": about.name, "tokens": tokens}
 
 
-async def _live(world: World, say: Console) -> None:
-    """Runs the simulation behind a progress bar."""
-    columns = (
-        TextColumn("sample    {task.description}"),
-        BarColumn(),
-        TextColumn("day {task.completed:.0f} of {task.total:.0f}"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), console=say, transient=True) as bar:
-        task = bar.add_task(world.about.name, total=world.about.days)
+async def _live(world: World, hears: Hears) -> None:
+    """Runs the simulation, and says how far it has come."""
+    name, days = world.about.name, world.about.days
+    hears(name, 0, days)
 
-        async def committed(at: datetime, number: int) -> None:
-            bar.update(task, completed=(at - world.since) / timedelta(days=1))
-            if number in ANALYZED_AFTER:
-                await analyze(world.services)
+    async def committed(at: datetime, number: int) -> None:
+        hears(name, (at - world.since) / timedelta(days=1), days)
+        if number in ANALYZED_AFTER:
+            await analyze(world.services)
 
-        await world.engine.run(committed=committed)
+    await world.engine.run(committed=committed)

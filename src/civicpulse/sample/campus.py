@@ -1,9 +1,11 @@
 """The sample campus: reports in people's own words, taken in by the inbox and put right by facilities."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from shapely.geometry import shape
 
 from civicpulse.accounts.callers import Visitor
 from civicpulse.base import clock
@@ -15,11 +17,10 @@ from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests.queries import lock_by_ids
 from civicpulse.sample.engine import Life
 from civicpulse.sample.handling import handling_life
-from civicpulse.sample.loader import Part
 from civicpulse.sample.staff import stranger
 from civicpulse.sample.world import World, drawn
 
-METRES_PER_LON, METRES_PER_LAT = 81_300, 111_200  # of a degree, there
+INSIDE_DEGREES = 0.00005  # nobody stands in the wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,6 @@ class CampusWorld(World):
         super().__init__("campus", services, until=until, scale=scale)
         self.inbox = InboxWriter(services.db)
 
-    def zones(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Lists the buildings."""
-        sides = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
-        for one in self.told.plan.buildings:
-            corners = [self._point(one, x / 2, y / 2) for x, y in sides]
-            yield one.code, one.name, {"type": "Polygon", "coordinates": [corners]}
-
     def begin(self) -> None:
         """Starts a life for each report to come; what several people see comes several times."""
         found: list[Notice] = []
@@ -52,12 +46,6 @@ class CampusWorld(World):
             found += self._noticed(self.until - timedelta(days=self.rng.uniform(0, self.about.days)))
         for notice in sorted(found, key=lambda notice: notice.at):
             self.engine.start(notice.at, report_life(self, notice))
-
-    def _point(self, building: Part, x: float, y: float) -> list[float]:
-        """Finds the longitude and latitude of a point so much of the building's width and depth away from its middle."""
-        (lon, lat), east, north = self.told.plan.centre, building.east, building.north
-        lon += (east + x * building.width) / METRES_PER_LON
-        return [round(lon, 6), round(lat + (north + y * building.depth) / METRES_PER_LAT, 6)]
 
     def _noticed(self, at: datetime) -> Iterator[Notice]:
         rng, demand, texts = self.rng, self.told.demand, self.told.texts
@@ -74,13 +62,16 @@ class CampusWorld(World):
 
     def _place(self) -> dict[str, Any] | str | None:
         rng, plan, demand, way = self.rng, self.told.plan, self.told.demand, self.rng.random()
-        building = rng.choices(plan.buildings, [one.share for one in plan.buildings])[0]
+        code = drawn(rng, plan.shares)
+        building = next(one for one in self.told.zones.features if one.properties.zone_id == code)
+        name = building.properties.name
         if way < demand.without_place:
             return None
         if way < demand.without_place + demand.with_point:
-            point = self._point(building, rng.uniform(-0.4, 0.4), rng.uniform(-0.4, 0.4))
-            return {"type": "Point", "coordinates": point, "address_hint": building.name}
-        return f"{building.name}, {rng.choice(plan.floors)}"
+            west, south, east, north = shape(building.geometry).buffer(-INSIDE_DEGREES).bounds
+            point = [round(rng.uniform(west, east), 6), round(rng.uniform(south, north), 6)]
+            return {"type": "Point", "coordinates": point, "address_hint": name}
+        return f"{name}, {rng.choice(plan.floors)}"
 
 
 async def report_life(world: CampusWorld, notice: Notice) -> Life:

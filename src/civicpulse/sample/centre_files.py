@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from uuid import UUID
 
@@ -15,7 +15,10 @@ VIP = "VIP"
 def staff_files(files: Part, rng: Random) -> tuple[str, str]:
     """Writes the files of offices and of managers."""
     offices = [(office.name, office.address) for office in files.offices]
-    managers = [row for office in files.offices for row in _managers(files, rng, office)]
+    people = [(given, number) for number, who in enumerate(files.people) for given in who.given]
+    names = [f"{family[number]} {given}" for family in files.family for given, number in people]
+    free = iter(rng.sample(names, len(names)))
+    managers = [row for office in files.offices for row in _managers(files, rng, office, free)]
     return _csv(files.headers.offices, offices), _csv(files.headers.managers, managers)
 
 
@@ -24,10 +27,9 @@ def tickets_file(told: Part, rng: Random, *, many: int) -> str:
     return _csv(told.files.headers.tickets, [_ticket(told, rng) for _ in range(many)])
 
 
-def _managers(files: Part, rng: Random, office: Part) -> list[Sequence[object]]:
-    names = rng.sample([f"{family} {given}" for family in files.family for given in files.given], office.managers)
+def _managers(files: Part, rng: Random, office: Part, names: Iterator[str]) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
-    for name, seat in zip(names, files.seats, strict=False):
+    for seat, name in zip(files.seats[: office.managers], names, strict=False):
         is_chief = seat.position == files.chief and office.name in files.without_chief
         position = files.instead_of_chief if is_chief else seat.position
         skills = [skill for skill in seat.skills if skill != VIP or office.name not in files.without_vip]
@@ -40,13 +42,12 @@ def _ticket(told: Part, rng: Random) -> Sequence[object]:
     country, region, town = _place(files, rng)
     kind, language = drawn(rng, files.kinds), drawn(rng, files.languages)
     office = rng.choice(files.offices).name
-    text = (
-        "" if rng.random() < files.no_text else _letter(told.texts, rng, kind, language, town.split(" /")[0] or office)
-    )
+    who, silent = rng.choice(files.people), rng.random() < files.no_text
+    text = "" if silent else _letter(told.texts, rng, kind, language, town=town.split(" /")[0] or office, a=who.ending)
     born = f"{rng.randrange(1955, 2006)}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d} 0:00"
     street, house = (rng.choice(files.streets), rng.randrange(1, 180)) if town else ("", "")
-    guid, gender = UUID(int=rng.getrandbits(128), version=4), rng.choice(files.genders)
-    return (guid, gender, born, text, "", drawn(rng, files.segments), country, region, town, street, house)
+    guid = UUID(int=rng.getrandbits(128), version=4)
+    return (guid, who.gender, born, text, "", drawn(rng, files.segments), country, region, town, street, house)
 
 
 def _place(files: Part, rng: Random) -> tuple[str, str, str]:
@@ -64,16 +65,14 @@ def _place(files: Part, rng: Random) -> tuple[str, str, str]:
     return files.country, office.region, office.name
 
 
-def _letter(texts: Part, rng: Random, kind: str, language: str, town: str) -> str:
+def _letter(texts: Part, rng: Random, kind: str, language: str, **slots: str) -> str:
     """Draws a customer's text of that type of ticket."""
+    total, days = f"{rng.randrange(5, 900)} {rng.choice(('000', '500'))}", rng.randrange(5, 15)
     line: str = rng.choice(texts.letters[kind][language])
-    slots = {
-        "sum": f"{rng.randrange(5, 900)} {rng.choice(('000', '500'))}",
-        "paper": rng.choice(texts.papers),
-        "days": rng.randrange(2, 15),
-        "town": town,
-    }
-    return f"{rng.choice(texts.openings[language])}{line.format(**slots)}{rng.choice(texts.closings[language])}"
+    text = line.format(sum=total, paper=rng.choice(texts.papers), days=days, **slots)
+    if kind in texts.unsigned:
+        return text
+    return f"{rng.choice(texts.openings[language])}{text}{rng.choice(texts.closings[language])}"
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

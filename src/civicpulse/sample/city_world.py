@@ -1,6 +1,6 @@
 """What the lives of the sample city can reach: its map, its people, the cases as they are remembered, and working hours."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.requests import actions
-from civicpulse.sample.city import draw_city
+from civicpulse.sample.city import City
 from civicpulse.sample.loader import Kind
 from civicpulse.sample.people import Resident, Town
 from civicpulse.sample.staff import Worker
@@ -20,7 +20,6 @@ from civicpulse.sample.world import World
 OPEN = ("new", "triaged", "assigned", "in_progress")
 DONE = ("resolved", "closed")
 
-FENCE_KM = 0.9
 BUSINESS_STRETCH = 168 / 40  # an hour of the business calendar is so long on the wall
 
 
@@ -80,17 +79,13 @@ class CityWorld(World):
         self.life, self.texts = self.told.life, self.told.texts
         self.kinds: dict[str, Kind] = self.told.kinds
         self.local = ZoneInfo(self.about.timezone)
-        self.city = draw_city(self.told.plan, self.rng)
+        self.city = City(self.told.plan, self.told.zones, self.rng)
         self.cases: dict[str, Case] = {}
         self.residents: list[Resident] = []
 
-    def zones(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Lists the zones as they were drawn."""
-        return self.city.outlines()
-
-    def fence(self, zone: str) -> dict[str, Any]:
+    def fence(self, zone: str) -> Mapping[str, Any]:
         """Draws a fence around the zone's first place of trouble."""
-        return self.city.fence_around(self.city.hot_spots[zone][0], FENCE_KM)
+        return self.city.fence(zone)
 
     async def settle(self, tx: Tx) -> None:
         """Registers the citizens."""
@@ -116,6 +111,11 @@ class CityWorld(World):
     async def enter(self, case: "Case", to: str, by: Actor, **fields: Any) -> None:
         """Moves a case to another state."""
         case.take(await actions.transition(self.tx, by, case.number, to=to, fields=fields))
+
+    def talk(self, language: str, kind: str) -> str:
+        """Draws one line of talk: `kind` is question, answer, update, praise, complaint or dispute."""
+        lines = self.told.talk
+        return str(self.rng.choice(lines.get(language, lines["en"])[kind]))
 
     def strain(self) -> float:
         """Says how much slower everything goes at this moment than it used to."""

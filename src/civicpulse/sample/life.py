@@ -9,7 +9,6 @@ from civicpulse.duplicates.merging import merge, precedence, unmerge
 from civicpulse.requests import actions, talking
 from civicpulse.requests.assignment.assigning import auto_assign
 from civicpulse.requests.queries import find_request
-from civicpulse.sample import texts
 from civicpulse.sample.city_world import DONE, OPEN, Case, CityWorld
 from civicpulse.sample.engine import Life
 from civicpulse.sample.staff import Worker
@@ -162,9 +161,6 @@ async def _resolve(world: CityWorld, case: Case) -> None:
         await _milestone(world, case, "resolution")
 
 
-# ----------------------------------------------------------------------------------------------- the verdict
-
-
 async def _verdict(world: CityWorld, case: Case) -> Life:
     """Ends a case by a dispute that may bring the work back, or by the quiet close; ratings come in beside it."""
     late = clock.now() - case.created_at > timedelta(hours=case.hours)
@@ -207,7 +203,7 @@ async def _rate(world: CityWorld, case: Case, *, stars: int, mood: str) -> None:
         case.number,
         rating=stars,
         reason_codes=list(_reasons(world, stars, mood)),
-        comment=texts.talk(world, case.language, mood) if rng.random() < 0.45 or mood == "dispute" else None,
+        comment=world.talk(case.language, mood) if rng.random() < 0.45 or mood == "dispute" else None,
         dispute=mood == "dispute",
         is_reporter=True,
     )

@@ -1,4 +1,4 @@
-"""Reads the descriptions of the sample tenants: `data/NAME/*.yaml`, one part of the description a file.
+"""Reads the descriptions of the sample tenants: `data/NAME/*.yaml` and zones.geojson, one part of the description a file.
 
 What each field means is said there. Tables of names, texts and numbers are taken as they are; what has a shape is checked.
 """
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from civicpulse.base.shipped import located
 
 Lines = tuple[str, ...]
+ZONES_FILE = "zones.geojson"  # JSON is YAML too
 Share = Annotated[float, Field(ge=0, le=1)]
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where PyYAML was built with it
 
@@ -130,17 +131,21 @@ def read_sample(name: str, folder: Traversable | None = None) -> Part:
 
     Raises SampleError, which names the file and the field of every problem, here or when a missing field is asked for.
     """
-    source = folder or resources.files(__package__) / "data" / name
     found = Part()
     found.where = f"{name}: "
-    for file in source.iterdir():
-        if file.name.endswith(".yaml"):
-            found[file.name.removesuffix(".yaml")] = _read(f"{name}/{file.name}", file)
+    for file in (folder or sample_folder(name)).iterdir():
+        if file.name.endswith((".yaml", ".geojson")):
+            part = file.name.partition(".")[0]
+            found[part] = _read(part, f"{name}/{file.name}", file)
     return found
 
 
-def _read(source: str, file: Traversable) -> Any:
-    part = file.name.removesuffix(".yaml")
+def sample_folder(name: str) -> Traversable:
+    """Finds the shipped folder of the sample `name`."""
+    return resources.files(__package__) / "data" / name
+
+
+def _read(part: str, source: str, file: Traversable) -> Any:
     try:
         told = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe loader, in C or in Python
         return CHECKED[part].validate_python(told) if part in CHECKED else _table(told, f"{source}: ")

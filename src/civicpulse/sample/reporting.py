@@ -11,7 +11,6 @@ from civicpulse.base import clock
 from civicpulse.base.events import Actor
 from civicpulse.intake.opening import post_request
 from civicpulse.intake.schemas import RequestIn
-from civicpulse.sample import texts
 from civicpulse.sample.beside import note_life, pressure_life, talk_life
 from civicpulse.sample.city_world import Case, CityWorld, target_hours
 from civicpulse.sample.demand import Load, Sighting
@@ -119,7 +118,7 @@ def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> tuple[dict[s
     kind, category = world.kinds[seen.category], seen.category
     wanted = resident.language if resident else drawn(rng, world.told.people.languages)
     zone = next(zone for zone in world.city.zones if zone.code == place.street.zone)
-    sub, text, language = texts.describe(
+    sub, text, language = _described(
         world, category, wanted, street=place.street.name, landmark=rng.choice(zone.landmarks)
     )
     is_spam = world.chance(life.spam)
@@ -145,6 +144,17 @@ def _draft(world: CityWorld, seen: Sighting, reporter: Reporter) -> tuple[dict[s
         "is_public": False if world.chance(life.hidden) else None,
     }
     return body, language, is_spam
+
+
+def _described(world: CityWorld, category: str, language: str, **slots: str) -> tuple[str | None, str, str]:
+    """Draws a report's sub-category (None: not said), its text, and the language it came out in."""
+    rng, reports = world.rng, world.told.reports
+    language = language if category in reports.get(language, {}) else "en"
+    before, bar, after = rng.choice(reports[language][category]).partition("|")
+    sub, text = (before, after) if bar else (None, before)
+    if language == "en" and world.chance(world.life.reporting.with_details):
+        text = f"{text} {rng.choice(world.texts.details)}"
+    return sub, text.format(days=rng.choice(world.texts.days), **slots), language
 
 
 def _citizen_ref(reporter: Reporter) -> dict[str, Any]:

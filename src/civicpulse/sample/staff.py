@@ -1,6 +1,6 @@
 """Who works for a sample tenant, and who acts there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -48,7 +48,9 @@ def stranger(pack: Pack) -> Actor:
     return Actor.of(pack.roles.anonymous, None)
 
 
-async def hire(tx: Tx, about: About, pack: Pack, rng: Random, fence: Callable[[str], dict[str, Any] | None]) -> Staff:
+async def hire(
+    tx: Tx, about: About, pack: Pack, rng: Random, fence: Callable[[str], Mapping[str, Any] | None]
+) -> Staff:
     """Makes the agents through the product's own action; `fence` gives the geofence of a post that names a zone for it."""
     caller = Caller(tx, SYSTEM, None, None, None)
     workers = []
@@ -61,7 +63,7 @@ async def hire(tx: Tx, about: About, pack: Pack, rng: Random, fence: Callable[[s
     return Staff(by_code, by_id, tuple(worker for worker in workers if worker.post.skills))
 
 
-def _wanted(post: Post, timezone: str, fence: dict[str, Any] | None) -> AgentIn:
+def _wanted(post: Post, timezone: str, fence: Mapping[str, Any] | None) -> AgentIn:
     shifts = [{"day": day, "start": post.hours[0], "end": post.hours[1]} for day in post.days]
     return AgentIn.model_validate(
         {

@@ -1,11 +1,7 @@
 """What is done with every sample tenant before and after it is lived: founding, log-ins, statistics and figures."""
 
-import json
-import tempfile
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from importlib import resources
 from uuid import UUID
 
 import psycopg
@@ -24,6 +20,7 @@ from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.packs.loader import read_pack
 from civicpulse.places.zones import import_zones
 from civicpulse.reactions import REACTIONS
+from civicpulse.sample.loader import ZONES_FILE, sample_folder
 from civicpulse.sample.world import World
 
 # What the worker would have to react to; older events are told to nobody any more.
@@ -42,29 +39,19 @@ TABLES = (
 
 async def found_tenant(services: Services, world: World) -> Tenant:
     """Makes the tenant with its shipped pack and its zones."""
-    about, zones = world.about, list(world.zones())
+    about = world.about
     url = services.settings.migration_url or services.settings.database_url
     document = read_pack(about.pack).model_dump(mode="json")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
         tenant = await create_tenant(owner, slug=about.slug, name=about.name, kind=about.kind, pack_document=document)
-    if zones:
-        await _put_zones(services, tenant, zones)
+    if world.told.get("zones"):
+        with resources.as_file(sample_folder(world.name) / ZONES_FILE) as file:
+            async with services.db.transaction(tenant) as tx:
+                await import_zones(tx, file, code_property="zone_id", name_property="name")
     await services.tenants.refresh()
     founded = await services.tenants.by_slug(about.slug)
     assert founded is not None, "the tenant was made a moment ago"
     return founded
-
-
-async def _put_zones(services: Services, tenant: Tenant, zones: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
-    features = [
-        {"type": "Feature", "properties": {"zone_id": code, "name": name}, "geometry": geometry}
-        for code, name, geometry in zones
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "zones.geojson"
-        file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-        async with services.db.transaction(tenant) as tx:
-            await import_zones(tx, file, code_property="zone_id", name_property="name")
 
 
 async def log_ins(tx: Tx, world: World) -> list[dict[str, str]]:

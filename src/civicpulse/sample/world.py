@@ -1,7 +1,7 @@
 """What every life of a sample can reach, and what every sample lives through: the SLA clock and its scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -29,7 +29,7 @@ class World(ABC):
     engine: Engine
 
     def __init__(self, name: str, services: Services, *, until: datetime, scale: float) -> None:
-        self.services, self.until, self.scale = services, until, scale
+        self.name, self.services, self.until, self.scale = name, services, until, scale
         self.told = read_sample(name)
         self.about: About = self.told.tenant
         self.since = until - timedelta(days=self.about.days)
@@ -41,11 +41,7 @@ class World(ABC):
         """Gives the open transaction."""
         return self.engine.tx
 
-    def zones(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """Lists code, name and GeoJSON geometry of each zone, where the tenant has any."""
-        return ()
-
-    def fence(self, zone: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those who have a map
+    def fence(self, zone: str) -> Mapping[str, Any] | None:  # noqa: ARG002 - for those who have a map
         """Draws the geofence of somebody who walks the heart of a zone."""
         return None
 
