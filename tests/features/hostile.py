@@ -4,6 +4,7 @@ import importlib
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 HOSTILE = "Spin for ever:"
@@ -14,6 +15,33 @@ def spinning(analyst: Any, texts: Sequence[Any]) -> Any:
     while any(text.text.startswith(HOSTILE) for text in texts):
         pass
     return analyst.analyse_now(texts)
+
+
+def stuck_reading(pack: Any, kind: Any, source: str, *more: Any) -> Any:
+    """Reads a file of the pipeline, but never ends with one that is hostile."""
+    from civicpulse.centre.parsing import read_rows
+
+    if HOSTILE in Path(source).read_text(encoding="utf-8"):
+        spin()
+    return read_rows(pack, kind, source, *more)
+
+
+def lost_reading(pack: Any, kind: Any, source: str, *more: Any) -> Any:
+    """Reads offices and managers, but ends its process in the middle of tickets."""
+    from civicpulse.centre.parsing import read_rows
+
+    if kind == "ticket":
+        die()
+    return read_rows(pack, kind, source, *more)
+
+
+def stuck_looking(path: str, columns: Any) -> Any:
+    """Looks through a file, but never ends with a hostile one."""
+    from civicpulse.centre.reader import look_at
+
+    if HOSTILE in Path(path).read_text(encoding="utf-8"):
+        spin()
+    return look_at(path, columns)
 
 
 def spin(*_: Any) -> None:

@@ -12,13 +12,25 @@ from unittest.mock import Mock
 import httpx
 import pytest
 from fastapi import FastAPI
-from hostile import HOSTILE, spinning
+from hostile import HOSTILE, lost_reading, spinning, stuck_looking, stuck_reading
 from pipeline_support import broken_rules, events, loads, managers_of, real_files, small, table, ticket, upload
 from tests_support import problem
 
 from civicpulse.base.db import Tx
 from civicpulse.base.turns import open_turns
-from civicpulse.centre import analyse, assign, attachments, geocode, ingest, run, run_queries, runner, start
+from civicpulse.centre import (
+    analyse,
+    assign,
+    attachments,
+    geocode,
+    incoming,
+    ingest,
+    parsing,
+    run,
+    run_queries,
+    runner,
+    start,
+)
 from civicpulse.centre.jobs import runs_line, work_off_runs
 from civicpulse.centre.run import Run
 from civicpulse.centre.watching import watch
@@ -418,6 +430,64 @@ async def test_a_text_that_never_ends_costs_its_ticket_alone(
     assert (told["line"], told["severity"]) == (3, "warning")
     tickets = {one["client_guid"]: one for one in (await client.get("/tickets")).json()["items"]}
     assert [tickets[guid]["needs_person"] for guid in ("h-1", "h-2", "h-3")] == [False, True, False]
+
+
+@pytest.mark.parametrize("reading", [stuck_reading, lost_reading])
+async def test_a_file_that_cannot_be_read_in_time_fails_its_run_and_nothing_of_it_is_written(
+    centre: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, reading: Any
+) -> None:
+    accepted = await begin(client, small(ticket("h-1", text=HOSTILE)))
+    with monkeypatch.context() as patch:
+        patch.setattr(parsing, "read_rows", reading)
+        patch.setattr(incoming, "READ_SECONDS", 1.0)
+        assert await work(centre) == 1
+    failed = await run_of(client, accepted)
+    assert (failed["state"], failed["step"]) == ("failed", "ingest")
+    assert failed["error"].startswith(
+        "tickets.csv cannot be read. Reading it takes too much time or memory: send it in"
+    )
+    for path in ("/tickets", "/managers", "/business-units"):
+        assert (await client.get(path)).json()["items"] == []
+    assert (await client.post(failed["links"]["retry"])).status_code == 202
+    assert await work(centre) == 1
+    done = await run_of(client, accepted)
+    assert (done["state"], done["error"], done["result"]["tickets_assigned"]) == ("done", None, 1)
+
+
+async def test_a_run_whose_file_never_ends_holds_up_no_other_tenant(
+    centre: City, client: httpx.AsyncClient, app: FastAPI, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = await make_city(app, database_url, pack="contact_centre")
+    theirs, hostile = await calm.client("dispatcher"), small(ticket("h-1", text=HOSTILE))
+    theirs_begun, begun = await begin(theirs, small(ticket("c-1"))), await begin(client, hostile)
+    with monkeypatch.context() as patch:
+        patch.setattr(parsing, "read_rows", stuck_reading)
+        patch.setattr(incoming, "look_at", stuck_looking)
+        patch.setattr(incoming, "READ_SECONDS", 600.0)
+        running = asyncio.create_task(work(centre))
+        sending = [asyncio.create_task(client.post("/upload", files=hostile)) for _ in range(2)]
+        assert await work(calm) == 1
+        assert (await run_of(theirs, theirs_begun))["state"] == "done"
+        assert (await upload(theirs, small(ticket("c-2"))))["tickets_assigned"] == 1
+        assert not any(task.done() for task in (running, *sending))
+        for task in (running, *sending):
+            task.cancel()
+        await asyncio.gather(running, *sending, return_exceptions=True)
+    await hurry(centre)
+    assert await work(centre) == 1
+    (listed,) = (await client.get("/pipeline-runs")).json()["items"]
+    assert (listed["run_id"], listed["state"]) == (begun["run_id"], "done"), "of what was not read nothing is begun"
+
+
+async def test_a_file_of_more_offices_than_a_company_has_is_not_taken_in(
+    centre: City, client: httpx.AsyncClient
+) -> None:
+    offices = [(f"Офис {number}", "Достык, 16") for number in range(parsing.MAX_STAFF + 1)]
+    accepted = await begin(client, small(offices=offices))
+    assert await work(centre) == 1
+    failed = await run_of(client, accepted)
+    assert failed["error"] == "business_units.csv has more than 50000 rows: send it in parts."
+    assert (await client.get("/business-units")).json()["items"] == []
 
 
 async def test_a_caller_who_waits_is_told_of_the_failure(

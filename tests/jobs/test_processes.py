@@ -49,6 +49,17 @@ async def test_a_call_that_spins_holds_up_no_other(processes: Processes) -> None
         await spinning
 
 
+async def test_one_owner_never_has_every_place(processes: Processes) -> None:
+    greedy = [asyncio.create_task(processes.run(hostile.spin, seconds=600, owner="a")) for _ in range(3)]
+    assert await processes.run(len, "ab", seconds=60, owner="b") == 2
+    assert await processes.run(len, "abc", seconds=60) == 3
+    assert not any(task.done() for task in greedy)
+    for task in greedy:
+        task.cancel()
+    assert all(isinstance(one, asyncio.CancelledError) for one in await asyncio.gather(*greedy, return_exceptions=True))
+    assert await processes.run(len, "abcd", seconds=60, owner="a") == 4
+
+
 async def test_a_process_that_is_gone_is_told_of_and_replaced(processes: Processes) -> None:
     with pytest.raises(ProcessLost):
         await processes.run(hostile.die, seconds=5)

@@ -2,6 +2,7 @@
 
 A process keeps what it has built once (a tenant's text model), so that a call sends the texts only. The limit is CPU time,
 which a busy machine does not use up: the kernel ends a process at its limit, also when nobody is there any more to do it.
+Of the places one owner never has all, so that nobody waits for somebody else's limit.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from civicpulse.base.log import get_logger
 
@@ -82,15 +84,24 @@ class Processes:
 
     def __init__(self, size: int = 2) -> None:
         self._places = asyncio.Semaphore(size)
+        self._share = max(1, size - 1)
+        self._shares: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
         self._idle: list[_Child] = []
 
-    async def run(self, function: Callable[..., T], *given: Any, seconds: float, built: Built | None = None) -> T:
+    async def run(
+        self,
+        function: Callable[..., T],
+        *given: Any,
+        seconds: float,
+        built: Built | None = None,
+        owner: Hashable = None,
+    ) -> T:
         """`function(*given)`, or with `built` `function(that, *given)`, in another process; what it returns or raises.
 
-        Function and arguments are pickled: a function of a module, plain values. Raises TookTooLong after `seconds` of CPU
-        time, ProcessLost when the process is gone.
+        Function and arguments are pickled: a function of a module, plain values. `owner` is whose work it is: one of them
+        leaves a place to the others. Raises TookTooLong after `seconds` of CPU time, ProcessLost when the process is gone.
         """
-        async with self._places:
+        async with self._share_of(owner), self._places:
             child = await self._child(built)
             try:
                 async with asyncio.timeout(seconds * WALL_TIMES + WALL_MORE):
@@ -108,6 +119,13 @@ class Processes:
             raise answer
         found: T = answer
         return found
+
+    def _share_of(self, owner: Hashable) -> asyncio.Semaphore:
+        """The places of one owner, for as long as somebody has or wants one."""
+        share = self._shares.get(owner)
+        if share is None:
+            share = self._shares[owner] = asyncio.Semaphore(self._share)
+        return share
 
     async def close(self) -> None:
         """Ends the processes."""

@@ -5,8 +5,8 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from civicpulse.base.clients.storage import Storage
 from civicpulse.base.errors import Invalid
 from civicpulse.base.ids import new_id
 from civicpulse.base.processes import Processes, ProcessLost, TookTooLong
+from civicpulse.base.tenancy import Tenant
 from civicpulse.centre.reader import Layout, Refused, look_at
 from civicpulse.centre.rows import Fault
 from civicpulse.packs.model import Pack
@@ -24,8 +25,8 @@ from civicpulse.requests.files import MAX_BYTES, describe_file, evidence_key
 
 TABLES: Final = ("business_units", "managers", "tickets")
 PIECE: Final = 1 << 20  # bytes
-READ_SECONDS, SECONDS_PER_PIECE = 10.0, 2.0  # of CPU time, to look through a table
-IN_MEMORY: Final = 4 << 20  # bytes of a fetched file; the rest lies on disk
+READ_SECONDS, SECONDS_PER_PIECE = 10.0, 2.0  # of CPU time, to read a table
+TOO_MUCH: Final = "Reading it takes too much time or memory: send it in smaller parts, as plain CSV."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,17 @@ class Received:
 
 
 async def look_through(
-    processes: Processes, pack: Pack, tables: Mapping[str, UploadFile], others: Sequence[UploadFile]
+    processes: Processes, tenant: Tenant, pack: Pack, tables: Mapping[str, UploadFile], others: Sequence[UploadFile]
 ) -> list[Received]:
     """Every file with its hash and layout. Raises Invalid (422) naming file and column of each table that is no such.
 
-    A table is read in a process that is ended when it takes too long, whatever was made to keep it busy.
+    A table is read in a process that is ended when it takes too long, whatever was made to keep it busy; the tables of one
+    tenant leave a place to the others'.
     """
     received, errors = list[Received](), list[dict[str, Any]]()
     for field, upload in tables.items():
         name = upload.filename or f"{field}.csv"
-        layout = await _layout(processes, upload.file, pack.document.csv_columns[field])
+        layout = await _layout(processes, tenant, upload.file, pack.document.csv_columns[field])
         if isinstance(layout, Refused):
             column = {"column": layout.column} if layout.column else {}
             errors.append({"field": field, "file": name, **column, "detail": f"{name}: {layout.reason}"})
@@ -65,16 +67,23 @@ async def look_through(
     return received + [await _received("attachments", other.filename or "file", other) for other in others]
 
 
-async def _layout(processes: Processes, file: IO[bytes], columns: Mapping[str, CsvColumn]) -> Layout | Refused:
+async def _layout(
+    processes: Processes, tenant: Tenant, file: IO[bytes], columns: Mapping[str, CsvColumn]
+) -> Layout | Refused:
     with tempfile.NamedTemporaryFile() as local:
         file.seek(0)
         await asyncio.to_thread(shutil.copyfileobj, file, local, PIECE)
         local.flush()
-        seconds = READ_SECONDS + local.tell() / PIECE * SECONDS_PER_PIECE
+        seconds = limit(local.tell())
         try:
-            return await processes.run(look_at, local.name, columns, seconds=seconds)
+            return await processes.run(look_at, local.name, columns, seconds=seconds, owner=tenant.tenant_id)
         except (TookTooLong, ProcessLost):
-            return Refused("Reading it takes too much time or memory: send it in smaller parts, as plain CSV.")
+            return Refused(TOO_MUCH)
+
+
+def limit(size: int) -> float:
+    """Computes how many seconds of CPU time reading a table of so many bytes may take."""
+    return READ_SECONDS + size / PIECE * SECONDS_PER_PIECE
 
 
 async def _received(field: str, name: str, upload: UploadFile, layout: Layout | None = None) -> Received:
@@ -127,10 +136,8 @@ async def drop(storage: Storage, files: Sequence[Mapping[str, Any]]) -> None:
         await storage.delete(file["key"])
 
 
-@asynccontextmanager
-async def fetched(storage: Storage, file: Mapping[str, Any]) -> AsyncIterator[IO[bytes]]:
-    """A kept file as one that can be read and sought, until the block ends."""
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as local:
+async def fetch(storage: Storage, file: Mapping[str, Any], target: Path) -> None:
+    """Writes a kept file to disk."""
+    with target.open("wb") as local:
         async for piece in await storage.get(file["key"]):
-            local.write(piece)
-        yield local
+            await asyncio.to_thread(local.write, piece)

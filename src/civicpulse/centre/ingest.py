@@ -1,8 +1,9 @@
 """Step 1: offices and managers upserted by their natural keys, the tickets' rows taken in, batch by batch (R-CSV-02)."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
-from itertools import islice
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from civicpulse.base import clock
@@ -10,9 +11,8 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.ids import new_id
 from civicpulse.base.tables import Notice
 from civicpulse.centre import staging
-from civicpulse.centre.incoming import fetched
-from civicpulse.centre.reader import Record, layout_from_json, open_records
-from civicpulse.centre.rows import Fault, ManagerRow, RowError, RowReader, TicketRow
+from civicpulse.centre.parsing import ReadFile, ReadRow, read_file
+from civicpulse.centre.rows import Fault, ManagerRow, TicketRow
 from civicpulse.centre.run import ACTOR, Run, RunFailed
 from civicpulse.packs.model import plain_word
 from civicpulse.people.managers import ManagerDraft, put_managers
@@ -28,14 +28,34 @@ async def ingest(run: Run) -> None:
     if run.row["kind"] == "process":
         await _take_up(run)
         return
-    if not run.progress.get("staff"):
-        await _staff(run)
-    await _tickets(run)
+    await _take_in(run)
     async with run.batch() as tx:
         found = await staging.summary(tx, run.id)
         run.progress["total"] = run.progress["done"]
         _count(run, found)
         run.enter("attachments", total=None)
+
+
+async def _take_in(run: Run) -> None:
+    """Reads every file to its end before anything of one of them is written; offices and managers in one transaction.
+
+    `done` rows of the tickets are taken in already when the run was cut off.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        read = partial(read_file, run, folder=Path(folder), batch=BATCH)
+        is_first = not run.progress.get("staff")
+        units = await read("business_units") if is_first else None
+        people = await read("managers") if is_first else None
+        tickets = await read("tickets", skip=run.progress["done"])
+        assert tickets is not None, "an upload has tickets"
+        if is_first:
+            async with run.batch() as tx:
+                if units is not None:
+                    await _put_offices(run, tx, units)
+                if people is not None:
+                    await _put_managers(run, tx, people)
+                run.progress["staff"] = True
+        await _tickets(run, tickets)
 
 
 def _count(run: Run, found: Row) -> None:
@@ -65,135 +85,96 @@ async def _take_up(run: Run) -> None:
         raise RunFailed(NOBODY_TO_GIVE_TO)
 
 
-async def _read(run: Run, field: str) -> list[Record] | None:
-    """Reads all records of one of the small files; None when it did not come."""
-    file = run.file(field)
-    if file is None:
-        return None
-    async with fetched(run.storage, file) as local:
-        with open_records(local, layout_from_json(file["layout"])) as (records, notices):
-            found = await asyncio.to_thread(list, records)
-    _tell_notices(run, file["name"], notices)
-    return found
-
-
 def _tell_notices(run: Run, file: str, notices: Sequence[Notice]) -> None:
     run.tell([Fault(file, notice.line, notice.message, "warning") for notice in notices])
 
 
-async def _staff(run: Run) -> None:
-    """Offices and managers, in one transaction."""
-    units, people = await _read(run, "business_units"), await _read(run, "managers")
-    async with run.batch() as tx:
-        if units is not None:
-            await _put_offices(run, tx, units)
-        if people is not None:
-            await _put_managers(run, tx, people)
-        run.progress["staff"] = True
-
-
-async def _put_offices(run: Run, tx: Tx, found: Sequence[Record]) -> None:
-    reader = RowReader(run.pack, run.name_of("business_units"))
+async def _put_offices(run: Run, tx: Tx, read: ReadFile) -> None:
+    _tell_notices(run, run.name_of("business_units"), read.notices)
     known = {plain_word(row["name"]): row["name"] for row in await list_offices(tx)}
     drafts: dict[str, OfficeDraft] = {}
-    for record in found:
-        try:
-            draft = reader.office(record)
-        except RowError as error:
-            reader.refuse(record, error)
+    async for one in read.rows():
+        run.tell(one.faults)
+        if one.row is None:
             continue
-        name = known.setdefault(plain_word(draft.name), draft.name)
+        name = known.setdefault(plain_word(one.row.name), one.row.name)
         if name in drafts:
-            reader.warn(record, f"The office “{name}” comes more than once: the last row counts.", "name")
-        drafts[name] = OfficeDraft(name, draft.address)
+            _warn(run, "business_units", one, f"The office “{name}” comes more than once: the last row counts.", "name")
+        drafts[name] = OfficeDraft(name, one.row.address)
     if drafts:
         await put_offices(tx, ACTOR, list(drafts.values()))
     run.count("business_units_loaded", len(drafts))
-    run.tell(reader.faults)
 
 
-async def _put_managers(run: Run, tx: Tx, found: Sequence[Record]) -> None:
-    reader = RowReader(run.pack, run.name_of("managers"))
+async def _put_managers(run: Run, tx: Tx, read: ReadFile) -> None:
+    _tell_notices(run, run.name_of("managers"), read.notices)
     offices = {plain_word(row["name"]): row["id"] for row in await list_offices(tx)}
     drafts: dict[tuple[str, Any], ManagerDraft] = {}
-    for record in found:
-        try:
-            row: ManagerRow = reader.manager(record)
-            office_id = offices.get(plain_word(row.office))
-            if office_id is None:
-                raise RowError(
-                    f"There is no office “{row.office[:60]}”, so “{row.name[:60]}” was not loaded.", "office"
-                )
-        except RowError as error:
-            reader.refuse(record, error)
+    async for one in read.rows():
+        run.tell(one.faults)
+        if one.row is None:
+            continue
+        row: ManagerRow = one.row
+        office_id = offices.get(plain_word(row.office))
+        if office_id is None:
+            words = f"There is no office “{row.office[:60]}”, so “{row.name[:60]}” was not loaded."
+            run.tell([Fault(run.name_of("managers"), one.line, words, "error", "office")])
             continue
         if (row.name, office_id) in drafts:
-            reader.warn(record, f"“{row.name}” of this office comes more than once: the last row counts.", "name")
+            words = f"“{row.name}” of this office comes more than once: the last row counts."
+            _warn(run, "managers", one, words, "name")
         drafts[row.name, office_id] = ManagerDraft(row.name, office_id, row.position, row.skills, row.load)
     if drafts:
         await put_managers(tx, ACTOR, list(drafts.values()), timezone=run.pack.document.timezone)
     run.count("managers_loaded", len(drafts))
-    run.tell(reader.faults)
 
 
-async def _tickets(run: Run) -> None:
-    """Streams the tickets' file; `done` rows of it are taken in already."""
-    file = run.file("tickets")
-    assert file is not None, "an upload has tickets"
-    async with fetched(run.storage, file) as local:
-        with open_records(local, layout_from_json(file["layout"])) as (found, notices):
-            await asyncio.to_thread(_skip, found, run.progress["done"])
-            while batch := await asyncio.to_thread(_next, found):
-                reader = RowReader(run.pack, file["name"])
-                rows = await asyncio.to_thread(_rows, reader, batch, run.progress["done"])
-                async with run.batch() as tx:
-                    await _stage(run, tx, reader, rows)
-                    run.progress["done"] += len(batch)
-                    run.tell(reader.faults)
-    _tell_notices(run, file["name"], notices)
+def _warn(run: Run, field: str, one: ReadRow, words: str, column: str) -> None:
+    run.tell([Fault(run.name_of(field), one.line, words, "warning", column)])
 
 
-def _skip(found: Iterator[Record], many: int) -> None:
-    for _ in islice(found, many):
-        pass
+async def _tickets(run: Run, read: ReadFile) -> None:
+    """Takes in the tickets batch by batch."""
+    async for batch in read.batches():
+        async with run.batch() as tx:
+            await _stage(run, tx, _by_guid(run, batch))
+            run.progress["done"] += len(batch)
+    _tell_notices(run, run.name_of("tickets"), read.notices)
 
 
-def _next(found: Iterator[Record]) -> list[Record]:
-    return list(islice(found, BATCH))
-
-
-def _rows(reader: RowReader, batch: Sequence[Record], before: int) -> dict[str, tuple[int, Record, TicketRow]]:
-    """The batch by GUID, each with its position in the file; of two with one GUID the last."""
-    rows: dict[str, tuple[int, Record, TicketRow]] = {}
-    for position, record in enumerate(batch, before + 1):
-        try:
-            row = reader.ticket(record)
-        except RowError as error:
-            reader.refuse(record, error)
+def _by_guid(run: Run, batch: Sequence[ReadRow]) -> dict[str, ReadRow]:
+    """The batch by GUID; of two rows with one GUID the last."""
+    rows: dict[str, ReadRow] = {}
+    for one in batch:
+        run.tell(one.faults)
+        if one.row is None:
             continue
-        if row.client_guid in rows:
-            _tell_again(reader, record, row.client_guid, rows[row.client_guid][1].line)
-        rows[row.client_guid] = position, record, row
+        guid = one.row.client_guid
+        if guid in rows:
+            _tell_again(run, one, rows[guid].line)
+        rows[guid] = one
     return rows
 
 
-def _tell_again(reader: RowReader, record: Record, guid: str, line: int | None) -> None:
-    reader.warn(record, f"The GUID {guid[:60]} stands in line {line} too: the last row counts.", "client_guid")
+def _tell_again(run: Run, one: ReadRow, line: int | None) -> None:
+    guid = one.row.client_guid[:60]
+    _warn(run, "tickets", one, f"The GUID {guid} stands in line {line} too: the last row counts.", "client_guid")
 
 
-async def _stage(run: Run, tx: Tx, reader: RowReader, rows: dict[str, tuple[int, Record, TicketRow]]) -> None:
+async def _stage(run: Run, tx: Tx, rows: dict[str, ReadRow]) -> None:
     known = await staging.find_known(tx, list(rows))
     before = await staging.find_staged(tx, run.id, list(rows)) if run.progress["done"] else {}
     staged = list[Row]()
-    for guid, (position, record, row) in rows.items():
+    for guid, one in rows.items():
+        row: TicketRow = one.row
         earlier = known.get(guid)
         is_same = earlier is not None and earlier["fingerprint"] == row.fingerprint
         if guid in before:
-            _tell_again(reader, record, guid, before[guid]["line"])
+            _tell_again(run, one, before[guid]["line"])
         staged.append(
             {
-                "position": position,
-                "line": record.line,
+                "position": one.position,
+                "line": one.line,
                 "request_id": earlier["id"] if earlier else before[guid]["request_id"] if guid in before else new_id(),
                 "outcome": "new" if earlier is None else "unchanged" if is_same else "changed",
                 "client_guid": guid,

@@ -72,7 +72,7 @@ async def begin_upload(
 
     Raises Invalid before anything is written. No transaction is open while files are read and stored.
     """
-    received = await look_through(services.processes, pack, tables, attachments)
+    received = await look_through(services.processes, tenant, pack, tables, attachments)
     run_id = new_id()
     files, faults = await keep(storage, tenant.tenant_id, run_id, received)
     body = ["upload", *([one.field, one.name, one.sha256] for one in received)]

@@ -1,5 +1,6 @@
 """A tenant's rules as data: the pack document, and the pack compiled for use by the rules (R-TEN-02)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -207,6 +208,11 @@ class Pack:
         templates = self.document.messages.get(event, {})
         wanted = (language, language.split("-")[0], self.document.language)
         return next((templates[code] for code in wanted if code in templates), None)
+
+
+def pack_of_json(document: str) -> Pack:
+    """Makes a pack of a stored document as JSON: what a process of its own is handed instead of the pack."""
+    return compile_pack(PackDocument.stored(json.loads(document)))
 
 
 def compile_pack(document: PackDocument) -> Pack:

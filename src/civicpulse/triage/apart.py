@@ -5,7 +5,7 @@ from typing import Final
 
 from civicpulse.base.processes import Built, Processes
 from civicpulse.base.tenancy import Tenant
-from civicpulse.packs.model import Pack, PackDocument, compile_pack
+from civicpulse.packs.model import Pack, pack_of_json
 from civicpulse.triage.analysis import Analysis, ReportText
 from civicpulse.triage.masking import mask
 from civicpulse.triage.model import load_model
@@ -19,18 +19,20 @@ class OfflineApart:
     """Analyses for one tenant with its pack and its text model, elsewhere. Raises TookTooLong for the batch."""
 
     def __init__(self, processes: Processes, tenant: Tenant, pack: Pack, payload: bytes, *, version: int) -> None:
-        self._processes = processes
+        self._processes, self._owner = processes, tenant.tenant_id
         document = pack.document.model_dump_json()
         key = (tenant.tenant_id, hash(document), version)
         self._built = Built(key, build_analyst, (document, payload, str(version)))
 
     async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
         """One analysis per text, in order."""
-        return await self._processes.run(analyse_now, list(texts), seconds=limit(len(texts)), built=self._built)
+        return await self._processes.run(
+            analyse_now, list(texts), seconds=limit(len(texts)), built=self._built, owner=self._owner
+        )
 
     async def mask(self, texts: Sequence[str]) -> list[str]:
         """The texts without personal data, in order."""
-        return await self._processes.run(mask_now, list(texts), seconds=limit(len(texts)))
+        return await self._processes.run(mask_now, list(texts), seconds=limit(len(texts)), owner=self._owner)
 
 
 def limit(texts: int) -> float:
@@ -40,8 +42,7 @@ def limit(texts: int) -> float:
 
 def build_analyst(document: str, payload: bytes, version: str) -> OfflineAnalyst:
     """The engine, in the process that keeps it."""
-    pack = compile_pack(PackDocument.model_validate_json(document))
-    return OfflineAnalyst(pack, load_model(payload), version=version)
+    return OfflineAnalyst(pack_of_json(document), load_model(payload), version=version)
 
 
 def analyse_now(analyst: OfflineAnalyst, texts: Sequence[ReportText]) -> list[Analysis]:
