@@ -17,7 +17,7 @@ REACTIONS: Reactions = {
 
 
 def reactions_for(settings: Settings) -> Reactions:
-    """The table; with a language model, also that it is asked about proposed duplicates. Without one nothing waits for it."""
+    """Gives the table; with a language model, also the reaction that asks it about proposed duplicates. Without one nothing waits for it."""
     if not (settings.llm_url or settings.llm_key):
         return REACTIONS
     return {**REACTIONS, "request.opened": (*REACTIONS["request.opened"], ask_about_proposals)}

@@ -98,5 +98,5 @@ def get_settings() -> Settings:
 
 
 def default_data_dir() -> Path:
-    """Where `civicpulse up` keeps its database when no --data is given: ./data."""
+    """Says where `civicpulse up` keeps its database when no --data is given: ./data."""
     return Path("data")

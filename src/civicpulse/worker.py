@@ -47,7 +47,7 @@ SOURCES: Final[Sequence[Source]] = (outbox.QUEUE.source, reports.QUEUE.source, r
 
 
 def lines_of(services: Services, *, stopping: Callable[[], bool]) -> list[Line]:
-    """A line for each queue."""
+    """Makes a line for each queue."""
     settings = services.settings
     opinions = opinions_line(services)
     return [
@@ -63,7 +63,7 @@ def lines_of(services: Services, *, stopping: Callable[[], bool]) -> list[Line]:
 
 
 def timers_of(services: Services) -> list[Line]:
-    """A line for each job that has its hour."""
+    """Makes a line for each job that has its hour."""
     return [scores_timer(services), answers_timer(services), training_timer(services)]
 
 

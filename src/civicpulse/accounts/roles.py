@@ -25,7 +25,7 @@ WHERE tenant_id = %(tenant_id)s AND version = %(version)s
 
 @cache
 def standard_section() -> Mapping[str, Any]:
-    """The section `roles` of a pack that has none."""
+    """Reads the section `roles` of a pack that has none."""
     section: Mapping[str, Any] = yaml.safe_load((resources.files(__package__) / "roles.yaml").read_text("utf-8"))
     return section
 
@@ -58,7 +58,7 @@ async def roles_at_door(db: Database, tenant: Tenant) -> Roles:
 
 
 async def actor_as(tx: Tx, role: str, actor_id: object) -> Actor:
-    """Somebody in that role of the tenant. Raises Invalid when there is no such role."""
+    """Makes somebody in that role of the tenant. Raises Invalid when there is no such role."""
     roles = await roles_of(tx)
     found = roles.get(role)
     if found is None:

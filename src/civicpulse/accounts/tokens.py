@@ -93,7 +93,7 @@ class TokenBook:
         self._seen: dict[bytes, tuple[float, TokenOwner | None]] = {}
 
     async def owner(self, token: str) -> TokenOwner | None:
-        """Whom `token` stands for; None when it is unknown, revoked or past its time."""
+        """Finds whom `token` stands for; None when it is unknown, revoked or past its time."""
         key = token_hash(token)
         remembered = self._seen.get(key)
         if remembered is None or time.monotonic() - remembered[0] > REMEMBERED_SECONDS:

@@ -71,7 +71,7 @@ class Media:
     types: tuple[str, ...]
 
     def content(self) -> dict[str, Any]:
-        """The answer in the OpenAPI document."""
+        """Describes the answer in the OpenAPI document."""
         binary = {"type": "string", "format": "binary"}
         return {name: {"schema": {"type": "string"} if name.startswith("text/") else binary} for name in self.types}
 
@@ -93,7 +93,7 @@ def _answer(kind: Any) -> dict[str, Any]:
 
 
 def merged(*problems: Problems) -> dict[int, tuple[str, ...]]:
-    """All of the codes by status, each once, in the order in which they were given."""
+    """Joins all of the codes by status, each once, in the order in which they were given."""
     found: dict[int, tuple[str, ...]] = {}
     for given in problems:
         for status, codes in given.items():
@@ -102,7 +102,7 @@ def merged(*problems: Problems) -> dict[int, tuple[str, ...]]:
 
 
 def problem_answers(problems: Problems) -> dict[int | str, dict[str, Any]]:
-    """Problems as the OpenAPI document writes them, each with its codes."""
+    """Writes problems as the OpenAPI document writes them, each with its codes."""
     return {
         status: {
             "description": f"{MEANINGS[status]}: {', '.join(codes)}",
@@ -115,7 +115,7 @@ def problem_answers(problems: Problems) -> dict[int | str, dict[str, Any]]:
 
 
 def response_class(responses: Mapping[int | str, Mapping[str, Any]]) -> type[Response] | None:
-    """The class that keeps FastAPI from writing JSON where none leaves; None where JSON does."""
+    """Gives the class that keeps FastAPI from writing JSON where none leaves; None where JSON does."""
     good = [answer for status, answer in responses.items() if "codes" not in answer and 200 <= int(status) < 300]
     return None if any("model" in answer for answer in good) else Response
 
@@ -145,5 +145,5 @@ class ProblemView(BaseModel):
 
 
 def optional() -> Any:
-    """The default of a field that is only there where it means something; it is never null for want of a value."""
+    """Makes the default of a field that is only there where it means something; it is never null for want of a value."""
     return Field(default_factory=lambda: None)

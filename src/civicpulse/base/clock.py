@@ -9,18 +9,18 @@ _frozen: ContextVar[datetime | None] = ContextVar("frozen", default=None)
 
 
 def now() -> datetime:
-    """The current instant, aware, UTC, in microseconds."""
+    """Tells the current instant, aware, UTC, in microseconds."""
     return _frozen.get() or datetime.now(UTC)
 
 
 def wall() -> datetime:
-    """The machine's own instant, for leases: whoever lives through a year in seconds must not hold rows for one."""
+    """Tells the machine's own instant, for leases: whoever lives through a year in seconds must not hold rows for one."""
     return datetime.now(UTC)
 
 
 @contextmanager
 def at(instant: datetime) -> Iterator[None]:
-    """Within the block `now()` answers `instant` (aware) in this task."""
+    """Makes `now()` answer `instant` (aware) within the block, in this task."""
     token = _frozen.set(instant.astimezone(UTC))
     try:
         yield

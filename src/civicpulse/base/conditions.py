@@ -15,22 +15,22 @@ def _is_in(alias: LiteralString, categories: Sequence[LiteralString]) -> Literal
 
 
 def is_open(alias: LiteralString) -> LiteralString:
-    """There is work to do."""
+    """Writes the condition that there is work to do."""
     return _is_in(alias, OPEN_WORK)
 
 
 def has_ended(alias: LiteralString) -> LiteralString:
-    """The work has ended: `rules.lifecycle.is_ended`."""
+    """Writes the condition that the work has ended: `rules.lifecycle.is_ended`."""
     return _is_in(alias, ENDED)
 
 
 def is_open_master(alias: LiteralString) -> LiteralString:
-    """Open work. A duplicate is none: its master carries the work."""
+    """Writes the condition of open work. A duplicate is none: its master carries the work."""
     return f"{is_open(alias)} AND {alias}.master_id IS NULL"
 
 
 def stands_resolved(alias: LiteralString) -> LiteralString:
-    """Counts as a resolution, with the time it took: `rules.lifecycle.stands_resolved`."""
+    """Writes the condition of a resolution, with the time it took: `rules.lifecycle.stands_resolved`."""
     return (
         f"{alias}.master_id IS NULL AND {has_ended(alias)} AND {alias}.resolved_at IS NOT NULL"
         f" AND {alias}.resolved_at >= {alias}.created_at"

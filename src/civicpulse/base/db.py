@@ -35,7 +35,7 @@ class Tx:
         self.tenant_id: UUID = tenant.tenant_id
 
     async def rows(self, statement: LiteralString | sql.Composed, params: Params = None) -> list[Row]:
-        """All rows of `statement` as dicts."""
+        """Reads all rows of `statement` as dicts."""
         cursor = self.conn.cursor(row_factory=dict_row)
         await cursor.execute(statement, params)
         return await cursor.fetchall()
@@ -108,7 +108,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, tenant: Tenant) -> AsyncIterator[Tx]:
-        """A transaction for jobs and commands: committed at the end of the block, rolled back when it raises."""
+        """Opens a transaction for jobs and commands: committed at the end of the block, rolled back when it raises."""
         tx = await self.begin(tenant)
         try:
             yield tx
@@ -119,6 +119,6 @@ class Database:
 
     @asynccontextmanager
     async def gate(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection bound to no tenant: sees no tenant's rows, may only call the gate functions."""
+        """Opens a connection bound to no tenant: sees no tenant's rows, may only call the gate functions."""
         async with self._pool.connection() as conn:
             yield conn

@@ -73,19 +73,19 @@ SELECT %(tenant_id)s, %(queue)s, {at} FROM ({next_at}) AS n (at) WHERE n.at IS N
 
 
 async def waiting(db: Database, *, now: datetime) -> Sequence[tuple[str, UUID]]:
-    """Where there is work now: (queue, tenant id)."""
+    """Finds where there is work now: (queue, tenant id)."""
     async with db.gate() as conn:
         cursor = await conn.execute(WAITING, {"now": now})
         return await cursor.fetchall()
 
 
 async def renew(tx: Tx, source: Source, *, now: datetime) -> None:
-    """After a look: replaces the marks of a queue by one at the time of its first row, or by none."""
+    """Replaces, after a look, the marks of a queue by one at the time of its first row, or by none."""
     await tx.run(source.renewing, _values(tx, source, now))
 
 
 async def feed(tx: Tx, sources: Sequence[Source], *, now: datetime) -> None:
-    """After work that may have added rows: the same, but a mark that was earlier stays as early."""
+    """Marks when a queue's first row is due, after work that may have added rows; a mark that was earlier stays as early."""
     for source in sources:
         await tx.run(source.feeding, _values(tx, source, now))
 

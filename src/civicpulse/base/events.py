@@ -30,7 +30,7 @@ class Actor:
 
     @classmethod
     def of(cls, role: Role, id: str | None) -> Self:
-        """Somebody in `role`."""
+        """Makes somebody in `role`."""
         return cls(role.name, role.kind, id, role.permissions, role.is_bound, role.scope)
 
     def may(self, permission: Permission) -> bool:
@@ -49,7 +49,7 @@ class Actor:
 
 
 def platform(part: str) -> Actor:
-    """CivicPulse itself, by the name of the part that acts: it may do everything, and no role of a tenant limits it."""
+    """Makes CivicPulse itself an actor, by the name of the part that acts: it may do everything, and no role of a tenant limits it."""
     return Actor("system", "system", part, frozenset(Permission), is_bound=False, scope="all")
 
 
@@ -86,14 +86,14 @@ NAMES_BEFORE: Final = {
 
 
 def event_name(type: str, meta: Mapping[str, Any]) -> str:
-    """An event's name as code has it today, also of one that release 0.1 wrote."""
+    """Gives an event's name as code has it today, also of one that release 0.1 wrote."""
     if "." in type:
         return type
     return "request.transitioned" if "to" in meta and type != "sla_state" else NAMES_BEFORE.get(type, type)
 
 
 def stored_types(name: str) -> list[str]:
-    """The types under which events of that name may stand in the trail, for statements that look for them."""
+    """Names the types under which events of that name may stand in the trail, for statements that look for them."""
     return [name, *(before for before, now in NAMES_BEFORE.items() if now == name)]
 
 

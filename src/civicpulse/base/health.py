@@ -28,7 +28,7 @@ class ReadyView(View):
 
 @router.get("/health/live", summary="Ask whether the process is alive", responses=answers(LiveView))
 async def check_live() -> Response:
-    """200 as long as the process answers."""
+    """Answers 200 as long as the process answers."""
     return Json({"status": "live"})
 
 
@@ -36,7 +36,7 @@ async def check_live() -> Response:
     "/health/ready", summary="Ask whether the process is ready", responses=answers({200: ReadyView, 503: ReadyView})
 )
 async def check_ready(request: Request) -> Response:
-    """200 when the database answers and is migrated, else 503 with the reason."""
+    """Answers 200 when the database answers and is migrated, else 503 with the reason."""
     try:
         async with services_of(request).db.gate() as conn:
             await conn.execute("SELECT 1 FROM gate_tenants() LIMIT 1")
@@ -47,5 +47,5 @@ async def check_ready(request: Request) -> Response:
 
 @router.get("/metrics", summary="Read figures for Prometheus", responses=answers(Media(("text/plain",))))
 async def read_metrics() -> Response:
-    """Prometheus text."""
+    """Answers with the figures as Prometheus text."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

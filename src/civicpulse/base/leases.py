@@ -22,7 +22,7 @@ CUT_OFF: Final = "Given up: the worker ended in the middle of each try."
 
 
 def doubling(tries: int) -> timedelta:
-    """The pause after that many tries: five seconds, ten, twenty, and so on."""
+    """Gives the pause after that many tries: five seconds, ten, twenty, and so on."""
     return timedelta(seconds=5 * 2 ** (tries - 1))
 
 
@@ -152,10 +152,10 @@ def _values(tx: Tx, queue: Queue, row: Row, **values: Any) -> dict[str, Any]:
 
 
 def _clean(error: str) -> str:
-    """Without NUL, which PostgreSQL's text cannot hold, and not without end."""
+    """Makes a fault's text fit to be stored: without NUL, which PostgreSQL's text cannot hold, and not without end."""
     return error.replace("\x00", "")[:2000]
 
 
 def worn_out(queue: Queue, rows: Sequence[Row]) -> list[Row]:
-    """The rows whose tries are used up already: each of them ended with its worker."""
+    """Finds the rows whose tries are used up already: each of them ended with its worker."""
     return [row for row in rows if row["attempts"] > queue.tries]

@@ -50,7 +50,7 @@ class UnsafeLogin(RuntimeError):
 
 
 def as_application(url: str, **settings: str) -> str:
-    """`url` for a connection of the application, with these server settings; it takes the application role at log-in."""
+    """Makes of `url` one for a connection of the application, with these server settings; it takes the application role at log-in."""
     options = conninfo_to_dict(url).get("options") or ""
     wanted = {"role": APP_ROLE, "timezone": "UTC", "jit": "off"} | settings
     chosen = " ".join(f"-c {name}={value}" for name, value in wanted.items())
@@ -58,7 +58,7 @@ def as_application(url: str, **settings: str) -> str:
 
 
 def application_url(owner_url: str) -> str:
-    """The URL of the application's log-in on the server and database of `owner_url`, where no password is asked (embedded)."""
+    """Makes the URL of the application's log-in on the server and database of `owner_url`, where no password is asked (embedded)."""
     about = {name: value for name, value in conninfo_to_dict(owner_url).items() if value is not None}
     host, database = about["host"], about.get("dbname", "")
     return f"postgresql://{APP_ROLE}@/{database}?host={host}"

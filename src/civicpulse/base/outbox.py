@@ -77,7 +77,7 @@ async def drain_batch(tx: Tx, reactions: Reactions, feeds: Sequence[Source] = ()
 
 
 async def _react(tx: Tx, event: Row, reactions: Sequence[Reaction]) -> str | None:
-    """None when all went well, else the error; a failing reaction undoes itself only, behind a savepoint."""
+    """Runs the reactions; None when all went well, else the error. A failing one undoes itself only, behind a savepoint."""
     if not reactions:
         return None
     try:

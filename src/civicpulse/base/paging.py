@@ -23,7 +23,7 @@ def encode_cursor(sort: str, values: Sequence[Any]) -> str:
 
 
 def decode_cursor(cursor: str, sort: str, kinds: Sequence[type]) -> tuple[Any, ...]:
-    """The values inside `cursor` as `kinds`; raises Invalid when it is damaged or was made under another sort."""
+    """Reads the values inside `cursor` as `kinds`; raises Invalid when it is damaged or was made under another sort."""
     try:
         made_under, *plain = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if made_under != sort or len(plain) != len(kinds):

@@ -70,7 +70,7 @@ class _Child:
         await self.process.wait()
 
     async def fate(self) -> int:
-        """Why it is gone: to kill what is dead already would lose the answer."""
+        """Says why it is gone: to kill what is dead already would lose the answer."""
         try:
             async with asyncio.timeout(5):
                 return await self.process.wait()
@@ -96,7 +96,7 @@ class Processes:
         built: Built | None = None,
         owner: Hashable = None,
     ) -> T:
-        """`function(*given)`, or with `built` `function(that, *given)`, in another process; what it returns or raises.
+        """Runs `function(*given)`, or with `built` `function(that, *given)`, in another process; what it returns or raises.
 
         Function and arguments are pickled: a function of a module, plain values. `owner` is whose work it is: one of them
         leaves a place to the others. Raises TookTooLong after `seconds` of CPU time, ProcessLost when the process is gone.
@@ -121,7 +121,7 @@ class Processes:
         return found
 
     def _share_of(self, owner: Hashable) -> asyncio.Semaphore:
-        """The places of one owner, for as long as somebody has or wants one."""
+        """Gives the places of one owner, for as long as somebody has or wants one."""
         share = self._shares.get(owner)
         if share is None:
             share = self._shares[owner] = asyncio.Semaphore(self._share)
@@ -133,7 +133,7 @@ class Processes:
             await self._idle.pop().end()
 
     async def _child(self, built: Built | None) -> _Child:
-        """A process that has nothing to do, best one that has built the thing already."""
+        """Finds a process that has nothing to do, best one that has built the thing already."""
         self._idle.sort(key=lambda child: built is not None and built.key in child.built)
         while self._idle:
             child = self._idle.pop()

@@ -63,7 +63,7 @@ class TenantDirectory:
             await self.refresh()
 
     async def all(self) -> list[Tenant]:
-        """Every tenant, oldest first."""
+        """Lists every tenant, oldest first."""
         await self._fresh()
         return list(self._by_id.values())
 

@@ -95,7 +95,7 @@ def tracing(settings: Settings) -> Iterator[None]:
 
 
 def check_tracing(settings: Settings) -> list[Target]:
-    """Where spans go by the settings. Raises SettingsError when they cannot: a wrong variable, or the extra is missing."""
+    """Says where spans go by the settings. Raises SettingsError when they cannot: a wrong variable, or the extra is missing."""
     targets = [target for target in (_collector(settings), _langfuse(settings)) if target is not None]
     if targets:
         try:

@@ -90,7 +90,7 @@ class DeclaredRoute(APIRoute):
 
 
 def _admissions(route: APIRoute) -> list[Callable[[Request], Awaitable[object]]]:
-    """The dependencies that let a caller in."""
+    """Finds the dependencies that let a caller in."""
     return [part.call for part in route.dependant.dependencies if part.call and hasattr(part.call, "permission")]
 
 
@@ -148,7 +148,7 @@ async def end_transaction(request: Request) -> None:
 
 
 def services_of(request: Request) -> Services:
-    """The process's services."""
+    """Finds the process's services."""
     services: Services = request.app.state.services
     return services
 
@@ -163,7 +163,7 @@ def _field(location: tuple[Any, ...]) -> str:
 
 
 def _choices(error: dict[str, Any]) -> dict[str, Any]:
-    """The values that a field of a fixed few may have."""
+    """Lists the values that a field of a fixed few may have."""
     named = re.findall(r"'([^']*)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
     return {"choices": named} if named else {}
 
@@ -204,7 +204,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_data(request: Request, error: Exception) -> Response:
-    """The last net for text that PostgreSQL cannot hold, such as a NUL byte in a path or query."""
+    """Answers, as the last net, for text that PostgreSQL cannot hold, such as a NUL byte in a path or query."""
     log.info("unusable_value", error=str(error))
     problem = Problem(
         "A value cannot be stored: it holds a NUL byte, a broken character or a number out of range.", code="invalid"
@@ -228,7 +228,7 @@ async def _on_anything(request: Request, error: Exception) -> Response:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Every failure leaves as a problem document."""
+    """Makes every failure leave as a problem document."""
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)

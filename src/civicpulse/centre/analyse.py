@@ -91,7 +91,7 @@ def _details(row: Row) -> Row:
 async def _rewrite(
     run: Run, tx: Tx, writer: Writer, pairs: Sequence[tuple[Row, Analysis]], opened: Mapping[UUID, Change]
 ) -> None:
-    """Tickets that nobody works on begin anew; of the others only the text changes."""
+    """Begins tickets anew that nobody works on; of the others only the text changes."""
     untouched = {run.pack.workflow.initial, run.pack.assigned_state}
     corrected = await ticket_queries.corrected_by_staff(tx, list(opened))
     changes = list[Change]()

@@ -51,7 +51,7 @@ async def upload_files(
     is_async: IsAsync = False,
     caller: Caller = needs(Permission.PIPELINE_RUN),
 ) -> Response:
-    """The whole pipeline: ingest, attachments, geocode, analyse, assign; answers PipelineResult, with the tickets that the caller sees.
+    """Runs the whole pipeline: ingest, attachments, geocode, analyse, assign; answers PipelineResult, with the tickets that the caller sees.
 
     Offices and managers may be left out once there are some. With `async=true` 202 and a run to watch; so, too, when
     another run of the tenant takes long. The same Idempotency-Key and files give the same run.
@@ -91,7 +91,7 @@ async def process_tickets(
     every: Annotated[bool, Query(alias="all", description="Every ticket that nobody works on yet")] = False,
     is_async: IsAsync = False,
 ) -> Response:
-    """Tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult."""
+    """Works on tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult."""
     start.check_pack(await current_pack(caller.tx))
     reader = await reader_of(caller)
     await end_transaction(request)
@@ -136,7 +136,7 @@ def _failed(row: Row) -> Problem:
 
 
 async def _result(tx: Tx, reader: Reader, storage: Storage, row: Row, *, sees_contacts: bool) -> dict[str, Any]:
-    """PipelineResult with those of its tickets that the caller sees, in the order of the file."""
+    """Writes PipelineResult with those of its tickets that the caller sees, in the order of the file."""
     ids = list(dict.fromkeys(row["ticket_ids"]))
     tickets = await ticket_documents(tx, ids, reader.reach, storage=storage, sees_contacts=sees_contacts)
     found = result_document(row)
@@ -150,7 +150,7 @@ async def list_runs(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Newest first, without their errors."""
+    """Lists the runs, newest first, without their errors."""
     rows, next_cursor = await run_queries.list_runs(caller.tx, state=state, limit=limit, cursor=cursor)
     return Json(page([run_document(row, brief=True) for row in rows], next_cursor))
 
@@ -177,7 +177,7 @@ ID_GUARDS["run_id"] = _guard
 
 @router.get("/pipeline-runs/{run_id}", summary="Read where a run stands", responses=answers(RunView, NO_RUN))
 async def get_run(run_id: UUID, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
-    """State, step, progress by step, counts and errors; its tickets are in GET /tickets."""
+    """Shows state, step, progress by step, counts and errors of a run; its tickets are in GET /tickets."""
     return Json(run_document(await _known(caller, run_id)))
 
 
@@ -187,7 +187,7 @@ async def get_run(run_id: UUID, caller: Caller = needs(Permission.PIPELINE_RUN))
     responses=answers(Media(("text/event-stream",)), NO_RUN),
 )
 async def watch_run(run_id: UUID, request: Request, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
-    """`progress` whenever it moves, `done` or `failed` at its end, each with JSON; works when it is over already."""
+    """Streams `progress` whenever it moves, `done` or `failed` at its end, each with JSON; works when it is over already."""
     await _known(caller, run_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = watch(services_of(request), caller.tenant, run_id, (await reader_of(caller)).sight)
@@ -201,7 +201,7 @@ async def watch_run(run_id: UUID, request: Request, caller: Caller = needs(Permi
     responses=answers({202: RunView}, NO_RUN, {409: ("not_failed",)}),
 )
 async def retry_run(run_id: UUID, caller: Caller = needs(Permission.PIPELINE_RUN)) -> Response:
-    """A worker goes on where it failed; 409 when the run has not failed."""
+    """Lets a worker go on where the run failed; 409 when it has not failed."""
     await _known(caller, run_id)
     if not await run_queries.retry(caller.tx, run_id, at=clock.now()):
         raise Conflict(f"Run {run_id} has not failed: there is nothing to retry.", code="not_failed")

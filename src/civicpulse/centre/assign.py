@@ -35,7 +35,7 @@ async def _ahead(run: Run) -> list[Place]:
 
 
 def _show(run: Run, given: list[UUID]) -> None:
-    """The answer to POST /process shows what it has given out."""
+    """Keeps what was given out, for the answer to POST /process."""
     shown = run.row["ticket_ids"]
     seen = set(shown)
     shown += [one for one in given if one not in seen][: max(0, MAX_TICKETS - len(shown))]

@@ -19,7 +19,7 @@ BATCH: Final = 500
 
 
 async def join_attachments(run: Run) -> None:
-    """Each file goes to the tickets that name it; what is left over, or did not come, is a warning."""
+    """Joins each file to the tickets that name it; what is left over, or did not come, is a warning."""
     files = {file_key(file["name"]): file for file in run.row["files"] if file["field"] == "attachments"}
     run.progress.setdefault("used", [])
     while rows := await _next(run):
@@ -55,7 +55,7 @@ async def _next(run: Run) -> list[Row]:
 
 
 def _join(run: Run, rows: Sequence[Row], files: Mapping[str, Row], copies: list[tuple[str, str]]) -> list[Row]:
-    """The rows that get files, with their evidence; `copies` (from, to) are made of files that several rows name."""
+    """Finds the rows that get files, with their evidence; `copies` (from, to) are made of files that several rows name."""
     joined = list[Row]()
     for row in rows:
         evidence = list[Row]()

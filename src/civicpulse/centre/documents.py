@@ -26,7 +26,7 @@ async def find_run_seen(tx: Tx, run_id: UUID, sight: Sight) -> Row | None:
 
 
 async def run_as_seen(tx: Tx, row: Row, sight: Sight) -> Row:
-    """The run without a word about requests that are not seen: that there is one for a row its sender knows."""
+    """Shows the run without a word about requests that are not seen: that there is one for a row its sender knows."""
     named = {fault["request_id"] for fault in row["errors"] if "request_id" in fault}
     hidden = named - await seen_numbers(tx, sight, named)
     if not hidden:
@@ -45,7 +45,7 @@ def is_over(row: Row) -> bool:
 
 
 def result_document(row: Row) -> dict[str, Any]:
-    """PipelineResult without its tickets (R-CSV-01). A failed run says why in its errors, too."""
+    """Writes PipelineResult without its tickets (R-CSV-01). A failed run says why in its errors, too."""
     counts = row["counts"]
     errors = list(row["errors"])
     if row["last_error"]:
@@ -96,7 +96,7 @@ def _file_document(file: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def progress_document(row: Row) -> list[dict[str, Any]]:
-    """Each step in order: waiting, running, done or failed, and how much of it is done."""
+    """Lists each step in order: waiting, running, done or failed, and how much of it is done."""
     steps, here = list[dict[str, Any]](), STEPS.index(row["step"])
     for place, step in enumerate(STEPS):
         if row["kind"] == "process" and step == "attachments":
@@ -109,7 +109,7 @@ def progress_document(row: Row) -> list[dict[str, Any]]:
 
 
 def links_of(row: Row) -> dict[str, str]:
-    """Where to look next."""
+    """Says where to look next."""
     base = f"/pipeline-runs/{row['id']}"
     links = {"self": base, "events": f"{base}/events"}
     return links | ({"retry": f"{base}/retry"} if row["state"] == "failed" else {})

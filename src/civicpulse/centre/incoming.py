@@ -44,7 +44,7 @@ class Received:
 async def look_through(
     processes: Processes, tenant: Tenant, pack: Pack, tables: Mapping[str, UploadFile], others: Sequence[UploadFile]
 ) -> list[Received]:
-    """Every file with its hash and layout. Raises Invalid (422) naming file and column of each table that is no such.
+    """Describes every file by its hash and layout. Raises Invalid (422) naming file and column of each table that is no such.
 
     A table is read in a process that is ended when it takes too long, whatever was made to keep it busy; the tables of one
     tenant leave a place to the others'.

@@ -143,7 +143,7 @@ async def _tickets(run: Run, read: ReadFile) -> None:
 
 
 def _by_guid(run: Run, batch: Sequence[ReadRow]) -> dict[str, ReadRow]:
-    """The batch by GUID; of two rows with one GUID the last."""
+    """Gives the batch by GUID; of two rows with one GUID the last."""
     rows: dict[str, ReadRow] = {}
     for one in batch:
         run.tell(one.faults)

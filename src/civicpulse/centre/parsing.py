@@ -44,13 +44,13 @@ class ReadFile:
     notices: list[Notice]
 
     async def batches(self) -> AsyncIterator[list[ReadRow]]:
-        """The rows, in the batches in which they were read."""
+        """Reads the rows, in the batches in which they were read."""
         with self.path.open("rb") as file:
             while batch := await asyncio.to_thread(pickle.load, file):
                 yield batch
 
     async def rows(self) -> AsyncIterator[ReadRow]:
-        """The rows one by one."""
+        """Reads the rows one by one."""
         async for batch in self.batches():
             for row in batch:
                 yield row

@@ -40,7 +40,7 @@ class Layout:
 
 
 def layout_from_json(stored: Mapping[str, Any]) -> Layout:
-    """What `to_json` gave. Runs that an earlier release began say `utf-8-sig`, and nothing of the origin."""
+    """Reads what `to_json` gave. Runs that an earlier release began say `utf-8-sig`, and nothing of the origin."""
     encoding = "utf-8" if stored["encoding"] == "utf-8-sig" else stored["encoding"]
     return Layout(tables.Layout(encoding, stored["delimiter"], stored.get("origin", "found")), dict(stored["columns"]))
 
@@ -98,7 +98,7 @@ def _lacking(missing: Sequence[str], header: Sequence[str]) -> str:
 
 @contextmanager
 def open_records(file: IO[bytes], layout: Layout) -> Iterator[tuple[Iterator[Record], list[Notice]]]:
-    """The records after the header, and notices of the file, complete when all records are read. The file stays open."""
+    """Opens the records after the header, and notices of the file, complete when all records are read. The file stays open."""
     with open_table(file, layout=layout.written) as table:
         yield _records(table, layout), table.notices
 

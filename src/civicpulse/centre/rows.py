@@ -91,12 +91,12 @@ class RowReader:
         self.faults.append(Fault(self._file, record.line, str(error), "error", error.column))
 
     def office(self, record: Record) -> OfficeDraft:
-        """An office. Raises RowError."""
+        """Reads an office. Raises RowError."""
         values = self._values(record)
         return OfficeDraft(_one_line(_wanted(values, "name")), _one_line(values.get("address", "")))
 
     def manager(self, record: Record) -> ManagerRow:
-        """A manager. Raises RowError."""
+        """Reads a manager. Raises RowError."""
         values = self._values(record)
         name, office = _one_line(_wanted(values, "name")), _one_line(_wanted(values, "office"))
         load = _load(values.get("load", ""))
@@ -106,7 +106,7 @@ class RowReader:
         return ManagerRow(name, office, position, tuple(dict.fromkeys(skills)), load)
 
     def ticket(self, record: Record) -> TicketRow:
-        """A ticket; one without a text is one all the same. Raises RowError."""
+        """Reads a ticket; one without a text is one all the same. Raises RowError."""
         values = self._values(record)
         guid = _wanted(values, "client_guid")
         if len(guid) > LONGEST_GUID:
@@ -135,7 +135,7 @@ class RowReader:
         return dict(record.values)
 
     def _spelled(self, record: Record, vocabulary: Any, word: str, column: str) -> str | None:
-        """The value that the rules know by this word; a word they do not know stays as it is, and is told."""
+        """Finds the value that the rules know by this word; a word they do not know stays as it is, and is told."""
         if not word:
             return None
         known = self._pack.spelled(vocabulary, word)
@@ -161,14 +161,14 @@ def address_line(given: dict[str, Any]) -> str | None:
 
 
 def attachment_names(given: dict[str, Any]) -> Iterator[str]:
-    """The files that a ticket's row names, as they are compared: of one or several."""
+    """Lists the files that a ticket's row names, as they are compared: of one or several."""
     for name in re.split(r"[,;\n]", given["attachment"] or ""):
         if name.strip():
             yield file_key(name)
 
 
 def file_key(name: str) -> str:
-    """A file's name without folders, in one case."""
+    """Folds a file's name: without folders, in one case."""
     return re.split(r"[/\\]", name.strip())[-1].casefold()
 
 

@@ -66,7 +66,7 @@ class Run:
         return found
 
     def file(self, field: str) -> dict[str, Any] | None:
-        """The table that came in that field, or None."""
+        """Finds the table that came in that field, or None."""
         return next((file for file in self.row["files"] if file["field"] == field), None)
 
     def name_of(self, field: str) -> str:
@@ -103,7 +103,7 @@ class Run:
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[Tx]:
-        """A transaction that holds the lease: at its end the run's place is written with it, or all of it is undone.
+        """Opens a transaction that holds the lease: at its end the run's place is written with it, or all of it is undone.
 
         Raises LostLease, and Stopped before it begins when the process is to end.
         """
@@ -132,7 +132,7 @@ class Run:
                     held = await leases.heartbeat(tx, run_queries.QUEUE, self.row, seconds=LEASE_SECONDS)
 
     def _clock(self) -> None:
-        """The seconds that the step has taken so far, whoever worked on it."""
+        """Counts the seconds that the step has taken so far, whoever worked on it."""
         now = time.monotonic()
         self.progress["seconds"] = round(self.progress.get("seconds", 0.0) + now - self.saved, 3)
         self.saved = now

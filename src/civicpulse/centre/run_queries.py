@@ -88,7 +88,7 @@ async def add_run(
     at: datetime,
     due_in: float,
 ) -> None:
-    """A run that waits for whoever takes it, in `due_in` seconds; `errors` are what was seen wrong with its files before it began."""
+    """Adds a run that waits for whoever takes it, in `due_in` seconds; `errors` are what was seen wrong with its files before it began."""
     counts = {"errors": 0, "warnings": len(errors)}
     due_at = clock.wall() + timedelta(seconds=due_in)
     values = {"tenant_id": tx.tenant_id, "id": run_id, "kind": kind, "by": by, "created_at": at}
@@ -113,12 +113,12 @@ async def save(tx: Tx, run_id: UUID, attempt: int, state: dict[str, Any], *, sec
 
 
 async def done(tx: Tx, run_id: UUID, attempt: int, *, at: datetime) -> bool:
-    """The run is done; False when the lease is somebody else's now."""
+    """Marks the run as done; False when the lease is somebody else's now."""
     return await tx.run(DONE, {"tenant_id": tx.tenant_id, "id": run_id, "attempt": attempt, "at": at}) == 1
 
 
 async def retry(tx: Tx, run_id: UUID, *, at: datetime) -> bool:
-    """A failed run waits again, to go on where it failed; False when it has not failed."""
+    """Lets a failed run wait again, to go on where it failed; False when it has not failed."""
     return await tx.run(RETRY, {"tenant_id": tx.tenant_id, "queue": QUEUE.name, "id": run_id, "at": at}) == 1
 
 

@@ -137,5 +137,5 @@ async def attach(tx: Tx, run_id: UUID, rows: Sequence[Row]) -> None:
 
 
 async def clear(tx: Tx, run_id: UUID) -> None:
-    """The run is done: its copies of what people wrote go."""
+    """Removes a done run's copies of what people wrote."""
     await tx.run(CLEAR, {"tenant_id": tx.tenant_id, "run_id": run_id})

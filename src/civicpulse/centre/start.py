@@ -91,7 +91,7 @@ async def begin_upload(
 async def begin_process(
     services: Services, tenant: Tenant, actor: Actor, *, every: bool, key: str | None, head_start: bool
 ) -> tuple[UUID, bool]:
-    """A run over what is here; its id, and whether the same key began it before."""
+    """Begins a run over what is here; its id, and whether the same key began it before."""
     run: dict[str, Any] = {"files": [], "options": {"all": every}, "errors": []}
     async with services.db.transaction(tenant) as tx:
         body = ["process", every]

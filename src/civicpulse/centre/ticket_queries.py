@@ -35,7 +35,7 @@ WHERE e.tenant_id = %(tenant_id)s AND e.request_id = ANY (%(ids)s) AND e.media_t
 
 
 async def corrected_by_staff(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these requests had their category or priority set by staff."""
+    """Finds which of these requests had their category or priority set by staff."""
     values = {"tenant_id": tx.tenant_id, "ids": list(ids), "types": stored_types("request.classified")}
     return {row["subject_id"] for row in await tx.rows(CORRECTED, values)}
 
@@ -46,5 +46,5 @@ async def put_details(tx: Tx, rows: Sequence[Row], *, at: datetime) -> None:
 
 
 async def find_evidence(tx: Tx, ids: Sequence[UUID]) -> list[Row]:
-    """request_id, file_name and sha256 of the files that requests have."""
+    """Finds request_id, file_name and sha256 of the files that requests have."""
     return await tx.rows(FIND_EVIDENCE, {"tenant_id": tx.tenant_id, "ids": list(ids)})

@@ -21,7 +21,7 @@ AGAIN_MS: Final = 1_000
 
 
 async def watch(services: Services, tenant: Tenant, run_id: UUID, sight: Sight) -> AsyncIterator[bytes]:
-    """`progress` at once and whenever the run has moved; `done` or `failed` ends the stream, with what `sight` sees."""
+    """Streams `progress` at once and whenever the run has moved; `done` or `failed` ends the stream, with what `sight` sees."""
     began = said = time.monotonic()
     seen: Any = None
     yield f"retry: {AGAIN_MS}\n\n".encode()
@@ -44,6 +44,6 @@ async def watch(services: Services, tenant: Tenant, run_id: UUID, sight: Sight) 
 
 
 def _event(name: str, row: Row) -> bytes:
-    """JSON by orjson has no line breaks, which would end the data."""
+    """Writes an event; JSON by orjson has no line breaks, which would end the data."""
     data = orjson.dumps(run_document(row, brief=not is_over(row)), option=orjson.OPT_UTC_Z)
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

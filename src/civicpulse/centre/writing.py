@@ -35,7 +35,7 @@ class Writer:
         self._preparer, self._zones, self._run = preparer, zones, run_id
 
     def incoming(self, row: Row, analysis: Analysis, *, created_at: datetime | None = None) -> Incoming:
-        """A staged row of the file (staging.next_tickets) with what was understood of it."""
+        """Makes the incoming request of a staged row of the file (staging.next_tickets), with what was understood of it."""
         given, address, place = row["given"], address_line(row["given"]), Place(**row["place"])
         about: dict[str, Any] = {"run": self._run}
         if row["evidence"]:
@@ -80,7 +80,7 @@ class Writer:
         return True
 
     def _judged(self, came: Incoming, decided: Mapping[str, Any] | None) -> Row:
-        """The columns that the file changes; `decided`: the row whose category and priority staff has set."""
+        """Gives the columns that the file changes; `decided`: the row whose category and priority staff has set."""
         preparer = self._preparer
         columns = preparer.judged(came, decided=decided)
         category = preparer.pack.categories.get(columns["category"])

@@ -30,7 +30,7 @@ DataDir = Annotated[
 
 @contextmanager
 def database(data: Path | None) -> Iterator[Settings]:
-    """Settings with the URL of the database to work on; an embedded one is started and migrated if need be."""
+    """Reads the settings, with the URL of the database to work on; an embedded one is started and migrated if need be."""
     settings = Settings.from_environment()
     if data is None and settings.database_url:
         yield settings
@@ -41,7 +41,7 @@ def database(data: Path | None) -> Iterator[Settings]:
 
 @asynccontextmanager
 async def at_work(data: Path | None) -> AsyncIterator[Services]:
-    """Services for one command."""
+    """Opens the services for one command."""
     with database(data) as settings:
         async with open_services(replace(settings, pool_size=min(settings.pool_size, 8))) as services:
             yield services
@@ -66,7 +66,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def progress_bar() -> Progress:
-    """The bar that long work shows, on stderr."""
+    """Makes the bar that long work shows, on stderr."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

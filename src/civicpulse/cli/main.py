@@ -167,7 +167,7 @@ def audit_verify(
 
 @scores_app.callback()
 def _scores() -> None:
-    """Performance scores."""
+    """Works on performance scores."""
 
 
 @scores_app.command("compute")
@@ -247,7 +247,7 @@ def dump_documents(
 
 
 def main() -> None:
-    """Entry point: expected failures are one line on stderr and exit 2, not a traceback."""
+    """Runs the command: expected failures are one line on stderr and exit 2, not a traceback."""
     configure_logging(Settings.from_environment().log_level if "--help" not in sys.argv else "INFO")
     try:
         app()

@@ -122,7 +122,7 @@ def _follow_parent(pid: int) -> None:
 
 
 def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
-    """Database, API, pages and worker until Ctrl-C or SIGTERM. Returns the exit code."""
+    """Runs database, API, pages and worker until Ctrl-C or SIGTERM. Returns the exit code."""
     check_tracing(Settings.from_environment())
     data.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
@@ -206,7 +206,7 @@ def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool,
 
 
 def _environment(url: str, data: Path) -> dict[str, str]:
-    """What the children are told: the application's log-in, whose they are, and where files go unless that is set."""
+    """Says what the children are told: the application's log-in, whose they are, and where files go unless that is set."""
     files = {"CIVICPULSE_STORAGE_URL": (data.resolve() / "files").as_uri()}
     mine = {name: value for name, value in os.environ.items() if name != "CIVICPULSE_MIGRATION_URL"}
     return files | mine | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
@@ -255,7 +255,7 @@ def _watch(
     stopping: threading.Event,
     say: Console,
 ) -> int:
-    """Until told to stop; a process that dies, the database too, is started again, unless it keeps dying."""
+    """Watches until told to stop; a process that dies, the database too, is started again, unless it keeps dying."""
     deaths: list[float] = []
     while not stopping.wait(0.3):
         _watch_database(data, say)
@@ -319,18 +319,18 @@ async def make_token(
 
 
 async def end_token(services: Services, tenant: Tenant, token_id: UUID) -> bool:
-    """Revokes; False when there was nothing to revoke."""
+    """Revokes a token; False when there was nothing to revoke."""
     async with services.db.transaction(tenant) as tx:
         return await revoke_token(tx, token_id)
 
 
 async def sweep_now(services: Services) -> SweepReport:
-    """One sweep over every tenant."""
+    """Sweeps once over every tenant."""
     return await sweep(services.db, services.tenants)
 
 
 async def score_now(services: Services, tenant: Tenant) -> tuple[int, int, float | None]:
-    """Resolutions measured, scores written, and the tenant's own score."""
+    """Measures resolutions, writes scores, and gives the tenant's own score."""
     measured = await measure_tenant(services, tenant)
     async with services.db.transaction(tenant) as tx:
         written = await compute_scores(tx)
@@ -338,7 +338,7 @@ async def score_now(services: Services, tenant: Tenant) -> tuple[int, int, float
 
 
 async def verify(services: Services, tenants: list[Tenant], say: Console) -> tuple[int, str | None]:
-    """Events verified, and a line about the first broken row, or None."""
+    """Counts the events verified, and words the first broken row, or None."""
     checked = 0
     for tenant in tenants:
         async with services.db.transaction(tenant) as tx:

@@ -33,7 +33,7 @@ FIGURES = (
 
 @quality_app.callback()
 def _quality() -> None:
-    """How good the product is on your own data."""
+    """Says how good the product is on your own data."""
 
 
 @quality_app.command("analysis")
@@ -69,7 +69,7 @@ def quality_analysis(
 def quality_decisions(
     tenant: Annotated[str, typer.Option(help="The tenant's slug.")], as_json: AsJson = False, data: DataDir = None
 ) -> None:
-    """How staff decided about duplicates: what was merged, undone, turned down, and what that says of the rule."""
+    """Says how staff decided about duplicates: what was merged, undone, turned down, and what that says of the rule."""
 
     async def work() -> dict[str, Any]:
         async with at_work(data) as services, services.db.transaction(await wanted_tenant(services, tenant)) as tx:
@@ -161,7 +161,7 @@ def model_train(
 def model_evaluate(
     tenant: Annotated[str, typer.Option(help="The tenant's slug.")], as_json: AsJson = False, data: DataDir = None
 ) -> None:
-    """Accuracy, macro-F1, calibration and coverage on the later fifth of the history; and the stored versions."""
+    """Measures accuracy, macro-F1, calibration and coverage on the later fifth of the history; and lists the stored versions."""
 
     async def work() -> Any:
         async with at_work(data) as services:

@@ -14,7 +14,7 @@ reports_app = typer.Typer(no_args_is_help=True, help="The inbox of reports.")
 
 @reports_app.callback()
 def _reports() -> None:
-    """The inbox of reports."""
+    """Works on the inbox of reports."""
 
 
 @reports_app.command("retry")

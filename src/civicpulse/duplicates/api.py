@@ -56,7 +56,7 @@ ID_GUARDS["other"] = _guard
     responses=answers(PairsView, OUT_OF_SIGHT),
 )
 async def list_duplicates(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
-    """What is merged into it, which requests may be the same (best first, each with its score in parts and why), and which
+    """Lists what is merged into it, which requests may be the same (best first, each with its score in parts and why), and which
     staff said are not. `opinion` is a language model's, where one was asked."""
     row, reader = await visible_request(caller, number), await reader_of(caller)
     return Json(await duplicates_of(caller.tx, row, reader.sight))
@@ -70,7 +70,7 @@ async def list_duplicates(number: str, caller: Caller = needs(Permission.REQUEST
 async def reject_pair(
     number: str, other: str, body: RejectIn | None = None, caller: Caller = needs(Permission.REQUEST_MERGE)
 ) -> Response:
-    """The pair is neither attached nor proposed any more; the same again changes nothing. 409 when they are merged."""
+    """Keeps the pair from being attached or proposed any more; the same again changes nothing. 409 when they are merged."""
     reason = body.reason if body is not None else None
     kept = await rejecting.reject(caller.tx, caller.actor, number, other=other, reason=reason)
     return Json({"request_id": number, "other": other, "rejected": True, **kept})
@@ -82,7 +82,7 @@ async def reject_pair(
     responses=answers(WordView, OUT_OF_SIGHT, {422: ("same_request",)}),
 )
 async def take_back_rejection(number: str, other: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
-    """The pair may be found the same again; without a word to take back nothing changes."""
+    """Lets the pair be found the same again; without a word to take back nothing changes."""
     await rejecting.take_back(caller.tx, caller.actor, number, other=other)
     return Json({"request_id": number, "other": other, "rejected": False})
 
@@ -95,7 +95,7 @@ async def take_back_rejection(number: str, other: str, caller: Caller = needs(Pe
     ),
 )
 async def merge_requests(number: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
-    """The older of the two masters stays master, unless it is private and the other public; the answer is this request."""
+    """Merges two: the older of the two masters stays master, unless it is private and the other public; the answer is this request."""
     await check_reach(caller, body.other)
     await merging.merge(caller.tx, caller.actor, number, other=body.other, force=body.force)
     return await answer(caller, number)
@@ -107,6 +107,6 @@ async def merge_requests(number: str, body: MergeIn, caller: Caller = needs(Perm
     responses=answers(RequestView, OUT_OF_SIGHT, {409: ("not_merged", "merge_race")}),
 )
 async def unmerge_request(number: str, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
-    """The request is its own again; the pair will not be attached again."""
+    """Makes the request its own again; the pair will not be attached again."""
     await merging.unmerge(caller.tx, caller.actor, number)
     return await answer(caller, number)

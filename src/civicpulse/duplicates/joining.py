@@ -30,7 +30,7 @@ class Joining:
         self._beside = _Beside(pack)
 
     async def judge(self, coming: Sequence[tuple[Row, Sequence[Row]]]) -> dict[UUID, Judgement]:
-        """A verdict for each new row by its id, from the candidates that were found for it and those that come with it.
+        """Judges each new row, by its id, from the candidates that were found for it and those that come with it.
 
         A master that has ended, was merged or was hidden in this moment is none: then the request is new. No pair of a new request
         can have been turned down before.

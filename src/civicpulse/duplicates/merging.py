@@ -60,7 +60,7 @@ async def merge(
 
 
 def precedence(row: Row) -> tuple[bool, datetime, UUID]:
-    """The master of two is the public one, so that a private report takes no public one off the map; else the older."""
+    """Decides which of two is the master: the public one, so that a private report takes no public one off the map; else the older."""
     return not PUBLIC.sees(row), row["created_at"], row["id"]
 
 
@@ -133,7 +133,7 @@ async def tell_masters(
     at: datetime,
     quietly: bool = False,
 ) -> None:
-    """An event in the trail of each master, for each number of a duplicate."""
+    """Adds an event in the trail of each master, for each number of a duplicate."""
     changes = [
         store.Changed(master["id"], {}, [store.Event(type, {"duplicate_request_id": number}) for number in numbers])
         for master, numbers in masters

@@ -16,7 +16,7 @@ MAX_CANDIDATES: Final = 20
 
 
 async def duplicates_of(tx: Tx, row: Row, sight: Sight) -> dict[str, Any]:
-    """The document of a request's duplicates, as far as the reader sees the others; `row` is from `find_seen`.
+    """Writes the document of a request's duplicates, as far as the reader sees the others; `row` is from `find_seen`.
 
     Candidates are judged as at intake, by the pack of today, among the masters before and after it, best first. Those
     that staff turned down are left out and stand under `rejected`. A number of statements that does not depend on how

@@ -127,7 +127,7 @@ SELECT id FROM below
 
 
 async def near(tx: Tx, around: Surroundings) -> list[Row]:
-    """Masters at a place, up to now; may hold one twice. Reads only."""
+    """Finds masters at a place, up to now; may hold one twice. Reads only."""
     found: list[Row] | None = await tx.value(FIND_NEAR, around.values) if around.is_anywhere else None
     return found or []
 
@@ -150,7 +150,7 @@ async def near_many(tx: Tx, arounds: Sequence[Surroundings], *, locking: bool) -
 
 
 async def around_request(tx: Tx, pack: Pack, row: Row, *, except_ids: Sequence[UUID]) -> list[Row]:
-    """Masters that a request which is there already may duplicate, before and after it; may hold one twice.
+    """Finds masters that a request which is there already may duplicate, before and after it; may hold one twice.
 
     Bounded as at intake: of those after it the latest come first, so a very busy place may hide the next one.
     """

@@ -56,7 +56,7 @@ class Surroundings:
         }
 
     def asked(self) -> dict[str, Any]:
-        """The parameters of NEAR as JSON takes them, for statements that ask for many at once."""
+        """Writes the parameters of NEAR as JSON takes them, for statements that ask for many at once."""
         plain = {
             "categories": self.categories,
             "cells": self.cells,
@@ -74,7 +74,7 @@ def array(numbers: list[int]) -> str:
 
 
 def surroundings(tenant_id: UUID, pack: Pack, row: Row, at: datetime) -> Surroundings:
-    """Where to look for duplicates of a request's row, and the locks that make rivals queue.
+    """Says where to look for duplicates of a request's row, and the locks that make rivals queue.
 
     The cells around its point, or else the place that its words name, and the asset wherever that is said to be.
     """
@@ -116,7 +116,7 @@ def report_of(row: Row, at: datetime) -> Report:
 
 
 def candidates_of(found: Iterable[Row], shared: Collection[UUID]) -> list[Candidate]:
-    """What `near_candidates` gave, each once, as the rule takes it; a request may be found by place and by asset.
+    """Gives what `near_candidates` found, each once, as the rule takes it; a request may be found by place and by asset.
 
     `shared`: the ids of those that everybody who sees the report sees.
     """
@@ -162,7 +162,7 @@ def candidate_of_row(row: Row) -> Candidate:
 
 
 def _point(row: Row) -> tuple[float | None, float | None]:
-    """Without a cell the degrees are those of a town's centre, from which nothing can be measured."""
+    """Gives the point. Without a cell the degrees are those of a town's centre, from which nothing can be measured."""
     return (None, None) if row["cell"] is None else (row["lon"], row["lat"])
 
 

@@ -55,7 +55,7 @@ class Outcome:
     skipped: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Keys: accuracy, top3, macro_f1, majority, coverage, at_threshold, rows_train, rows_test, classes, skipped and more."""
+        """Writes the keys accuracy, top3, macro_f1, majority, coverage, at_threshold, rows_train, rows_test, classes, skipped and more."""
         return self.metrics.to_json() | {"skipped": self.skipped}
 
 
@@ -118,7 +118,7 @@ def usable_rows(
 
 @contextmanager
 def opened_table(path: Path, *, encoding: str | None = None, known: Sequence[str] = ()) -> Iterator[Table]:
-    """The table of a file. Raises QualityError with the file's name when it cannot be read."""
+    """Opens the table of a file. Raises QualityError with the file's name when it cannot be read."""
     try:
         with open_table(path, encoding=encoding, known=known) as table:
             yield table
@@ -127,7 +127,7 @@ def opened_table(path: Path, *, encoding: str | None = None, known: Sequence[str
 
 
 def records_of(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The records of a table by column; of one that cannot be read every cell is blank. Raises QualityError naming a missing column."""
+    """Reads the records of a table by column; of one that cannot be read every cell is blank. Raises QualityError naming a missing column."""
     with opened_table(path, known=columns) as table:
         wanted = {column: place for column in columns if (place := table.find(column)) is not None}
         missing = [column for column in columns if column not in wanted]
@@ -139,7 +139,7 @@ def records_of(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
 
 
 def parse_time(text: str) -> datetime | None:
-    """ISO 8601, seconds since 1970, or a common American or European form; naive times count as UTC. None otherwise."""
+    """Reads ISO 8601, seconds since 1970, or a common American or European form; naive times count as UTC. None otherwise."""
     moment = _moment(text.strip())
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -163,7 +163,7 @@ def _parsed(text: str, form: str) -> datetime | None:
 
 
 def quality_rows(data: Path) -> list[dict[str, Any]]:
-    """The figures on the two real sets of `data` for the bench's table: one dict a set with its name and the keys above."""
+    """Computes the figures on the two real sets of `data` for the bench's table: one dict a set with its name and the keys above."""
     found = []
     for name, file, text, label, time in (
         ("Boston Vision Zero", "boston_vision_zero_before_cut.csv.gz", "COMMENTS", "label", "REQUESTDATE"),
@@ -175,5 +175,5 @@ def quality_rows(data: Path) -> list[dict[str, Any]]:
 
 
 def to_json_text(value: Any) -> str:
-    """JSON for the command line."""
+    """Writes JSON for the command line."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)

@@ -37,7 +37,7 @@ class Rung:
     figures: Figures
 
     def to_json(self) -> dict[str, Any]:
-        """reach, precision, recall, recall_gold, count."""
+        """Writes reach, precision, recall, recall_gold, count."""
         return {"reach": self.reach} | self.figures.to_json()
 
 
@@ -51,7 +51,7 @@ class Baseline:
     ours: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """metres, hours, precision, recall, recall_gold, count, our_precision."""
+        """Writes metres, hours, precision, recall, recall_gold, count, our_precision."""
         return {"metres": self.metres, "hours": self.hours} | self.figures.to_json() | {"our_precision": self.ours}
 
 
@@ -92,7 +92,7 @@ class Outcome:
     wrong: tuple[Wrong, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Keys: attached, attached_or_proposed, curve, baselines, rows, labels, left_out, and wrong when it was asked for."""
+        """Writes the keys attached, attached_or_proposed, curve, baselines, rows, labels, left_out, and wrong when it was asked for."""
         found = {
             "rows": self.rows,
             "attached": self.attached.to_json(),
@@ -150,7 +150,7 @@ def judge_duplicates(
 
 
 def _curve(history: History, pack: Pack, truth: Truth, counts: Counts) -> Iterator[Rung]:
-    """The rungs from strict to loose; each a replay of its own, but the last, which adds what the one before proposed."""
+    """Makes the rungs from strict to loose; each is a replay of its own, but the last, which adds what the one before proposed."""
     every_kind = partial(with_reach, neighbours=True, attach=True)
     steps: list[tuple[str, Change]] = [
         *((f"{reach:g}", partial(with_reach, reach=reach)) for reach in REACHES),
@@ -171,7 +171,7 @@ def _with_doorsteps(pack: Pack) -> Pack:
 
 
 def precision_at(curve: Sequence[Rung], recall_gold: float) -> float | None:
-    """The precision of the curve at that recall of gold pairs, between two rungs on the line; None beyond the last."""
+    """Reads the precision of the curve at that recall of gold pairs, between two rungs on the line; None beyond the last."""
     before: tuple[float, float] | None = None
     for recall, precision in _frontier(curve):
         if recall >= recall_gold:
@@ -184,7 +184,7 @@ def precision_at(curve: Sequence[Rung], recall_gold: float) -> float | None:
 
 
 def _frontier(curve: Sequence[Rung]) -> list[tuple[float, float]]:
-    """Recall and precision of the rungs that no other beats in both, by rising recall."""
+    """Finds recall and precision of the rungs that no other beats in both, by rising recall."""
     kept: list[tuple[float, float]] = []
     for recall, precision in sorted(
         ((rung.figures.recall_gold, rung.figures.precision) for rung in curve), reverse=True
@@ -202,7 +202,7 @@ def _baselines(history: History, truth: Truth, counts: Counts, curve: Sequence[R
 
 
 def _plain_links(requests: Sequence[Past], metres: float, hours: float) -> Iterator[tuple[int, int]]:
-    """Each request with the nearest earlier one of its type (the newest of equals) that is still open, if there is one."""
+    """Links each request with the nearest earlier one of its type (the newest of equals) that is still open, if there is one."""
     before: dict[tuple[str, int], list[int]] = defaultdict(list)
     for place, past in enumerate(requests):
         near = []
@@ -222,7 +222,7 @@ def _plain_links(requests: Sequence[Past], metres: float, hours: float) -> Itera
 def _wrong(
     history: History, decisions: Sequence[Decision], truth: Truth, counts: Counts, *, limit: int
 ) -> Iterator[Wrong]:
-    """Up to `limit`, spread evenly over the period."""
+    """Picks wrong pairs, up to `limit`, spread evenly over the period."""
     found = [
         place
         for place, decision in enumerate(decisions)

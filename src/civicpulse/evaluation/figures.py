@@ -26,19 +26,19 @@ class Figures:
     count: int
 
     def to_json(self) -> dict[str, Any]:
-        """precision, recall, recall_gold, count."""
+        """Writes precision, recall, recall_gold and count."""
         return asdict(self)
 
 
 def judge_attached(decisions: Sequence[Decision], truth: Truth, counts: Counts) -> Figures:
-    """What was attached at once. `counts` says which positions are judged; a pair by its later end."""
+    """Judges what was attached at once. `counts` says which positions are judged; a pair by its later end."""
     cluster = _clusters(decisions)
     attached = [place for place, decision in enumerate(decisions) if decision.master is not None and counts(place)]
     return _figures(attached, truth, counts, lambda pair: cluster[pair.earlier] == cluster[pair.later])
 
 
 def judge_offered(decisions: Sequence[Decision], truth: Truth, counts: Counts) -> Figures:
-    """What was attached at once or shown to staff: the cluster of one end was offered to the other."""
+    """Judges what was attached at once or shown to staff: the cluster of one end was offered to the other."""
     cluster = _clusters(decisions)
     named = [place for place, decision in enumerate(decisions) if decision.outcome != "new" and counts(place)]
 

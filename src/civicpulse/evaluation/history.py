@@ -145,7 +145,7 @@ def _past(case: Case, cell: int, kind: str, pack: Pack, zone: ZoneInfo) -> Past:
 
 
 def _closed_at(case: Case, zone: ZoneInfo) -> datetime | None:
-    """A file of dates without times closes at the end of the day; what was closed nobody knows when is never a master."""
+    """Says when a case closed. A file of dates without times closes at the end of the day; what was closed nobody knows when is never a master."""
     if not case.is_closed:
         return None
     if case.closed_at is None:
@@ -185,7 +185,7 @@ def _column(path: Path, table: Table, names: Sequence[str]) -> int:
 
 
 def truth_of(history: History, labels: Iterable[Label]) -> Truth:
-    """The labels on the history. Pairs are unordered: a parent may be the later case.
+    """Reads the labels on the history. Pairs are unordered: a parent may be the later case.
 
     Without a word in the file a pair is gold when its ends are within 100 m and 30 days of each other.
     """

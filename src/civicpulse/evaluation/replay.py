@@ -76,12 +76,12 @@ class _Search:
         self._masters: dict[tuple[str, int], list[_Master]] = defaultdict(list)
 
     def add(self, position: int, past: Past) -> None:
-        """From now on it can be found."""
+        """Adds a request that can be found from now on."""
         if self._pack.compatible(past.category):
             self._masters[past.category, past.cell].append(_Master(position, past))
 
     def candidates(self, past: Past, policy: DuplicatePolicy) -> list[Candidate]:
-        """The nearest of the newest, within radius and window, open or closed a short while ago."""
+        """Finds the nearest of the newest, within radius and window, open or closed a short while ago."""
         near: list[tuple[float, _Master]] = []
         categories = self._pack.compatible(past.category)
         if not categories:
@@ -133,7 +133,7 @@ def _candidate(master: _Master, now: Past) -> Candidate:
 def with_reach(
     policy: DuplicatePolicy, reach: float, *, neighbours: bool = False, attach: bool = False, windows: float = 1.0
 ) -> DuplicatePolicy:
-    """The policy with that many times the distance and time within which a report is attached at once.
+    """Gives the policy with that many times the distance and time within which a report is attached at once.
 
     With `neighbours` different addresses do not matter, with `attach` what is only proposed for its kind is attached too;
     `windows` makes the time longer in which candidates are looked for.

@@ -86,7 +86,7 @@ async def _stream(tx: Tx, statement: str) -> AsyncIterator[Row]:
 
 
 def extended(value: Any, key: str = "") -> Any:
-    """`value` in MongoDB's relaxed Extended JSON."""
+    """Writes `value` in MongoDB's relaxed Extended JSON."""
     if isinstance(value, dict):
         return {name: extended(inner, name) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -26,7 +26,7 @@ def _as_list(value: Any) -> Any:
 
 
 def _known_format(text: str) -> str:
-    """A date format must read back what it writes, to the day at least."""
+    """Checks that a date format reads back what it writes, to the day at least."""
     if text == ISO or text in EPOCHS:
         return text
     moment = datetime(2024, 11, 23, 17, 46, 39)  # noqa: DTZ001 - a wall clock: formats know no zone
@@ -48,7 +48,7 @@ def _known_pattern(text: str) -> str:
 
 
 def columns_in(text: str) -> tuple[str, ...]:
-    """The columns that a text such as "{Day} {Time}" is made of; a text without braces is one column's name."""
+    """Finds the columns that a text such as "{Day} {Time}" is made of; a text without braces is one column's name."""
     if "{" not in text:
         return (text,)
     return tuple(field for _, field, _, _ in Formatter().parse(text) if field)
@@ -240,7 +240,7 @@ class Mapping(Shape):
 
 
 def folded(value: str) -> str:
-    """A value as it is compared: without case, runs of blanks as one."""
+    """Folds a value as it is compared: without case, runs of blanks as one."""
     return " ".join(value.split()).casefold()
 
 
@@ -252,7 +252,7 @@ class MappingError(Invalid):
 
 
 def available_mappings() -> tuple[str, ...]:
-    """Names of the mappings that ship with the product."""
+    """Lists the names of the mappings that ship with the product."""
     return shipped_names(MAPPINGS)
 
 

@@ -36,7 +36,7 @@ class CasePreparer:
         self._rejects_outside = settings.pack.document.outside_zones == "reject" and len(settings.zones) > 0
 
     def rows(self, cases: Sequence[Case]) -> Iterator[tuple[Case, Incoming]]:
-        """The requests of a batch. Cases that the pack refuses are counted as bad and left out."""
+        """Prepares the requests of a batch. Cases that the pack refuses are counted as bad and left out."""
         placed = [case for case in cases if case.is_place]
         zones = self._s.zones.zones_of([case.lon or 0.0 for case in placed], [case.lat or 0.0 for case in placed])
         found = {id(case): zone for case, zone in zip(placed, zones, strict=True)}
@@ -49,7 +49,7 @@ class CasePreparer:
             yield case, self._incoming(case, self._zone(case, polygon_zone))
 
     def _zone(self, case: Case, polygon_zone: str | None) -> str:
-        """By polygon; where the point says nothing, what the city wrote, if it is one of our zones."""
+        """Finds the zone by polygon; where the point says nothing, by what the city wrote, if it is one of our zones."""
         named = case.city_zone
         if case.is_place:
             if named is not None and len(self._s.zones):

@@ -72,7 +72,7 @@ class ImportReport:
         return self.rows / self.seconds if self.seconds else 0.0
 
     def lines(self) -> Iterator[str]:
-        """The report for people: counts, agreements, notes, then each bad or repeated row that is listed."""
+        """Writes the report for people: counts, agreements, notes, then each bad or repeated row that is listed."""
         did = "would be" if self.dry_run else "were"
         pace = f"{self.seconds:.1f} s ({self.rows_per_second:.0f} a second)"
         yield f"{self.file} ({self.encoding}): {self.rows} rows read with the mapping {self.mapping} in {pace}"

@@ -94,7 +94,7 @@ class CaseReader:
         return self._first_of(() if column is None else (column,))
 
     def _first_of(self, columns: Sequence[str]) -> Reader:
-        """A function that reads the first of `columns` that is not blank; columns the file lacks are always blank."""
+        """Makes a function that reads the first of `columns` that is not blank; columns the file lacks are always blank."""
         if any("{" in name for name in columns):
             parts = [self._part(name) if "{" in name else self._first(name) for name in columns]
             return lambda fields: next((value for part in parts if (value := part(fields)) is not None), None)
@@ -111,7 +111,7 @@ class CaseReader:
         return read
 
     def _part(self, part: str) -> Reader:
-        """A function that fills a text with columns in braces; None when one of them is blank."""
+        """Makes a function that fills a text with columns in braces; None when one of them is blank."""
         pieces = [(text, self._first(column) if column else None) for text, column, _, _ in Formatter().parse(part)]
 
         def fill(fields: Fields) -> str | None:
@@ -128,7 +128,7 @@ class CaseReader:
         return fill
 
     def case(self, record: Record) -> Case:
-        """The case of a record; raises RowError with the reason."""
+        """Makes the case of a record; raises RowError with the reason."""
         fields = record.fields
         if record.trouble is not None:
             raise RowError(record.trouble)
@@ -201,7 +201,7 @@ class CaseReader:
         return instant
 
     def _closed_too_early(self, created_at: datetime, closed_at: datetime) -> tuple[datetime | None, str | None]:
-        """What to make of a closing before the creation: a day without a time means its end, anything else no time at all."""
+        """Says what to make of a closing before the creation: a day without a time means its end, anything else no time at all."""
         opened, closed = created_at.astimezone(self._zone), closed_at.astimezone(self._zone)
         if closed.time() == time() and opened.date() == closed.date():
             return to_utc(datetime.combine(closed.date(), time(23, 59, 59)), self._zone), None
@@ -209,7 +209,7 @@ class CaseReader:
         return None, f"it was {words}: kept as closed at an unknown time, so it counts in no duration and no SLA figure"
 
     def _status_of(self, fields: Fields) -> str:
-        """Open, closed or an outcome."""
+        """Says whether a case is open, closed or which outcome it had."""
         word = self._status(fields)
         status = self._statuses.get(folded(word or ""), self.mapping.status.other)
         if status == "reject":

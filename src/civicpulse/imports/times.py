@@ -12,7 +12,7 @@ SECOND = timedelta(seconds=1)
 
 
 def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
-    """The instant of a wall time (naive) in `zone`; an aware time is only converted.
+    """Gives the instant of a wall time (naive) in `zone`; an aware time is only converted.
 
     A wall time that occurs twice means its first occurrence. One that a clock change skips falls into the last second
     before the change, in order: so of two wall times of a file (whole seconds) the earlier is the earlier instant,
@@ -31,7 +31,7 @@ def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The instant between two at which the zone's offset changes."""
+    """Finds the instant between two at which the zone's offset changes."""
     offset = before.astimezone(zone).utcoffset()
     while after - before > SECOND:
         middle = before + ((after - before) // SECOND // 2 or 1) * SECOND

@@ -47,7 +47,7 @@ def _cache_control(caller: Caller, max_age: int) -> str:
 
 
 def _unless_seen(request: Request, caller: Caller, answer: dict[str, Any]) -> Response:
-    """The answer with a weak ETag: over everything but the moment it was computed at."""
+    """Answers with a weak ETag: over everything but the moment it was computed at."""
     computed = {name: value for name, value in answer["computed"].items() if name != "generated_at"}
     content = orjson.dumps({**answer, "computed": computed}, option=orjson.OPT_UTC_Z)
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -71,7 +71,7 @@ async def get_kpis(
         list[str] | None, Query(description="Which breakdowns: zone, category, priority, period; default all")
     ] = None,
 ) -> Response:
-    """Backlog, SLA, resolution, ratings: totals and breakdowns, always as of the last committed change."""
+    """Answers backlog, SLA, resolution, ratings: totals and breakdowns, always as of the last committed change."""
     sight = (await reader_of(caller)).of_sums
     wanted = await scope(caller.tx, sight=sight, zone=zone, category=category, priority=priority)
     groups = one_of("group", words("group", group), kpis.GROUPS) or kpis.GROUPS
@@ -88,7 +88,7 @@ async def get_cohorts(
     until: Until = None,
     days: Annotated[int, Query(ge=1, le=366, description="How soon a report at the same place is a repeat")] = 30,
 ) -> Response:
-    """Repeat-issue cohorts: how many first reports of a week were followed by another at the same place, and where most were."""
+    """Answers repeat-issue cohorts: how many first reports of a week were followed by another at the same place, and where most were."""
     wanted = await scope(caller.tx, sight=(await reader_of(caller)).of_figures, zone=zone, category=category)
     return Json(await recurrence.cohorts(caller.tx, wanted, period(since, until), days=days), headers={"Vary": VARY})
 
@@ -101,7 +101,7 @@ async def get_agent_figures(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Agents by code: their open work now, what they did in the period (default: the last 30 days)."""
+    """Lists agents by code: their open work now, what they did in the period (default: the last 30 days)."""
     return Json(await agent_figures.agents(caller.tx, period(since, until), limit=limit, cursor=cursor))
 
 
@@ -157,7 +157,7 @@ async def get_heatmap(
     max_age: MaxAge = DEFAULT_MAX_AGE,
     fresh: Fresh = False,
 ) -> Response:
-    """GeoJSON points weighted by priority and age; too many of them become H3 cells with their weights added up."""
+    """Draws GeoJSON points weighted by priority and age; too many of them become H3 cells with their weights added up."""
     wanted = await _map_scope(caller, zone, category, priority, status, bbox)
     make = partial(geofeeds.heatmap, caller.tx, wanted, weights=await _weights(caller), max_points=max_points)
     return await _geojson(
@@ -191,7 +191,7 @@ async def get_clusters(
     max_age: MaxAge = DEFAULT_MAX_AGE,
     fresh: Fresh = False,
 ) -> Response:
-    """Open requests grouped for a zoom, each group with its count, weight and the zoom at which it falls apart.
+    """Draws open requests grouped for a zoom, each group with its count, weight and the zoom at which it falls apart.
 
     Zoom to H3 resolution: 0-3: 1, 4: 2, 5-6: 3, 7: 4, 8-9: 5, 10: 6, 11: 7, 12-13: 8, 14: 9, 15: 10; from 16 on single
     requests. Coarser when there would be more than `max_points` features.
@@ -227,7 +227,7 @@ async def get_zone_figures(
     max_age: MaxAge = DEFAULT_MAX_AGE,
     fresh: Fresh = False,
 ) -> Response:
-    """Zone polygons to colour a map by: what is open, at risk, overdue and breached, and what was resolved lately."""
+    """Draws zone polygons to colour a map by: what is open, at risk, overdue and breached, and what was resolved lately."""
     wanted = await _map_scope(caller, zone, category, priority, status, bbox)
     make = partial(geofeeds.zones, caller.tx, wanted, weights=await _weights(caller))
     return await _geojson(

@@ -35,7 +35,7 @@ class Scope:
         return self.sight == PUBLIC
 
     def values(self) -> dict[str, list[str]]:
-        """The filters that are lists, by column name."""
+        """Gives the filters that are lists, by column name."""
         lists = {"zone_id": self.zone, "category": self.category, "priority": self.priority, "status": self.status}
         return {column: list(given) for column, given in lists.items() if given}
 
@@ -48,7 +48,7 @@ class Period:
     until: datetime | None = field(default=None)
 
     def document(self) -> dict[str, Any]:
-        """The period as it was understood."""
+        """Writes the period as it was understood."""
         return {"from": self.since, "to": self.until}
 
 
@@ -62,7 +62,7 @@ async def scope(
     status: list[str] | None = None,
     bbox: str | None = None,
 ) -> Scope:
-    """The scope that the parameters describe. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
+    """Makes the scope that the parameters describe. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
     asked = RequestQuery(zone=zone, category=category, priority=priority, status=status, bbox=bbox)
     wanted = await read_filters(tx, asked)
     return Scope(
@@ -76,7 +76,7 @@ async def scope(
 
 
 def period(since: datetime | None, until: datetime | None) -> Period:
-    """The period; raises Invalid when it ends before it starts."""
+    """Makes the period; raises Invalid when it ends before it starts."""
     if since is not None and until is not None and since > until:
         raise Invalid("from must not be later than to.", field="from")
     return Period(since, until)

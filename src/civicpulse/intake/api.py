@@ -63,7 +63,7 @@ async def open_request(body: RequestIn, caller: Caller = needs(Permission.REQUES
 async def find_similar_requests(
     body: SimilarIn, caller: Caller = needs(Permission.REQUEST_CREATE, reads=True)
 ) -> Response:
-    """Up to three public, open requests that this would duplicate, best first: for a form, while somebody types.
+    """Finds up to three public, open requests that this would duplicate, best first: for a form, while somebody types.
 
     Nothing is written and no number is drawn. `location` as in POST /reports. `attachable` says that a report of this
     would be joined to it at once.

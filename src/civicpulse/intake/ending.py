@@ -14,7 +14,7 @@ from civicpulse.rules.lifecycle import Standing, enter
 def end_elsewhere(
     row: Mapping[str, Any], pack: Pack, ended_at: datetime | None, *, about: Mapping[str, Any]
 ) -> tuple[Row, list[Event]]:
-    """The columns and events of a request that was closed at `ended_at` (None: nobody knows when) in another system.
+    """Gives the columns and events of a request that was closed at `ended_at` (None: nobody knows when) in another system.
 
     It goes through resolved where the workflow has such a state. What the workflow asks of people is not asked of what
     has happened already. Whether the pack's states note it or not, that is when the work ended.
@@ -31,7 +31,7 @@ def end_elsewhere(
 
 
 def ended_clock(row: Mapping[str, Any], pack: Pack, ended_at: datetime | None) -> Row:
-    """The clock's columns of a request that is here and turns out to have been closed elsewhere at `ended_at`."""
+    """Gives the clock's columns of a request that is here and turns out to have been closed elsewhere at `ended_at`."""
     if ended_at is None:
         return clock.CLOSED_SOMETIME
     policy = clock.policy_from_json(row["sla"])

@@ -209,7 +209,7 @@ def _replay(answered: queries.Answered, fingerprint: bytes) -> Receipt:
 
 
 def _answer(tx: Tx, actor: Actor, pack: Pack, opened: Opened) -> bytes:
-    """The document of the row that was written, as this reporter may see it: a stranger must not learn where private reports lie."""
+    """Writes the document of the row that was written, as this reporter may see it: a stranger must not learn where private reports lie."""
     as_staff, verdict = actor.may(Permission.REQUEST_READ_ALL), opened.verdict
     became: dict[str, Any] = {"why": verdict.master.why} if verdict.master else {}
     if not became:

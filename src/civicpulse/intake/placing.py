@@ -39,7 +39,7 @@ class Spot:
     country_code: str | None = None
 
     def columns(self, *, finds_duplicates: bool) -> Row:
-        """The request's columns. The middle of a town gives no zone where duplicates are looked for."""
+        """Gives the request's columns. The middle of a town gives no zone where duplicates are looked for."""
         has_degrees = self.lon is not None and self.lat is not None
         counts = is_point(self.quality, has_degrees=has_degrees, finds_duplicates=finds_duplicates)
         rough = self.quality in ROUGH and not counts
@@ -94,7 +94,7 @@ async def check_point(db: Database, tenant: Tenant, location: LocationIn) -> Non
 
 
 async def geocode_reports(tx: Tx, reports: Sequence[Row], *, online: NominatimClient | None) -> dict[UUID, Place]:
-    """Places, by report, of those that say where in words that name no zone; empty where the tenant has no home country.
+    """Finds the places, by report, of those that say where in words that name no zone; empty where the tenant has no home country.
 
     By the gazetteer and by what an `online` geocoder has answered before: no transaction waits for a network.
     """
@@ -110,7 +110,7 @@ async def geocode_reports(tx: Tx, reports: Sequence[Row], *, online: NominatimCl
 
 
 async def place_report(tx: Tx, pack: Pack, report: Row, found: Mapping[UUID, Place]) -> Placed:
-    """The report's place. Raises Invalid for a point that the tenant does not serve any more."""
+    """Finds the report's place. Raises Invalid for a point that the tenant does not serve any more."""
     location = report["location"]
     if isinstance(location, dict):
         return Placed(await spot_of(tx, pack, LocationIn.model_validate(location)), "point")
@@ -134,14 +134,14 @@ async def _by_address(tx: Tx, location: str | None, place: Place) -> Placed:
 
 
 def spot_of_place(zones: ZoneIndex, place: Place, address: str | None) -> Spot:
-    """The spot of an address that was looked up, or of one that was not found."""
+    """Makes the spot of an address that was looked up, or of one that was not found."""
     known = place.lon is not None and place.lat is not None and place.quality != "region"
     zone = zones.zone_of(place.lon or 0.0, place.lat or 0.0) if known and len(zones) else None
     return Spot(place.lon, place.lat, address, zone or UNZONED, place.quality, place.country_code)
 
 
 async def spot_of(tx: Tx, pack: Pack, location: LocationIn | None) -> Spot:
-    """The spot of a point. Raises Invalid when it is swapped, or outside every zone of a tenant that takes none from there."""
+    """Makes the spot of a point. Raises Invalid when it is swapped, or outside every zone of a tenant that takes none from there."""
     if location is None:
         return Spot()
     lon, lat = location.coordinates[0], location.coordinates[1]
@@ -150,7 +150,7 @@ async def spot_of(tx: Tx, pack: Pack, location: LocationIn | None) -> Spot:
 
 
 def zone_at(zones: ZoneIndex, pack: Pack, lon: float, lat: float) -> str:
-    """The code of the zone that holds the point, else UNZONED. Raises Invalid as `spot_of` does."""
+    """Finds the code of the zone that holds the point, else UNZONED. Raises Invalid as `spot_of` does."""
     found = zones.zone_of(lon, lat)
     if found is not None:
         return found

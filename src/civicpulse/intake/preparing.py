@@ -45,7 +45,7 @@ class Preparer:
         self._fresh_clock = lru_cache(maxsize=REMEMBERED)(self._read_fresh)
 
     def prepare(self, came: Incoming) -> Prepared:
-        """The row and its first events."""
+        """Makes the row and its first events."""
         columns = self.judged(came)
         category = self.pack.categories[came.category]
         row = DEFAULTS | columns | self.clock(came, columns) | {
@@ -78,7 +78,7 @@ class Preparer:
         return Prepared(came, row, told)
 
     def judged(self, came: Incoming, *, decided: Mapping[str, Any] | None = None) -> Row:
-        """The columns that follow from what the request is about: category, priority, place.
+        """Gives the columns that follow from what the request is about: category, priority, place.
 
         `decided` is a row of which somebody has set category and priority: these stand.
         """
@@ -93,11 +93,11 @@ class Preparer:
         }
 
     def snapshot_of(self, columns: Mapping[str, Any]) -> Row | None:
-        """The SLA policy that the pack has for a request with these columns, as it is kept with it."""
+        """Takes the SLA policy that the pack has for a request with these columns, as it is kept with it."""
         return self._snapshot(columns["category"], columns["zone_id"], columns["priority"])[1]
 
     def clock(self, came: Incoming, columns: Mapping[str, Any]) -> Row:
-        """The SLA snapshot and the clock's columns; the deadline that was promised elsewhere, where there is one, rules."""
+        """Makes the SLA snapshot and the clock's columns; the deadline that was promised elsewhere, where there is one, rules."""
         dimensions = columns["category"], columns["zone_id"], columns["priority"]
         policy, snapshot = self._snapshot(*dimensions)
         if came.target_at is not None:
@@ -112,7 +112,7 @@ class Preparer:
         return read | {"sla": snapshot}
 
     def facts(self, row: Row, came: Incoming) -> dict[str, Any]:
-        """What the event `request.opened` keeps: no text of a reporter."""
+        """Says what the event `request.opened` keeps: no text of a reporter."""
         meta = {name: row[name] for name in ("category", "sub_category", "priority", "zone_id", "source")}
         meta |= {"state": row["status"], "state_category": row["state_category"]}
         meta |= {"sla_policy": row["sla"]["policy_id"] if row["sla"] else None, **came.about}

@@ -19,7 +19,7 @@ SORT = "-id"
 
 
 async def _recipients(caller: Caller) -> list[tuple[str, str]]:
-    """As whom the caller is told things: the citizen; or the role, the agent, and the agent's own roles."""
+    """Says as whom the caller is told things: as the citizen; or as the role, the agent, and the agent's own roles."""
     if caller.is_citizen:
         return [("citizen", str(caller.citizen_id))]
     roles = {caller.actor.role}
@@ -35,7 +35,7 @@ async def list_notifications(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
-    """What you were told, newest first: as a citizen, as an agent, and as one of a role."""
+    """Lists what you were told, newest first: as a citizen, as an agent, and as one of a role."""
     before: UUID | None = decode_cursor(cursor, SORT, [UUID])[0] if cursor else None
     # A role is told of everything that happens to any request; each of its holders reads what is theirs to work on.
     sight = EVERYTHING if caller.is_citizen else (await reader_of(caller)).reach

@@ -70,7 +70,7 @@ async def _deliver(services: Services, tenant: Tenant, sender: Sender, row: Row,
 
 
 async def _send(services: Services, sender: Sender, row: Row) -> str | None:
-    """None when the message left, else why not. The server's public address goes before the links in the text."""
+    """Sends a message; None when it left, else why not. The server's public address goes before the links in the text."""
     if row["contact"] is None:
         return NO_CONTACT
     body, public_url = row["body"], services.settings.public_url

@@ -106,7 +106,7 @@ async def sent(tx: Tx, notification_id: UUID, *, at: datetime) -> None:
 
 
 async def agent_roles(tx: Tx, agent_id: UUID) -> list[str]:
-    """The roles of an active agent; none when there is no such agent."""
+    """Finds the roles of an active agent; none when there is no such agent."""
     return await tx.value(AGENT_ROLES, {"tenant_id": tx.tenant_id, "id": agent_id}) or []
 
 

@@ -70,12 +70,12 @@ async def forget_citizen(tx: Tx, event: Row) -> None:
 
 
 def _sight(listener: Listener) -> Sight:
-    """What a listener may hear of other requests: a citizen of those that they see."""
+    """Says what a listener may hear of other requests: a citizen of those that they see."""
     return PUBLIC | of_citizen(UUID(listener.recipient)) if listener.type == "citizen" else EVERYTHING
 
 
 def track_path(tx: Tx, number: str, *, token_of: UUID | None) -> str:
-    """Where a request can be followed; with `token_of`, the request's own id, as its reporter."""
+    """Says where a request can be followed; with `token_of`, the request's own id, as its reporter."""
     path = f"/track/{number}?t={tx.tenant.slug}"
     return f"{path}#token={tracking_token(tx.tenant, token_of)}" if token_of else path
 
@@ -94,7 +94,7 @@ def _listeners(event: Row, facts: Row, pack: Pack, escalations: str) -> Iterator
 
 
 def _reporter(event: Row, facts: Row, pack: Pack) -> Listener | None:
-    """The citizen behind the report, if they want to hear of it; by a proven contact, else in the application."""
+    """Finds the citizen behind the report, if they want to hear of it; by a proven contact, else in the application."""
     if facts["citizen_id"] is None:
         return None
     wishes = facts["preferences"]["notifications"]
@@ -110,7 +110,7 @@ def _reporter(event: Row, facts: Row, pack: Pack) -> Listener | None:
 
 
 def _category_reached(event: Row, pack: Pack) -> str | None:
-    """The category of the state that a transition led to; of one that release 0.1 wrote, by its pack."""
+    """Finds the category of the state that a transition led to; of one that release 0.1 wrote, by its pack."""
     meta = event["meta"]
     state = pack.workflow.states.get(meta["to"])
     return meta.get("category") or (state.category if state else None)

@@ -69,7 +69,7 @@ async def roll_back(tx: Tx, actor: Actor, version: int, *, seen_version: int | N
 
 
 async def _open(tx: Tx, seen_version: int | None) -> Row:
-    """The current configuration, under the lock that makes its changes queue."""
+    """Reads the current configuration, under the lock that makes its changes queue."""
     await queries.lock_tenant(tx)
     current = await queries.get_configuration(tx)
     if current is None:
@@ -116,7 +116,7 @@ async def _write(
 
 
 def _sections(body: ConfigChange) -> tuple[dict[str, Any], list[Problem]]:
-    """What the body names of the pack, at the top and under `config`; and the faults: what no pack has, or given twice."""
+    """Finds what the body names of the pack, at the top and under `config`; and the faults: what no pack has, or is given twice."""
     top, known = body.model_extra or {}, SECTIONS | {"name"}
     wrong: list[tuple[str, ...]] = [(name,) for name in top if name not in SECTIONS]
     wrong += [("config", name) for name in body.config if name not in known]
@@ -137,7 +137,7 @@ def _known_categories(document: PackDocument, thresholds: Mapping[str, object]) 
 
 
 def _valid(raw: Mapping[str, Any], *, prefix: str = "", besides: Sequence[Problem] = ()) -> PackDocument:
-    """The pack of a document; raises Invalid with every fault and the path of its field, those found `besides` first."""
+    """Makes the pack of a document; raises Invalid with every fault and the path of its field, those found `besides` first."""
     problems = list(_unstorable(raw))
     if not problems:
         try:
@@ -151,7 +151,7 @@ def _valid(raw: Mapping[str, Any], *, prefix: str = "", besides: Sequence[Proble
 
 
 def _unstorable(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Text and numbers that the database cannot hold, wherever they are. No recursion: a body may be deep."""
+    """Finds text and numbers that the database cannot hold, wherever they are. No recursion: a body may be deep."""
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), raw)]
     while waiting:
         path, value = waiting.pop()
@@ -183,5 +183,5 @@ def _invalid(problems: list[Problem], *, prefix: str = "") -> Invalid:
 
 
 def _shown(text: str) -> str:
-    """Text for a message: short, and without signs that cannot be sent."""
+    """Shortens text for a message, and leaves out signs that cannot be sent."""
     return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

@@ -25,7 +25,7 @@ async def list_categories(
     caller: Annotated[Caller, needs(Permission.PLACE_READ)],
     language: Annotated[str | None, Query(max_length=20)] = None,
 ) -> Response:
-    """All categories of the tenant's current pack."""
+    """Lists all categories of the tenant's current pack."""
     pack = await current_pack(caller.tx)
     wanted = language or pack.document.language
     return Json(page([_document(category, wanted) for category in pack.categories.values()], None))

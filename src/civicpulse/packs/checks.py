@@ -36,7 +36,7 @@ class Problem:
 
 
 def inconsistencies(document: PackDocument) -> Iterator[Problem]:
-    """Every fault between the parts of a document whose single fields are valid."""
+    """Finds every fault between the parts of a document whose single fields are valid."""
     yield from _category_problems(document)
     yield from _workflow_problems(document)
     yield from _calendar_problems(document)

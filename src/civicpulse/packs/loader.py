@@ -42,7 +42,7 @@ for _tag, _pattern, _first in (
 
 
 def available_packs() -> tuple[str, ...]:
-    """Names of the packs that ship with the product."""
+    """Lists the names of the packs that ship with the product."""
     return shipped_names(__package__)
 
 
@@ -61,7 +61,7 @@ def read_pack(name_or_path: str | Path) -> PackDocument:
 
 
 def parse_pack(text: str, source: str) -> PackDocument:
-    """Validate a pack in YAML; `source` is its name in messages. PackError names line and field of every problem."""
+    """Validates a pack in YAML; `source` is its name in messages. PackError names line and field of every problem."""
     root, data = _parse(text, source)
     try:
         return PackDocument.model_validate(data)
@@ -94,7 +94,7 @@ def _parse(text: str, source: str) -> tuple[Node, Any]:
 
 
 def _refuse_bomb(root: Node, source: str) -> None:
-    """Aliases may name a part many times over: count what the document unfolds to before anything unfolds it."""
+    """Refuses a document that unfolds to too much: aliases may name a part many times over, so it is counted before anything unfolds."""
     sizes: dict[int, int | None] = {}
 
     def size(node: Node) -> int:
@@ -121,7 +121,7 @@ def _children(node: Node) -> Iterator[Node]:
 
 
 def _repeated_keys(node: Node) -> Iterator[tuple[int, str]]:
-    """YAML lets the last of two equal keys win in silence; a pack must not lose a rule that way."""
+    """Finds repeated keys: YAML lets the last of two equal keys win in silence; a pack must not lose a rule that way."""
     if isinstance(node, MappingNode):
         seen = set[str]()
         for key, _ in node.value:
@@ -133,7 +133,7 @@ def _repeated_keys(node: Node) -> Iterator[tuple[int, str]]:
 
 
 def problems_of(error: ValidationError) -> Iterator[Problem]:
-    """Every fault that validation found, each with the path of its field."""
+    """Lists every fault that validation found, each with the path of its field."""
     for fault in error.errors(include_url=False):
         if fault["type"] == INCONSISTENT:
             yield from (Problem(tuple(one["path"]), one["message"]) for one in fault["ctx"]["problems"])

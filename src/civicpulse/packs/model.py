@@ -93,7 +93,7 @@ class PackDocument(Shape):
 
     @classmethod
     def stored(cls, document: Any) -> Self:
-        """A version that was stored, maybe by an earlier release, when transitions could name any role."""
+        """Reads a version that was stored, maybe by an earlier release, when transitions could name any role."""
         return cls.model_validate(document, context=_STORED)
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ class Pack:
         return named or next(iter(self.stages("assigned_at")), None)
 
     def stages(self, timestamp: str) -> tuple[str, ...]:
-        """Names of the states that note this stage time on entry (rules.lifecycle.STAGE_TIMES), in pack order."""
+        """Lists the names of the states that note this stage time on entry (rules.lifecycle.STAGE_TIMES), in pack order."""
         return tuple(name for name, state in self.workflow.states.items() if state.timestamp == timestamp)
 
     @property
@@ -169,7 +169,7 @@ class Pack:
         return self.document.version
 
     def states_of(self, category: str) -> tuple[str, ...]:
-        """Names of the states of a category (open, waiting, resolved, closed), in pack order."""
+        """Lists the names of the states of a category (open, waiting, resolved, closed), in pack order."""
         return tuple(name for name, state in self.workflow.states.items() if state.category == category)
 
     def calendar_of(self, policy: Policy | None) -> Calendar:
@@ -184,7 +184,7 @@ class Pack:
         return self._chosen[key]
 
     def duplicate_policy(self, category: str) -> DuplicatePolicy:
-        """The tenant's duplicate rule, with what the category sets itself (`OWN_DUPLICATES`, `attach`, `neighbours`)."""
+        """Gives the tenant's duplicate rule, with what the category sets itself (`OWN_DUPLICATES`, `attach`, `neighbours`)."""
         return self._duplicates_of.get(category, self._duplicates)
 
     def compatible(self, category: str) -> tuple[str, ...]:
@@ -192,7 +192,7 @@ class Pack:
         return self._compatible.get(category, ())
 
     def required_skills(self, category: str, sub_category: str | None = None) -> frozenset[str]:
-        """Skills that the work takes (R-ASG-01). A category that a later version dropped needs none."""
+        """Names the skills that the work takes (R-ASG-01). A category that a later version dropped needs none."""
         own = self.categories.get(category)
         if own is None:
             return frozenset()
@@ -204,7 +204,7 @@ class Pack:
         return self._spellings[vocabulary].get(plain_word(word))
 
     def message(self, event: str, language: str) -> Message | None:
-        """The template for an event: in that language, else in its base language, else in the pack's own."""
+        """Finds the template for an event: in that language, else in its base language, else in the pack's own."""
         templates = self.document.messages.get(event, {})
         wanted = (language, language.split("-")[0], self.document.language)
         return next((templates[code] for code in wanted if code in templates), None)
@@ -216,7 +216,7 @@ def pack_of_json(document: str) -> Pack:
 
 
 def compile_pack(document: PackDocument) -> Pack:
-    """Turn a valid document into what the rules take; a fraction of a millisecond, so cache it per stored version."""
+    """Turns a valid document into what the rules take; a fraction of a millisecond, so cache it per stored version."""
     roles = document.roles.compiled(document.language)
     workflow = _workflow(document.workflow, roles.unbound)
     rules = tuple(PolicyRule(_policy(entry), entry.category, entry.zone, entry.priority) for entry in document.sla)
@@ -271,7 +271,7 @@ def _own_duplicates(category: Category, general: DuplicatePolicy) -> DuplicatePo
 
 
 def plain_word(word: str) -> str:
-    """A word of a file as spellings are compared: case, ё and blanks do not matter."""
+    """Folds a word of a file as spellings are compared: case, ё and blanks do not matter."""
     return " ".join(word.casefold().replace("ё", "е").split())
 
 
@@ -281,7 +281,7 @@ def _spellings(words: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
 
 
 def distribution_policy(document: PackDocument) -> DistributionPolicy | None:
-    """The cascade that the steps of `assignment` and the section `distribution` describe; None for other packs."""
+    """Makes the cascade that the steps of `assignment` and the section `distribution` describe; None for other packs."""
     shape, steps = document.distribution, document.assignment.steps
     if shape is None or "nearest_office" not in steps:
         return None
@@ -338,7 +338,7 @@ def _calendar(shape: CalendarShape, timezone: str) -> Calendar:
 
 
 def _compatibilities(categories: tuple[Category, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Declared once, meant both ways; not passed on from friend to friend."""
+    """Pairs compatible categories: declared once, meant both ways; not passed on from friend to friend."""
     named = [category for category in categories if category.dedupe]
     for one in named:
         others = [

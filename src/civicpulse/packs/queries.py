@@ -48,5 +48,5 @@ async def add_version(tx: Tx, version: int, document: dict[str, Any], *, at: dat
 
 
 async def list_versions(tx: Tx, *, before: int, limit: int) -> list[Row]:
-    """Versions below `before`, newest first."""
+    """Lists versions below `before`, newest first."""
     return await tx.rows(LIST_VERSIONS, {"tenant_id": tx.tenant_id, "before": before, "limit": limit})

@@ -67,12 +67,12 @@ class RolesShape(Shape):
 
 @cache
 def standard_roles() -> RolesShape:
-    """The roles of a pack that names none."""
+    """Makes the roles of a pack that names none."""
     return RolesShape.model_validate(standard_section())
 
 
 def role_problems(shape: RolesShape) -> Iterator[Problem]:
-    """Every fault within the section."""
+    """Finds every fault within the section."""
     unknown = list(_unknown_names(shape))
     yield from unknown
     if unknown:
@@ -124,7 +124,7 @@ def _configuring(shape: RolesShape) -> bool:
 
 
 def unknown_roles(document: PackDocument) -> Iterator[Problem]:
-    """Every transition and escalation step that names a role which the pack does not have."""
+    """Finds every transition and escalation step that names a role which the pack does not have."""
     named = document.roles.named
     known = ", ".join(named)
     for index, edge in enumerate(document.workflow.transitions):

@@ -306,7 +306,7 @@ class Dashboard(Shape):
 
 
 def window_minutes(window: str) -> tuple[int, int]:
-    """ "08:00-12:00" as minutes after midnight."""
+    """Reads "08:00-12:00" as minutes after midnight."""
     start, end = window.split("-")
     return _minutes(start), _minutes(end)
 

@@ -16,7 +16,7 @@ Entry = dict[str, Any]
 
 
 def with_thresholds(document: PackDocument, thresholds: Mapping[str, Mapping[Any, float]]) -> list[Entry]:
-    """The section `sla` of `document` with those targets; entries that no threshold names stay as they are.
+    """Makes the section `sla` of `document` with those targets; entries that no threshold names stay as they are.
 
     A threshold is the target of the policy for exactly that category (or any) and priority, in the hours of the calendar
     that this policy has. Where there is none yet, one is made after the policy that applied so far. Response, breach and
@@ -43,7 +43,7 @@ def with_thresholds(document: PackDocument, thresholds: Mapping[str, Mapping[Any
 
 
 def _scaled(base: Entry | None, hours: float) -> Entry:
-    """`base` with that target and all else in proportion."""
+    """Gives `base` with that target and all else in proportion."""
     if base is None:
         return {"target_hours": hours, "breach_threshold_hours": min(MAX_HOURS, hours * GRACE)}
     ratio: float = hours / base["target_hours"]

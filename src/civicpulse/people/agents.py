@@ -26,7 +26,7 @@ SORT = "agent_code"
 
 
 def schedule_of(row: Row) -> Schedule:
-    """The week of an agent's row, as the rules take it."""
+    """Reads the week of an agent's row, as the rules take it."""
     shifts = tuple(shift_of(entry["day"], entry["start"], entry["end"]) for entry in row["shifts"])
     return Schedule(row["timezone"], shifts, row["on_call"])
 
@@ -194,7 +194,7 @@ async def exists(tx: Tx, key: str) -> None:
 
 
 async def _roles(tx: Tx, wanted: Sequence[str]) -> list[str]:
-    """The roles of an agent; without any, the one that the pack gives agents. Raises Invalid for one it does not have."""
+    """Gives the roles of an agent; without any, the one that the pack gives agents. Raises Invalid for one it does not have."""
     roles = await roles_of(tx)
     for name in wanted:
         if name not in roles.of_agents:
@@ -203,7 +203,7 @@ async def _roles(tx: Tx, wanted: Sequence[str]) -> list[str]:
 
 
 async def _check_office(tx: Tx, row: Row) -> None:
-    """Name and office are the natural key of an agent who belongs to one (R-CSV-02)."""
+    """Checks the office: name and office are the natural key of an agent who belongs to one (R-CSV-02)."""
     if row["office_id"] is None:
         return
     if not await queries.is_office(tx, row["office_id"]):

@@ -116,7 +116,7 @@ async def send_citizen_code(
 
 @router.get("/citizens/{citizen_id}", summary="Read a citizen", responses=answers(CitizenView, NOBODY))
 async def get_citizen(citizen_id: str, caller: Caller = needs(Permission.CITIZEN_READ)) -> Response:
-    """A citizen's profile and figures; contacts are masked unless you are the citizen or may see them."""
+    """Shows a citizen's profile and figures; contacts are masked unless you are the citizen or may see them."""
     return Json(await citizens.read(caller, _uuid(citizen_id)))
 
 
@@ -171,7 +171,7 @@ async def list_agents(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
-    """Agents by agent_code, with their open load and whether they are on shift now."""
+    """Lists agents by agent_code, with their open load and whether they are on shift now."""
     listed = await agents.list_page(
         caller, limit=limit, cursor=cursor, on_shift=on_shift, skill=skill, zone=zone, active=active
     )
@@ -180,7 +180,7 @@ async def list_agents(
 
 @router.get("/agents/{agent_id}", summary="Read an agent", responses=answers(AgentProfileView, NOBODY))
 async def get_agent(agent_id: str, caller: Caller = needs(Permission.AGENT_READ)) -> Response:
-    """An agent by id or agent_code, with workload and the performance of the last 30 days."""
+    """Shows an agent by id or agent_code, with workload and the performance of the last 30 days."""
     return Json(await agents.read(caller, agent_id))
 
 

@@ -32,13 +32,13 @@ class Registered:
 
 
 def masked_email(email: str) -> str:
-    """j***@e***.org"""
+    """Masks an e-mail address: j***@e***.org"""
     name, _, domain = email.partition("@")
     return f"{name[:1]}***@{domain[:1]}***.{domain.rpartition('.')[2]}"
 
 
 def masked_phone(phone: str) -> str:
-    """+1*****12"""
+    """Masks a phone number: +1*****12"""
     return f"{phone[:2]}*****{phone[-2:]}"
 
 
@@ -125,7 +125,7 @@ def _new_row(wanted: CitizenIn, *, at: datetime) -> Row:
 
 
 async def _known_profiles(caller: Caller, wanted: CitizenIn) -> dict[str, UUID]:
-    """Who holds the contacts, by channel.
+    """Finds who holds the contacts, by channel.
 
     A contact that its profile never proved, while it proved the other one, is given up: else whoever writes down a
     stranger's number would be handed what the stranger later reports.
@@ -167,7 +167,7 @@ async def record_citizen(
 
 
 async def send_code(tx: Tx, known_as: UUID) -> Registered:
-    """A new code to the contact at hand, else the preferred one; TooMany within a minute or after ten a day."""
+    """Sends a new code to the contact at hand, else the preferred one; TooMany within a minute or after ten a day."""
     fresh = await codes.fresh_code()
     row = await _citizen_behind(tx, known_as)
     ways = _ways(row)
@@ -236,7 +236,7 @@ async def change(caller: Caller, citizen_id: UUID, wanted: CitizenChange) -> dic
 
 
 async def erase(caller: Caller, citizen_id: UUID) -> None:
-    """Erasure by law: name, contacts, address, codes, tokens and kept answers go; the row and the trail stay.
+    """Erases a citizen as the law asks: name, contacts, address, codes, tokens and kept answers go; the row and the trail stay.
 
     By the citizen or whoever holds CITIZEN_ERASE, else Forbidden. Erasing twice is erasing once.
     """
@@ -266,7 +266,7 @@ async def _check_may_change(caller: Caller, citizen_id: UUID, *, permission: Per
 
 
 def _merged(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    """`sent` over `stored`, part by part; null stands for "as it was"."""
+    """Lays `sent` over `stored`, part by part; null stands for "as it was"."""
     merged = dict(stored)
     for name, value in sent.items():
         if isinstance(value, dict):
@@ -277,7 +277,7 @@ def _merged(stored: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ways(row: Row) -> dict[str, str]:
-    """A stored citizen's contacts by channel, the preferred one first."""
+    """Lists a stored citizen's contacts by channel, the preferred one first."""
     preferred = row["preferences"]["preferred_contact"]
     channels: Iterable[str] = sorted(_COLUMNS, key=lambda channel: channel != preferred)
     return {channel: row[_COLUMNS[channel]] for channel in channels if row[_COLUMNS[channel]]}

@@ -116,7 +116,7 @@ async def check(tx: Tx, citizen_id: UUID, code: str) -> str:
 
 
 async def message(tx: Tx, *, channel: str, recipient: str, language: str, code: str) -> Message:
-    """The message that carries a code: the tenant's template `otp` in that language, else in the tenant's own."""
+    """Writes the message that carries a code: the tenant's template `otp` in that language, else in the tenant's own."""
     found = await queries.code_templates(tx)
     wanted = (language, language.split("-")[0], found["language"])
     template = next((found["templates"][name] for name in wanted if name in found["templates"]), _WITHOUT_TEMPLATE)

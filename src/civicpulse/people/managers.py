@@ -90,6 +90,6 @@ async def put_managers(tx: Tx, actor: Actor, drafts: Sequence[ManagerDraft], *, 
 
 
 def _code(draft: ManagerDraft) -> str:
-    """A code that is the same each time the file comes; codes are unique, names are not."""
+    """Makes a code that is the same each time the file comes; codes are unique, names are not."""
     digest = hashlib.blake2b(f"{draft.office_id}\x1f{draft.name}".encode(), digest_size=5).hexdigest()
     return f"M-{digest.upper()}"

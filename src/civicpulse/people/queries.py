@@ -252,7 +252,7 @@ async def add_challenge(tx: Tx, values: dict[str, Any]) -> None:
 
 
 async def count_codes(tx: Tx, citizen_id: UUID, *, since: datetime) -> Row:
-    """When the last code went out (latest_at, may be None) and how many since `since` (recent)."""
+    """Tells when the last code went out (latest_at, may be None) and how many since `since` (recent)."""
     row = await tx.row(COUNT_CODES, {"tenant_id": tx.tenant_id, "citizen_id": citizen_id, "since": since})
     return row or {"latest_at": None, "recent": 0}
 
@@ -268,12 +268,12 @@ async def count_wrong_try(tx: Tx, challenge_id: UUID) -> None:
 
 
 async def consume_code(tx: Tx, challenge_id: UUID, *, at: datetime) -> None:
-    """A code works once."""
+    """Uses up a code: it works once."""
     await tx.run(CONSUME_CODE, {"tenant_id": tx.tenant_id, "id": challenge_id, "at": at})
 
 
 async def code_templates(tx: Tx) -> Row:
-    """The tenant's `templates` for codes, {language: {subject, body}}, and the tenant's own `language`."""
+    """Reads the tenant's `templates` for codes, {language: {subject, body}}, and the tenant's own `language`."""
     row = await tx.row(CODE_TEMPLATES, {"tenant_id": tx.tenant_id, "version": tx.tenant.pack_version})
     return row or {"templates": {}, "language": "en"}
 
@@ -331,7 +331,7 @@ async def lock_agent(tx: Tx, agent_id: UUID) -> Row | None:
 async def agent_work(
     tx: Tx, agent_id: UUID, *, assigned: Sequence[str], in_progress: Sequence[str], since: datetime
 ) -> Row:
-    """Open requests of an agent, and what was resolved since `since`, in one statement.
+    """Counts open requests of an agent, and what was resolved since `since`, in one statement.
 
     `assigned`, `in_progress`: the states that are counted by these names.
     """

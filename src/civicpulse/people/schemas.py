@@ -19,7 +19,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def normal_email(text: str) -> str:
-    """An address as it is stored and compared: trimmed, in lower case. Raises ValueError when it is none."""
+    """Makes an address as it is stored and compared: trimmed, in lower case. Raises ValueError when it is none."""
     address = unicodedata.normalize("NFC", text.strip()).lower()
     if len(address) > 254 or not _EMAIL.fullmatch(address):
         raise ValueError("is not an e-mail address such as name@example.org")
@@ -27,7 +27,7 @@ def normal_email(text: str) -> str:
 
 
 def normal_phone(text: str) -> str:
-    """A number in E.164, such as +12025550123. Raises ValueError without a country code or when it is none."""
+    """Makes a number in E.164, such as +12025550123. Raises ValueError without a country code or when it is none."""
     number = re.sub(r"[\s().\-\u2010-\u2013]", "", _with_plain_digits(text))
     if number.startswith("00"):
         number = f"+{number[2:]}"
@@ -37,7 +37,7 @@ def normal_phone(text: str) -> str:
 
 
 def _with_plain_digits(value: Any) -> Any:
-    """Digits of any script as 0-9: people type codes and numbers on their own keyboard."""
+    """Writes digits of any script as 0-9: people type codes and numbers on their own keyboard."""
     if not isinstance(value, str):
         return value
     return "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in value)

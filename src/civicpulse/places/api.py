@@ -52,7 +52,7 @@ async def list_zones(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
     cursor: str | None = None,
 ) -> Response:
-    """A page of zones."""
+    """Lists a page of zones."""
     shown, following = await _page(caller, limit, cursor, geometry=geometry)
     index = await zone_index(caller.tx)
     return Json(page([_document(row, index) for row in shown], following))
@@ -64,7 +64,7 @@ async def list_areas(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
     cursor: str | None = None,
 ) -> Response:
-    """A page of areas (another word for zones), by code."""
+    """Lists a page of areas (another word for zones), by code."""
     shown, following = await _page(caller, limit, cursor, geometry=False)
     return Json(page([{"id": row["zone_id"], "name": row["name"]} for row in shown], following))
 
@@ -75,7 +75,7 @@ async def find_zone_at(
     lon: Annotated[float, Query(ge=-180, le=180)],
     lat: Annotated[float, Query(ge=-90, le=90)],
 ) -> Response:
-    """The zone's code and name; both null outside all zones."""
+    """Finds the zone's code and name; both null outside all zones."""
     zone_id = (await zone_index(caller.tx)).zone_of(lon, lat)
     row = await queries.find_zone(caller.tx, zone_id) if zone_id else None
     return Json({"lon": lon, "lat": lat, "zone_id": zone_id, "name": row["name"] if row else None})
@@ -87,7 +87,7 @@ async def find_zone_at(
     responses=answers(ZoneFeature, {404: ("not_found",)}),
 )
 async def get_zone(zone_id: str, caller: Annotated[Caller, needs(Permission.PLACE_READ)]) -> Response:
-    """The feature with its polygon."""
+    """Shows the feature with its polygon."""
     row = await queries.find_zone(caller.tx, zone_id)
     if row is None:
         raise NotFound(f"There is no zone {zone_id!r}.")

@@ -18,7 +18,7 @@ def cell_of(lon: float, lat: float) -> int:
 
 
 def cells_around(lon: float, lat: float, radius_m: float) -> list[int]:
-    """Cells that together cover the circle of `radius_m` metres around the point, whatever its place in its own cell."""
+    """Finds cells that together cover the circle of `radius_m` metres around the point, whatever its place in its own cell."""
     # A disk of k rings reaches at least (1.5 k - 0.5) edges from any point of its middle cell.
     rings = max(1, ceil((radius_m / SHORTEST_EDGE_M + 0.5) / 1.5))
     cells: list[int] = h3.grid_disk(cell_of(lon, lat), rings)
@@ -26,5 +26,5 @@ def cells_around(lon: float, lat: float, radius_m: float) -> list[int]:
 
 
 def lock_cells(cells: Iterable[int]) -> list[int]:
-    """The coarse cells touched by `cells`, sorted: whoever locks them in this order meets every rival and no deadlock."""
+    """Gives the coarse cells touched by `cells`, sorted: whoever locks them in this order meets every rival and no deadlock."""
     return sorted({h3.cell_to_parent(cell, LOCK_RESOLUTION) for cell in cells})

@@ -30,7 +30,7 @@ Version = Annotated[int, Path(ge=1, le=LAST)]
 
 
 def _own(caller: Caller, slug: str) -> None:
-    """Another tenant's configuration is not there, whether that tenant exists or not."""
+    """Checks that the tenant is the caller's: another tenant's configuration is not there, whether that tenant exists or not."""
     if slug != caller.tenant.slug:
         raise NotFound("This is not your tenant: name the one that your token is for.", code="tenant_not_found")
 
@@ -71,7 +71,7 @@ async def _found(tx: Tx, version: int | None = None) -> Row:
 
 
 async def _committed(request: Request, body: dict[str, Any], *, is_replay: bool = False) -> Response:
-    """The answer to a change. This process knows it at once, the others within tenancy.FRESH_SECONDS."""
+    """Makes the answer to a change. This process knows it at once, the others within tenancy.FRESH_SECONDS."""
     await end_transaction(request)
     await services_of(request).tenants.refresh()
     return Json(body, headers=_etag(body["version"]) | ({"Idempotent-Replayed": "true"} if is_replay else {}))
@@ -79,7 +79,7 @@ async def _committed(request: Request, body: dict[str, Any], *, is_replay: bool 
 
 @router.get("/tenants/{slug}", summary="Read the tenant", responses=answers(TenantView, NOT_YOURS))
 async def get_tenant(slug: str, caller: Caller = needs(Permission.PLACE_READ)) -> Response:
-    """What everybody may know of the caller's own tenant."""
+    """Shows what everybody may know of the caller's own tenant."""
     _own(caller, slug)
     row = await _found(caller.tx)
     return Json(
@@ -99,7 +99,7 @@ async def get_tenant(slug: str, caller: Caller = needs(Permission.PLACE_READ)) -
     responses=answers(ConfigurationView, NOT_YOURS),
 )
 async def get_configuration(slug: str, caller: Caller = needs(Permission.TENANT_READ)) -> Response:
-    """The current version: categories, workflow, SLA policies, weights, dashboard and all other rules, under `config`."""
+    """Shows the current version: categories, workflow, SLA policies, weights, dashboard and all other rules, under `config`."""
     _own(caller, slug)
     row = await _found(caller.tx)
     return Json(await _document(caller.tx, row), headers=_etag(row["version"]))
@@ -152,7 +152,7 @@ async def list_configuration_versions(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Newest first: who made each, when, and which sections it changed (null: the first one)."""
+    """Lists the versions, newest first: who made each, when, and which sections it changed (null: the first one)."""
     _own(caller, slug)
     before = decode_cursor(cursor, SORT, (int,))[0] if cursor else LAST
     rows = await queries.list_versions(caller.tx, before=min(LAST, before), limit=limit + 1)
@@ -169,7 +169,7 @@ async def list_configuration_versions(
 async def get_configuration_version(
     slug: str, version: Version, caller: Caller = needs(Permission.TENANT_READ)
 ) -> Response:
-    """The pack as it was in that version; name, type and areas are of today."""
+    """Shows the pack as it was in that version; name, type and areas are of today."""
     _own(caller, slug)
     return Json(await _document(caller.tx, await _found(caller.tx, version)))
 

@@ -134,14 +134,14 @@ def country(code: str) -> Country:
 
 @lru_cache(maxsize=1)
 def large_towns() -> Mapping[str, tuple[Town, ...]]:
-    """The world's large towns by the skeleton of each of their names."""
+    """Gives the world's large towns by the skeleton of each of their names."""
     towns = orjson.loads(_file("cities15000.json").read_bytes()).values()
     return _index([(_town(entry), entry["alternatenames"]) for entry in towns if entry["population"] >= LARGE])
 
 
 @lru_cache(maxsize=1)
 def country_names() -> Mapping[str, str]:
-    """ISO code by the skeleton of a country's name or code, in English, Russian and Kazakh."""
+    """Gives the ISO code by the skeleton of a country's name or code, in English, Russian and Kazakh."""
     entries = orjson.loads(_file("countries.json").read_bytes()).values()
     names = {skeleton(word): entry["iso"] for entry in entries for word in (entry["name"], entry["iso"], entry["iso3"])}
     return names | {skeleton(word): code for code, words in _names()["countries"].items() for word in words}
@@ -177,7 +177,7 @@ def _file(name: str) -> Path:
 
 
 def _entries(path: Path, mark: bytes) -> Iterator[dict[str, Any]]:
-    """The flat objects of a large JSON file that hold `mark`, without parsing the others."""
+    """Reads the flat objects of a large JSON file that hold `mark`, without parsing the others."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         at = text.find(mark)
         while at >= 0:
@@ -198,7 +198,7 @@ def _town(entry: Mapping[str, Any]) -> Town:
 
 
 def _with_regions(towns: list[tuple[Town, list[str]]]) -> list[tuple[Town, list[str]]]:
-    """Towns without a region get that of the nearest one that has it."""
+    """Gives towns without a region that of the nearest one that has it."""
     known = [town for town, _ in towns if town.region != NO_REGION]
 
     def placed(town: Town) -> Town:
@@ -219,12 +219,12 @@ def _index(towns: list[tuple[Town, list[str]]]) -> dict[str, tuple[Town, ...]]:
 
 
 def _is_rival(town: Town, largest: Town) -> bool:
-    """Somewhere else, and not much smaller."""
+    """Tells whether a town lies somewhere else and is not much smaller."""
     is_elsewhere = hypot(town.lon - largest.lon, town.lat - largest.lat) > SAME_PLACE_DEGREES
     return is_elsewhere and town.population * BY_FAR > largest.population
 
 
 def _is_name(name: str) -> bool:
-    """In Latin or Cyrillic letters, and no airport code, such as stand among the names of towns."""
+    """Tells whether a text is in Latin or Cyrillic letters, and no airport code, such as stand among the names of towns."""
     first = ord(name[0]) if name else 0
     return (first < 0x250 or 0x400 <= first < 0x530) and not (len(name) <= ABBREVIATION and name.isupper())

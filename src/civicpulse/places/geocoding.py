@@ -26,7 +26,7 @@ log = get_logger(__name__)
 async def geocode_many(
     tx: Tx, parts: Sequence[AddressParts], *, online: NominatimClient | None = None, max_online: int = MAX_ONLINE
 ) -> list[Place]:
-    """A place for each address, in order. Never fails: what cannot be found has quality "none".
+    """Finds a place for each address, in order. Never fails: what cannot be found has quality "none".
 
     With `online`, addresses that are not in the store are asked for, one a second, at most `max_online` of them in
     this call. An answer counts when it is at least as exact as the gazetteer's.
@@ -78,7 +78,7 @@ def _offline(parts: Iterable[AddressParts], home: str | None) -> list[Place]:
 
 
 def _text(address: AddressParts) -> str:
-    """The address in one line, as it is asked and remembered; empty where no town, street or line is given."""
+    """Writes the address in one line, as it is asked and remembered; empty where no town, street or line is given."""
     if not (address.town or address.street or address.raw):
         return ""
     street = " ".join(part for part in (address.street, address.house) if part)

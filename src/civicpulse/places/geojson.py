@@ -153,7 +153,7 @@ def _draft(feature: Any, index: int, code_property: str, name_property: str | No
 
 
 def _code(value: Any) -> str | None:
-    """A code as text: 17, 17.0 and " 17 " are the same ward."""
+    """Writes a code as text: 17, 17.0 and " 17 " are the same ward."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -178,7 +178,7 @@ def _polygon(geometry: Any) -> BaseGeometry:
 
 
 def _polygonal(geometry: BaseGeometry) -> BaseGeometry:
-    """The polygons of a geometry: repairs may leave lines and points behind."""
+    """Keeps the polygons of a geometry: repairs may leave lines and points behind."""
     if geometry.geom_type in POLYGONAL:
         return geometry
     return shapely.union_all(list(_polygons(geometry)))
@@ -193,7 +193,7 @@ def _polygons(geometry: BaseGeometry) -> Iterator[BaseGeometry]:
 
 
 def area_m2(polygon: BaseGeometry) -> float:
-    """Area in square metres, near enough to see what a repair did."""
+    """Computes the area in square metres, near enough to see what a repair did."""
     if polygon.is_empty:
         return 0.0
     _, south, _, north = polygon.bounds

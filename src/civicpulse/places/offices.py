@@ -86,5 +86,5 @@ async def list_offices(tx: Tx) -> list[Row]:
 
 
 def office_facts(rows: Sequence[Row]) -> list[OfficeFacts]:
-    """Rows of `list_offices` as the rules take them."""
+    """Makes facts of rows of `list_offices`, as the rules take them."""
     return [OfficeFacts(row["id"], row["name"], row["lon"], row["lat"]) for row in rows]

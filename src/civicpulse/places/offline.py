@@ -176,7 +176,7 @@ def _ending_region(country: Country, words: list[str]) -> Region | None:
 
 
 def _segments(text: str) -> Iterator[str]:
-    """The parts of a text that may name a settlement or a region."""
+    """Finds the parts of a text that may name a settlement or a region."""
     for segment in _SEPARATORS.split(text):
         plain = _STREET.split(_DISTRICT.sub(" ", segment), maxsplit=1)[0].strip(" .")
         if plain and not _DIGIT.search(plain):
@@ -184,6 +184,6 @@ def _segments(text: str) -> Iterator[str]:
 
 
 def _name(text: str) -> str:
-    """Without "г.", "село", "ауылы" and their like."""
+    """Gives a name without "г.", "село", "ауылы" and their like."""
     name = _KINDS.sub(" ", text).strip(" .")
     return " ".join(name.split())

@@ -43,17 +43,17 @@ ZONES_VERSION = "SELECT zones_version FROM tenants WHERE tenant_id = %(tenant_id
 
 
 async def all_zones(tx: Tx) -> list[Row]:
-    """Every zone with its geometry, by code."""
+    """Lists every zone with its geometry, by code."""
     return await tx.rows(ALL_ZONES, {"tenant_id": tx.tenant_id})
 
 
 async def named_zones(tx: Tx) -> list[Row]:
-    """Code and name of every zone."""
+    """Lists code and name of every zone."""
     return await tx.rows(NAMED_ZONES, {"tenant_id": tx.tenant_id})
 
 
 async def list_zones(tx: Tx, *, after: str, limit: int, geometry: bool) -> list[Row]:
-    """Zones whose code follows `after`; the geometry is None unless asked for."""
+    """Lists zones whose code follows `after`; the geometry is None unless asked for."""
     return await tx.rows(LIST_ZONES, {"tenant_id": tx.tenant_id, "after": after, "limit": limit, "geometry": geometry})
 
 
@@ -91,5 +91,5 @@ WHERE tenant_id = %(tenant_id)s AND cell IS NOT NULL AND id > %(after)s ORDER BY
 
 
 async def located_requests(tx: Tx, *, after: UUID, limit: int) -> list[Row]:
-    """Requests with a place, in order of their ids."""
+    """Lists requests with a place, in order of their ids."""
     return await tx.rows(LOCATED_REQUESTS, {"tenant_id": tx.tenant_id, "after": after, "limit": limit})

@@ -48,7 +48,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_telling(words: Sequence[str]) -> bool:
-    """A bare number is a room or a house more often than a zone."""
+    """Tells whether a name says where; a bare number is a room or a house more often than a zone."""
     letters = "".join(words)
     return len(letters) >= SHORTEST_NAME and any(letter.isalpha() for letter in letters)
 
@@ -57,7 +57,7 @@ _names: dict[UUID, tuple[int, ZoneNames]] = {}
 
 
 async def zone_names(tx: Tx) -> ZoneNames:
-    """The tenant's names, read once a process for each version of its zones."""
+    """Gives the tenant's names, read once a process for each version of its zones."""
     known = _names.get(tx.tenant_id)
     if known is not None and known[0] == tx.tenant.zones_version:
         return known[1]

@@ -38,7 +38,7 @@ class ZoneReport:
     zones_version: int
 
     def lines(self) -> Iterator[str]:
-        """The report for people."""
+        """Writes the report for people."""
         counts = f"{len(self.added)} added, {len(self.changed)} changed, {len(self.unchanged)} unchanged"
         yield f"{counts}, {len(self.bad)} bad"
         for repair in self.repaired:

@@ -135,7 +135,7 @@ async def _replay(db: Database, tenant: Tenant, row: Row) -> Kept:
 
 
 async def sender_of(tx: Tx, report: Row) -> Actor:
-    """Who sent a report, with the rights that their role has now; anybody's rights when the tenant has it no more."""
+    """Says who sent a report, with the rights that their role has now; anybody's rights when the tenant has it no more."""
     roles = await roles_of(tx)
     return Actor.of(roles.get(report["role"]) or roles.anonymous, report["actor_id"])
 

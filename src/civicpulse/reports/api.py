@@ -110,7 +110,7 @@ async def list_reports(
 async def get_report(
     report_id: UUID, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
-    """Processed or not, and the issue; staff and the reporter (account or X-Tracking-Token) see what was decided and why."""
+    """Tells whether a report is processed, and its issue; staff and the reporter (account or X-Tracking-Token) see what was decided and why."""
     row = await queries.find_report(caller.tx, report_id)
     if row is None:
         raise actions.report_not_found(report_id)

@@ -49,7 +49,7 @@ async def list_issues(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
+    """Lists master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
     sight = (await reader_of(caller)).sight
     wanted = RequestFilters(
         status=await issue_states(caller.tx, words("status", status)),
@@ -76,7 +76,7 @@ async def list_issues(
 async def get_issue(
     number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
-    """The issue; a duplicate's number answers its master, where the caller may see that. Staff sees the reports, the oldest
+    """Shows the issue; a duplicate's number answers its master, where the caller may see that. Staff sees the reports, the oldest
     200 of them."""
     row, reader = await visible_request(caller, number, token), await reader_of(caller)
     if row["master_request_id"] is not None:

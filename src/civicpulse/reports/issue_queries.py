@@ -44,6 +44,6 @@ async def issue_facts(tx: Tx, ids: Sequence[UUID], sight: Sight) -> dict[UUID, R
 
 
 async def issue_reports(tx: Tx, issue: UUID, sight: Sight, *, limit: int) -> list[Row]:
-    """The master and the first `limit` of its duplicates that are seen, oldest first."""
+    """Lists the master and the first `limit` of its duplicates that are seen, oldest first."""
     values = {"tenant_id": tx.tenant_id, "issue": issue, "limit": limit} | sight.parameters
     return await tx.rows(ISSUE_REPORTS.format(seen=sight.predicate("x")), values)

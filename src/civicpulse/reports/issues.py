@@ -10,7 +10,7 @@ WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s
 
 
 async def find_issue(tx: Tx, number: str) -> Row:
-    """Id and number of the master behind a request's number. Raises NotFound."""
+    """Finds id and number of the master behind a request's number. Raises NotFound."""
     found = await tx.row(FIND_ISSUE, {"tenant_id": tx.tenant_id, "number": number})
     if found is None:
         raise not_found(number)

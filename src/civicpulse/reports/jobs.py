@@ -86,7 +86,7 @@ def _measure(services: Services) -> tuple[int, float]:
 
 
 def lanes(read: Sequence[Read]) -> list[list[Read]]:
-    """What may be settled side by side: reports that may be duplicates are in one lane, in their order, so that the oldest is the master."""
+    """Sorts reports into lanes that may be settled side by side: those that may be duplicates into one, in their order, the master first."""
     found: list[list[Read]] = [[] for _ in range(LANES)]
     for report, reading in read:
         category = reading.category if isinstance(reading, Analysis) else ""
@@ -103,7 +103,7 @@ def _about_where(report: Row) -> str:
 
 
 async def _geocode(services: Services, tenant: Tenant, reports: Sequence[Row]) -> Mapping[UUID, Place]:
-    """Places of those that have an address in words; none when the search fails, for a place is good to have and no more."""
+    """Finds the places of those that have an address in words; none when the search fails, for a place is good to have and no more."""
     if not any(isinstance(report["location"], str) for report in reports):
         return {}
     try:
@@ -140,7 +140,7 @@ async def _settle(
 
 
 async def _park(services: Services, tenant: Tenant, report: Row, error: str) -> None:
-    """Without further tries: they would take as long."""
+    """Parks a report without further tries: they would take as long."""
     async with services.db.transaction(tenant) as tx:
         await leases.park(tx, QUEUE, report, error)
     log.error("report_parked", tenant=tenant.slug, report=str(report["id"]), error=error)

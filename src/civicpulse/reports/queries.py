@@ -110,7 +110,7 @@ async def lock_waiting(tx: Tx, report_id: UUID) -> bool:
 
 
 async def finish(tx: Tx, report_id: UUID, *, outcome: str, decision: dict[str, Any], at: datetime) -> None:
-    """The report is processed, with this decision."""
+    """Marks the report as processed, with this decision."""
     values = {"tenant_id": tx.tenant_id, "id": report_id, "outcome": outcome, "decision": Jsonb(decision), "at": at}
     await tx.run(FINISH, values)
 

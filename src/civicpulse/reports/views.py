@@ -110,7 +110,7 @@ class ReceiptView(View):
 
 
 def requests_named(row: Row) -> set[str]:
-    """The numbers of the requests that a report's row names: its own, its issue's, and those that it was compared with."""
+    """Lists the numbers of the requests that a report's row names: its own, its issue's, and those that it was compared with."""
     compared = row["decision"]["duplicates"]["candidates"] if row["decision"] else ()
     return {match["request_id"] for match in compared} | {row["number"], row["issue_number"]} - {None}
 
@@ -118,7 +118,7 @@ def requests_named(row: Row) -> set[str]:
 def report_document(
     row: Row, pack: Pack | None, *, seen: Collection[str], is_staff: bool, is_reporter: bool
 ) -> dict[str, Any]:
-    """`row` as queries.COLUMNS reads it; `pack` is the issue's, None while there is none; `seen`: the numbers of requests
+    """Writes the report of `row`, which queries.COLUMNS reads; `pack` is the issue's, None while there is none; `seen`: the numbers of requests
     that the reader may see.
 
     A stranger who knows the id learns what became of the report, the reporter and staff also what was decided and why.
@@ -151,7 +151,7 @@ def report_document(
 
 
 def _issue(row: Row, pack: Pack | None, seen: Collection[str]) -> dict[str, Any] | None:
-    """The issue, for a reader who does not see it the report's own request, which is in its state."""
+    """Shows the issue, for a reader who does not see it the report's own request, which is in its state."""
     number = next((one for one in (row["issue_number"], row["number"]) if one in seen), None)
     if number is None or pack is None:
         return None
@@ -160,7 +160,7 @@ def _issue(row: Row, pack: Pack | None, seen: Collection[str]) -> dict[str, Any]
 
 
 def _as_seen(decision: dict[str, Any], seen: Collection[str]) -> dict[str, Any]:
-    """The decision without requests that the reader may not see: where nothing is left of what was found, it was new."""
+    """Shows the decision without requests that the reader may not see: where nothing is left of what was found, it was new."""
     duplicates = decision["duplicates"]
     shown = [match for match in duplicates["candidates"] if match["request_id"] in seen]
     outcome = duplicates["outcome"] if shown else "new"

@@ -69,7 +69,7 @@ class InboxWriter:
 
 
 def _together(waiting: deque[_Sent]) -> list[_Sent]:
-    """The next reports, in their order; of those with one key, the first: the others find it written afterwards."""
+    """Picks the next reports, in their order; of those with one key, the first: the others find it written afterwards."""
     batch: list[_Sent] = []
     later: list[_Sent] = []
     keys: set[tuple[str, str]] = set()

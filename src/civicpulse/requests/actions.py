@@ -87,7 +87,7 @@ def _present(change: Change, said: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What the event keeps of the call: staff's words and decisions, no citizen's text."""
+    """Picks what the event keeps of the call: staff's words and decisions, no citizen's text."""
     kept = {name: fields[name] for name in ("reason", "checklist", "resolution_code") if fields.get(name)}
     if agent := fields.get("assigned_agent_id"):
         kept["assigned_agent_id"] = str(agent)
@@ -125,7 +125,7 @@ async def _check_zone(tx: Tx, zone_id: str) -> None:
 
 
 def _classify(change: Change, decided: dict[str, Any]) -> None:
-    """What triage decided; the policy follows category, zone and priority, and the pauses so far stay."""
+    """Sets what triage decided; the policy follows category, zone and priority, and the pauses so far stay."""
     pack, row = change.pack, change.row
     if (category := decided.get("category")) is not None and category not in pack.categories:
         raise Invalid(f"There is no category {category!r}; see GET /categories.", field="category")

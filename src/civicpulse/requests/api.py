@@ -61,19 +61,19 @@ TrackingToken = Annotated[str | None, Header(alias="X-Tracking-Token")]
 
 
 def etag(version: int) -> dict[str, str]:
-    """The header that If-Match sends back."""
+    """Writes the header that If-Match sends back."""
     return {"ETag": f'"{version}"'}
 
 
 async def document_for(caller: Caller, row: Row, reader: Reader | None = None) -> dict[str, Any]:
-    """The document as this caller may see it."""
+    """Writes the document as this caller may see it."""
     reader = reader or await reader_of(caller)
     document = request_document(row, await pack_version(caller.tx, row["pack_version"]))
     return document if reader.sees_as_staff(row) else public_document(document)
 
 
 async def answer(caller: Caller, number: str, **more: Any) -> Response:
-    """The request as it now is, after a write, with `more` beside it. Whoever wrote sees it, wherever that has brought it."""
+    """Answers with the request as it now is, after a write, with `more` beside it. Whoever wrote sees it, wherever that has brought it."""
     reader = await reader_of(caller)
     row = await find_seen(caller.tx, number, reader.sight)
     assert row is not None
@@ -101,7 +101,7 @@ async def list_requests(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     total: bool = False,
 ) -> Response:
-    """Requests that match every filter given; a filter takes several values, repeated or comma-separated."""
+    """Lists requests that match every filter given; a filter takes several values, repeated or comma-separated."""
     if asked.citizen_id and not caller.is_staff and asked.citizen_id != caller.actor_id:
         raise Invalid("Only staff may list what somebody else reported.", field="citizen_id")
     if asked.agent and not caller.is_staff:
@@ -124,7 +124,7 @@ async def list_requests(
 async def get_request(
     number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
-    """The request's document with its master, its duplicates, the states it may go to and its SLA state."""
+    """Shows the request's document with its master, its duplicates, the states it may go to and its SLA state."""
     row = await visible_request(caller, number, token)
     return Json(await document_for(caller, row), headers=etag(row["version"]))
 
@@ -137,7 +137,7 @@ async def get_request(
 async def transition_request(
     number: str, body: TransitionIn, caller: Caller = needs(Permission.REQUEST_TRANSITION)
 ) -> Response:
-    """Refused with 409, the reasons, every missing field and the states allowed next when the workflow says no."""
+    """Moves a request to another state; 409 with the reasons, every missing field and the states allowed next when the workflow says no."""
     fields = given(body)
     await actions.transition(
         caller.tx, caller.actor, number, to=fields.pop("to"), fields=fields, seen_version=caller.if_match
@@ -153,7 +153,7 @@ async def transition_request(
 async def note_milestone(
     number: str, body: MilestoneIn, caller: Caller = needs(Permission.REQUEST_MILESTONE)
 ) -> Response:
-    """Arrived, work started, resolution with evidence: what the pack defines; it may move the state."""
+    """Notes that somebody arrived, started work or resolved it with evidence: what the pack defines; it may move the state."""
     evidence = [item.model_dump() for item in body.evidence]
     await actions.milestone(
         caller.tx,
@@ -241,7 +241,7 @@ async def comment_on_request(
 async def rate_request(
     number: str, body: RatingIn, caller: Caller = needs(Permission.REQUEST_RATE), token: TrackingToken = None
 ) -> Response:
-    """Once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
+    """Rates the work, once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
     row = await visible_request(caller, number, token)
     by_link = is_tracking_token(caller.tenant, row["id"], token)
     rated = await talking.rate(
@@ -268,7 +268,7 @@ async def list_request_events(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 200,
     token: TrackingToken = None,
 ) -> Response:
-    """Events in order, each with its hash; the public sees what happened, not who did it nor internal notes."""
+    """Lists events in order, each with its hash; the public sees what happened, not who did it nor internal notes."""
     row, reader = await visible_request(caller, number, token), await reader_of(caller)
     is_staff = reader.sees_as_staff(row)
     found = await queries.list_events(caller.tx, row["id"], after=after, limit=limit + 1)
@@ -286,6 +286,6 @@ async def list_request_events(
 async def explain_request_clock(
     number: str, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
-    """The policy, the deadlines, and each interval that counted or paused."""
+    """Explains the policy, the deadlines, and each interval that counted or paused."""
     row = await visible_request(caller, number, token)
     return Json(explain(row, await pack_version(caller.tx, row["pack_version"]), time.now()))

@@ -26,7 +26,7 @@ NUMBER = "SELECT number FROM requests WHERE tenant_id = %(tenant_id)s AND id = %
 
 
 async def verify_tenant(tx: Tx) -> tuple[int, str | None]:
-    """Events checked, and words about the first broken row (None: the trail is whole)."""
+    """Counts the events checked, and words the first broken row (None: the trail is whole)."""
     scope = {"tenant_id": tx.tenant_id}
     count: int = await tx.value(COUNT, scope)
     broken = await tx.row(FIRST_BROKEN, scope)

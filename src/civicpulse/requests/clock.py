@@ -128,7 +128,7 @@ def read_row(row: Row, pack: Pack, now: datetime) -> Reading:
 
 
 def finished_at(row: Row) -> datetime | None:
-    """When the work ended, for the clock: resolved, or closed without having been resolved.
+    """Says when the work ended, for the clock: resolved, or closed without having been resolved.
 
     An imported request may be closed without a time; its clock stands still all the same, at its last change.
     """

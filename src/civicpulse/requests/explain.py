@@ -10,7 +10,7 @@ from civicpulse.rules.sla import explain_clock
 
 
 def explain(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
-    """The clock of a request's row at `now`, with every counted interval and every pause."""
+    """Explains the clock of a request's row at `now`, with every counted interval and every pause."""
     policy = clock.policy_from_json(row["sla"])
     calendar = pack.calendar_of(policy)
     told = explain_clock(

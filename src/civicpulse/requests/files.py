@@ -73,7 +73,7 @@ def describe_file(name: str | None, content_type: str | None) -> Row:
 
 
 def kind_of(media_type: str) -> str:
-    """photo, video or file."""
+    """Tells a photo, a video and any other file apart."""
     return {"image": "photo", "video": "video"}.get(media_type.split("/")[0], "file")
 
 
@@ -90,7 +90,7 @@ async def send_evidence(
     caller: Caller = needs(Permission.REQUEST_RATE),
     token: TrackingToken = None,
 ) -> Response:
-    """Up to ten files of 15 MB (multipart field `file`), by staff or by the reporter; answers type, url and sha256 of each."""
+    """Takes up to ten files of 15 MB (multipart field `file`), by staff or by the reporter; answers type, url and sha256 of each."""
     row, reader = await visible_request(caller, number, token), await reader_of(caller)
     if not (reader.sees_as_staff(row) or is_reporter(caller, row, token)):
         raise Forbidden(
@@ -138,7 +138,7 @@ async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:
 async def fetch_evidence(
     evidence_id: UUID, request: Request, caller: Caller = needs(Permission.REQUEST_READ), token: TrackingToken = None
 ) -> Response:
-    """The file, for whoever may see its request."""
+    """Sends the file, for whoever may see its request."""
     found = await caller.tx.row(FIND, {"tenant_id": caller.tx.tenant_id, "id": evidence_id})
     if found is None:
         raise NotFound(f"There is no file {evidence_id} here.")

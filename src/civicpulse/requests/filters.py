@@ -108,7 +108,7 @@ async def request_query(
     external_id: Annotated[str | None, Query(max_length=200)] = None,
     citizen_id: UUID | None = None,
 ) -> RequestQuery:
-    """The filters of a query string, for a route that depends on it."""
+    """Reads the filters of a query string, for a route that depends on it."""
     return RequestQuery(
         status=status,
         category=category,
@@ -154,7 +154,7 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
 
 
 def words(name: str, values: Sequence[str] | None) -> tuple[str, ...]:
-    """The distinct, sorted values of a filter, given repeatedly or with commas between them. Raises Invalid for no word."""
+    """Reads the distinct, sorted values of a filter, given repeatedly or with commas between them. Raises Invalid for no word."""
     found = {word.strip() for value in values or () for word in value.split(",")} - {""}
     if len(found) > MAX_VALUES or any(len(word) > MAX_CHARACTERS for word in found):
         raise Invalid(f"{name} takes up to {MAX_VALUES} values of up to {MAX_CHARACTERS} characters.", field=name)
@@ -165,7 +165,7 @@ def words(name: str, values: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def one_of(name: str, given: tuple[str, ...], choices: Iterable[str]) -> tuple[str, ...]:
-    """`given`, when all of it is among `choices`; else raises NoSuchChoice."""
+    """Returns `given` when all of it is among `choices`; else raises NoSuchChoice."""
     allowed = tuple(choices)
     unknown = [word for word in given if word not in allowed]
     if unknown:
@@ -174,12 +174,12 @@ def one_of(name: str, given: tuple[str, ...], choices: Iterable[str]) -> tuple[s
 
 
 async def known_states(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
-    """States of the pack, or of a version that was. Raises NoSuchChoice."""
+    """Takes states of the pack, or of a version that was. Raises NoSuchChoice."""
     return await _known(tx, "status", given, (await current_pack(tx)).workflow.states) if given else ()
 
 
 async def issue_states(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
-    """The states that a filter of issues names: open, in-progress, resolved and closed each stand for all that they cover,
+    """Finds the states that a filter of issues names: open, in-progress, resolved and closed each stand for all that they cover,
     any other word for a state of the pack. Raises NoSuchChoice."""
     pack = await current_pack(tx)
     behind = [name for name in pack.workflow.states if word_of(pack, name) in given]
@@ -189,33 +189,33 @@ async def issue_states(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def known_categories(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Categories of the pack, or of a version that was. Raises NoSuchChoice."""
+    """Takes categories of the pack, or of a version that was. Raises NoSuchChoice."""
     return await _known(tx, "category", given, (await current_pack(tx)).categories) if given else ()
 
 
 async def known_zones(tx: Tx, given: tuple[str, ...], *, name: str = "zone") -> tuple[str, ...]:
-    """Codes of the tenant's zones, or of requests filed under another. Raises NoSuchChoice for `name`."""
+    """Takes codes of the tenant's zones, or of requests filed under another. Raises NoSuchChoice for `name`."""
     return await _known(tx, name, given, (UNZONED, *(await zone_index(tx)).codes), column="zone_id") if given else ()
 
 
 async def known_segments(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Segments of the pack, or of requests that came with another. Raises NoSuchChoice."""
+    """Takes segments of the pack, or of requests that came with another. Raises NoSuchChoice."""
     return await _known(tx, "segment", given, (await current_pack(tx)).document.segments) if given else ()
 
 
 async def known_sources(tx: Tx, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Ways by which requests come here, or did. Raises NoSuchChoice."""
+    """Takes ways by which requests come here, or did. Raises NoSuchChoice."""
     return await _known(tx, "source", given, SOURCES)
 
 
 def sla_states(given: tuple[str, ...]) -> tuple[str, ...]:
-    """States of the SLA clock, also by their other names (R-SLA-02). Raises NoSuchChoice."""
+    """Takes states of the SLA clock, also by their other names (R-SLA-02). Raises NoSuchChoice."""
     one_of("sla_state", given, (*SLA_STATES, *SLA_STATE_ALIASES))
     return tuple(dict.fromkeys(SLA_STATE_ALIASES.get(word, word) for word in given))
 
 
 def priorities_of(severities: tuple[str, ...]) -> tuple[str, ...]:
-    """P1..P4 for critical, high, medium, low; a priority stands for itself. Raises NoSuchChoice."""
+    """Translates critical, high, medium, low to P1..P4; a priority stands for itself. Raises NoSuchChoice."""
     one_of("severity", severities, (*PRIORITY_OF_SEVERITY, *PRIORITIES))
     return tuple(sorted({PRIORITY_OF_SEVERITY.get(word, word) for word in severities}))
 
@@ -229,7 +229,7 @@ async def _known(
     more: Sequence[str] = (),
     column: str | None = None,
 ) -> tuple[str, ...]:
-    """`given`, when each of it is among `choices` or is found in the database; `more` are choices that are only named."""
+    """Returns `given` when each of it is among `choices` or is found in the database; `more` are choices that are only named."""
     strange = [word for word in given if word not in choices]
     if strange:
         column = column or name
@@ -251,7 +251,7 @@ async def _known(
 
 
 def parse_bbox(text: str | None) -> Box | None:
-    """`west,south,east,north` in degrees; west > east goes across the 180th meridian (RFC 7946, 5.2). Raises Invalid."""
+    """Reads `west,south,east,north` in degrees; west > east goes across the 180th meridian (RFC 7946, 5.2). Raises Invalid."""
     if text is None:
         return None
     try:
@@ -296,7 +296,7 @@ MAX_TEXT_MATCHES: Final = 1000
 
 
 def conditions(wanted: RequestFilters, sight: Sight) -> tuple[list[sql.Composable], dict[str, Any]]:
-    """Conditions on `requests r`: the tenant's, what is seen, and the filters; and their values, all but `tenant_id`."""
+    """Writes conditions on `requests r`: the tenant's, what is seen, and the filters; and their values, all but `tenant_id`."""
     parts: list[sql.Composable] = [sql.SQL("r.tenant_id = %(tenant_id)s"), sight.predicate()]
     values = dict(sight.parameters)
     if wanted.merged is not None:
@@ -323,7 +323,7 @@ def conditions(wanted: RequestFilters, sight: Sight) -> tuple[list[sql.Composabl
 
 
 def _is_master(sight: Sight) -> sql.Composable:
-    """Masters, and the duplicates of masters that the reader does not see: to them, each is a request of its own."""
+    """Picks masters, and the duplicates of masters that the reader does not see: to them, each is a request of its own."""
     if sight.is_everything:
         return sql.SQL("r.master_id IS NULL")
     return sql.SQL("(r.master_id IS NULL OR NOT {})").format(_is_duplicate(sight))
@@ -339,7 +339,7 @@ def _is_duplicate(sight: Sight) -> sql.Composable:
 
 
 def longitudes(box: Box) -> list[tuple[float, float]]:
-    """The ranges of degrees east that a box covers: two where it goes across the 180th meridian."""
+    """Gives the ranges of degrees east that a box covers: two where it goes across the 180th meridian."""
     west, _, east, _ = box
     return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
 

@@ -103,5 +103,5 @@ class RatingIn(Wire):
 
 
 def given(body: Wire) -> dict[str, Any]:
-    """The fields that the caller sent."""
+    """Picks the fields that the caller sent."""
     return body.model_dump(exclude_unset=True, exclude_none=True)

@@ -180,5 +180,5 @@ async def take_numbers(tx: Tx, many: int) -> list[int]:
 
 
 def number_of(prefix: str, created_at: datetime, counted: int) -> str:
-    """The number of a request as people write it, such as CST-2026-000123."""
+    """Writes the number of a request as people write it, such as CST-2026-000123."""
     return f"{prefix}-{created_at.year}-{counted:06d}"

@@ -49,12 +49,12 @@ PUBLIC_META: Final = frozenset(
 
 
 def name_of(event: Row) -> str:
-    """The event's name as code has it, also of one that an earlier release wrote."""
+    """Gives the event's name as code has it, also of one that an earlier release wrote."""
     return event_name(event["type"], event["meta"])
 
 
 def actor_id_of(event: Row, *, is_anonymous: bool) -> str | None:
-    """The id of who did it. Of an anonymous report that an earlier release opened the trail names the citizen, for good: whoever
+    """Gives the id of who did it. Of an anonymous report that an earlier release opened the trail names the citizen, for good: whoever
     opened it is shown to nobody. `event` holds also `opened_by`, the actor's id of the first event."""
     if is_anonymous and event["actor_type"] == "citizen" and event["actor_id"] == event["opened_by"]:
         return None
@@ -63,13 +63,13 @@ def actor_id_of(event: Row, *, is_anonymous: bool) -> str | None:
 
 
 def cst_name(event: Row) -> str:
-    """The event's name in a CST document."""
+    """Gives the event's name in a CST document."""
     name, meta = name_of(event), event["meta"]
     return str(meta["to"]) if name == "request.transitioned" else CST_NAMES.get(name, name)
 
 
 def cst_stream(events: Sequence[Row]) -> Iterator[Row]:
-    """The events that a CST document lists: that an agent was given a request is one event with the move it caused."""
+    """Lists the events that a CST document lists: that an agent was given a request is one event with the move it caused."""
     for event, following in zip(events, [*events[1:], None], strict=True):
         if name_of(event) != "request.assigned" or following is None or not _caused(event, following):
             yield event

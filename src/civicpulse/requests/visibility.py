@@ -204,7 +204,7 @@ async def _of_agent(tx: Tx, scope: str, agent: Row) -> Sight:
 
 
 def tracking_token(tenant: Tenant, request_id: UUID) -> str:
-    """The word that proves who made a report without an account: in the reporter's link, in no list and no log."""
+    """Makes the word that proves who made a report without an account: in the reporter's link, in no list and no log."""
     digest = hmac.digest(tenant.secret, b"tracking" + request_id.bytes, "sha256")
     return base64.b32encode(digest[:15]).decode().lower()
 
@@ -217,7 +217,7 @@ def is_tracking_token(tenant: Tenant, request_id: UUID, given: str | None) -> bo
 
 
 def tracked(tenant: Tenant, request_id: UUID, token: str | None) -> Sight:
-    """What holding `token` adds to a reader's sight, when it is that of this request."""
+    """Says what holding `token` adds to a reader's sight, when it is that of this request."""
     return Sight((Ground("id", (request_id,)),)) if is_tracking_token(tenant, request_id, token) else NOTHING
 
 
@@ -246,20 +246,20 @@ FIND_GROUNDS = f"SELECT {SIGHT_COLUMNS} FROM requests r WHERE r.tenant_id = %(te
 
 @lru_cache(maxsize=100)
 def related(sight: Sight) -> sql.SQL:
-    """The columns of a request `r` about its master, its duplicates and its evidence, as far as the reader sees those."""
+    """Writes the columns of a request `r` about its master, its duplicates and its evidence, as far as the reader sees those."""
     seen = {"master_seen": sight.predicate("m"), "duplicate_seen": sight.predicate("d")}
     return sql.SQL(sql.SQL(queries.RELATED_SEEN).format(**seen).as_string())
 
 
 def as_seen(row: Row) -> Row:
-    """A row that was read with `related`: the duplicate of a master that the reader does not see is on its own."""
+    """Shows a row that was read with `related`: the duplicate of a master that the reader does not see is on its own."""
     if row["master_request_id"] is None:
         row["master_id"] = None
     return row
 
 
 async def visible_request(caller: Caller, number: str, token: str | None = None) -> Row:
-    """The request as far as the caller may see it; NotFound when it is absent or not theirs to see."""
+    """Finds the request as far as the caller may see it; NotFound when it is absent or not theirs to see."""
     reader = await reader_of(caller)
     row = await find_seen(caller.tx, number, reader.sight)
     if row is None or not (reader.sight | tracked(caller.tenant, row["id"], token)).sees(row):
@@ -350,7 +350,7 @@ OTHER_REQUESTS: Final = ("master_request_id", "duplicate_request_id", "other_req
 
 
 async def trail_as_seen(tx: Tx, sight: Sight, events: list[Row]) -> list[Row]:
-    """Events of a request (type, meta) without a word of others that are not seen: what is only about one is left out."""
+    """Shows events of a request (type, meta) without a word of others that are not seen: what is only about one is left out."""
     named = {event["meta"][key] for event in events for key in OTHER_REQUESTS if event["meta"].get(key)}
     hidden = named - await seen_numbers(tx, sight, named)
     if not hidden:

@@ -114,7 +114,7 @@ class Roles:
 
 
 def granted(pattern: str) -> frozenset[Permission]:
-    """The permissions that an entry of a role names: one, all of a resource (`request:*`) or every one (`*`); else none."""
+    """Gives the permissions that an entry of a role names: one, all of a resource (`request:*`) or every one (`*`); else none."""
     if pattern == EVERYTHING:
         return frozenset(Permission)
     resource, _, action = pattern.partition(":")
@@ -124,7 +124,7 @@ def granted(pattern: str) -> frozenset[Permission]:
 
 
 def ancestry(name: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
-    """`name` and the roles that it extends, nearest first; ends before a role that would come a second time."""
+    """Lists `name` and the roles that it extends, nearest first; ends before a role that would come a second time."""
     line: list[str] = []
     current: str | None = name
     while current is not None and current in parents and current not in line:

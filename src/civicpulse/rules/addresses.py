@@ -81,7 +81,7 @@ _LONGEST_PLAIN_HOUSE_NUMBER = 4  # five digits without a street type are more of
 
 @lru_cache(maxsize=8192)  # the same few thousand addresses come again and again
 def address_key(text: str | None) -> str | None:
-    """Normalise an address so that equal keys mean the same place, or None where the text is not specific enough.
+    """Normalises an address so that equal keys mean the same place, or None where the text is not specific enough.
 
     Specific means a house number with a street, or two streets that meet: "Main St" alone is None. City, state and
     post code after a comma or a double blank are dropped; the order of an intersection's streets does not count.
@@ -99,7 +99,7 @@ def address_key(text: str | None) -> str | None:
 
 @lru_cache(maxsize=8192)
 def place_key(text: str | None) -> str | None:
-    """The address key, else one for a place called by its name, such as "Hartwell Library, 2nd floor"; else None.
+    """Makes the address key, else one for a place called by its name, such as "Hartwell Library, 2nd floor"; else None.
 
     A name's key begins with NAMED and is blind to the order of words and to how a floor is written. A street alone, or
     words such as "outside", name no place.
@@ -128,7 +128,7 @@ def _read(text: str) -> str | None:
 
 
 def _segment_key(segment: str, following: str) -> str | None:
-    """The key of one comma-separated segment, which may lead on to a house number or a unit in the following ones."""
+    """Makes the key of one comma-separated segment, which may lead on to a house number or a unit in the following ones."""
     pieces = [piece for piece in _PIECE.split(segment) if piece]
     joined = ""
     for index, piece in enumerate(pieces):
@@ -141,7 +141,7 @@ def _segment_key(segment: str, following: str) -> str | None:
 
 
 def _lacks_its_type(head: str, rest: str) -> bool:
-    """Some cities pad columns inside a street: "45 BEACH   20 STREET" is one street, not a street and a town."""
+    """Tells whether the type stands in the next column: some cities pad them inside a street, and "45 BEACH   20 STREET" is one."""
     words = _words(rest)
     return not _TYPE_WORDS & set(_words(head)) and any(word in _TYPE_WORDS for word in words[1:])
 
@@ -161,7 +161,7 @@ def _place_key(text: str, following: str) -> str | None:
 
 
 def _house_key(text: str) -> str | None:
-    """The key of "15 Main St" or "ул. Абая 15"; "3rd Street Extended" starts with a street, not with a house."""
+    """Makes the key of "15 Main St" or "ул. Абая 15"; "3rd Street Extended" starts with a street, not with a house."""
     text = _STRONG_JOINT.split(text, maxsplit=1)[0]
     words = _words(text)
     if words and _is_house(words[0]) and not _STARTS_WITH_ORDINAL.match(text):
@@ -176,7 +176,7 @@ def _house_key(text: str) -> str | None:
 
 
 def _compose(number: str, street: list[str], rest: list[str], *, longest: int = 6) -> str | None:
-    """Number first, whatever the language's order; a long number without a street type is a post code."""
+    """Puts the number first, whatever the language's order; a long number without a street type is a post code."""
     street = _trim(street)
     if not _is_house(number) or not _is_street(street) or (number.isdecimal() and len(number) > longest):
         return None
@@ -185,14 +185,14 @@ def _compose(number: str, street: list[str], rest: list[str], *, longest: int = 
 
 
 def _with_unit(key: str, rest: list[str]) -> str:
-    """A flat's number belongs to the key: two flats of one house are two places."""
+    """Adds a flat's number to the key: two flats of one house are two places."""
     if len(rest) > 1 and rest[0] in _UNIT_WORDS and rest[0] not in key.split():
         return f"{key} {rest[0]} {rest[1]}"
     return key
 
 
 def _corner_key(text: str) -> str | None:
-    """Two streets that meet, in either order; unless the text says "intersection", they must look like streets."""
+    """Makes the key of two streets that meet, in either order; unless the text says "intersection", they must look like streets."""
     declared = _words(text)[:1] in (["intersection"], ["corner"])
     strong = _STRONG_JOINT.search(text) is not None
     sides = (_STRONG_JOINT if strong else _WEAK_JOINT).split(text, maxsplit=1)
@@ -222,13 +222,13 @@ def _is_name(word: str) -> bool:
 
 
 def _is_street(words: list[str]) -> bool:
-    """A name ("broadway", "35 st"), a letter street as in Washington, DC ("n st"), or a type for a name ("ct st")."""
+    """Tells a street: a name ("broadway", "35 st"), a letter street as in Washington, DC ("n st"), or a type for a name ("ct st")."""
     typed = any(word in _TYPE_WORDS for word in words)
     return any(_is_name(word) for word in words) or (typed and len(words) > 1)
 
 
 def _trim(words: list[str]) -> list[str]:
-    """Cut what follows the street's type and direction: "john st newport" is "john st" in Newport."""
+    """Cuts what follows the street's type and direction: "john st newport" is "john st" in Newport."""
     named = False
     for index, word in enumerate(words):
         if named and word in _UNIT_WORDS:
@@ -261,7 +261,7 @@ def _ascii_digit(char: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Letters, digits and marks of any script; a dash or stroke stays only between digits ("1500-1502")."""
+    """Finds letters, digits and marks of any script; a dash or stroke stays only between digits ("1500-1502")."""
     if text.isascii():  # the same rules as `_kept`, by one expression
         cleaned = _ASCII_GAPS.sub(" ", text).replace("'", "").replace("#", " unit ")
     else:

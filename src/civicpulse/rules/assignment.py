@@ -165,7 +165,7 @@ _ACTIVE = ("active", Filter(_refuse_inactive, lambda _agent, _question: ""))
 def assign(
     request: RequestFacts, agents: Sequence[AgentFacts], policy: AssignmentPolicy, *, now: datetime
 ) -> Assignment:
-    """Choose the agent for a request: lowest open load, ties by least recently assigned, then by code.
+    """Chooses the agent for a request: lowest open load, ties by least recently assigned, then by code.
 
     The order of `agents` does not matter. Nobody left: `winner` is None and `reason` names the step at which the last
     ones fell out. An unknown step name: ValueError.
@@ -226,5 +226,5 @@ def _detail(agent: AgentFacts) -> str:
 
 
 def _last_assigned(agent: AgentFacts) -> float:
-    """Seconds since the epoch; whoever never had a request comes before everybody else."""
+    """Counts seconds since the epoch; whoever never had a request comes before everybody else."""
     return -float("inf") if agent.last_assigned_at is None else agent.last_assigned_at.timestamp()

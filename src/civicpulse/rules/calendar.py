@@ -52,7 +52,7 @@ class Calendar:
         return ZoneInfo(self.timezone)
 
     def windows_on(self, day: date) -> tuple[Interval, ...]:
-        """The windows of a local date as UTC intervals, in order; those that a clock change swallows are left out."""
+        """Gives the windows of a local date as UTC intervals, in order; those that a clock change swallows are left out."""
         known = self._days.get(day)
         if known is None:
             known = self._days[day] = () if day in self.holidays else tuple(self._resolve(day))
@@ -88,7 +88,7 @@ def _instant(day: date, minutes: int, zone: ZoneInfo) -> datetime:
 
 
 def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The second at which the zone's offset changes, given one instant before it and one at or after it."""
+    """Finds the second at which the zone's offset changes, given one instant before it and one at or after it."""
     offset = before.astimezone(zone).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
@@ -132,7 +132,7 @@ class WorkingTime:
         self._day = self.start.astimezone(calendar.zone).date() - DAY
 
     def passed(self, at: datetime) -> timedelta:
-        """Working time from the start to `at` (UTC); zero when `at` is earlier."""
+        """Counts working time from the start to `at` (UTC); zero when `at` is earlier."""
         if at <= self.start:
             return ZERO
         if self._calendar.always:
@@ -144,7 +144,7 @@ class WorkingTime:
         return ZERO if index < 0 else self._totals[index] - max(ZERO, self._ends[index] - at)
 
     def reached(self, amount: timedelta) -> datetime:
-        """The first instant (UTC) at which `amount` has passed; ValueError when five years hold no working time."""
+        """Finds the first instant (UTC) at which `amount` has passed; ValueError when five years hold no working time."""
         if amount <= ZERO:
             return self.start
         if self._calendar.always:
@@ -171,7 +171,7 @@ class WorkingTime:
 
 
 def working_intervals(calendar: Calendar, start: datetime, end: datetime) -> Iterator[Interval]:
-    """The stretches of working time between two instants, in order, as UTC times; one stretch when 24x7."""
+    """Lists the stretches of working time between two instants, in order, as UTC times; one stretch when 24x7."""
     start, end = as_utc(start), as_utc(end)
     if start >= end:
         return
@@ -188,14 +188,14 @@ def working_intervals(calendar: Calendar, start: datetime, end: datetime) -> Ite
 
 
 def elapsed_hours(calendar: Calendar, start: datetime, end: datetime) -> float:
-    """Working hours between two instants; 0.0 when `end` is not after `start`."""
+    """Counts working hours between two instants; 0.0 when `end` is not after `start`."""
     if calendar.always:
         return max(ZERO, as_utc(end) - as_utc(start)) / HOUR
     return WorkingTime(calendar, start).passed(as_utc(end)) / HOUR
 
 
 def add_hours(calendar: Calendar, start: datetime, hours: float) -> datetime:
-    """The first instant (UTC) at which `hours` working hours have passed since `start`.
+    """Finds the first instant (UTC) at which `hours` working hours have passed since `start`.
 
     `start` itself for zero hours. ValueError for negative hours, or when the calendar has no working time.
     """

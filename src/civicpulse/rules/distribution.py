@@ -52,7 +52,7 @@ def distribute(
     policy: DistributionPolicy,
     state: DistributionState | None = None,
 ) -> Distributed:
-    """Give each ticket to a manager: highest priority first, equal ones in the order given; loads grow at once.
+    """Gives each ticket to a manager: highest priority first, equal ones in the order given; loads grow at once.
 
     The order of `managers` and `offices` does not matter. Every ticket gets a decision with its reason, also when
     nobody may take it. Managers of an office that is not among `offices` get nothing.
@@ -91,7 +91,7 @@ class _Run:
         self.following: dict[UUID, list[tuple[OfficeFacts, float | None]]] = {}
 
     def decide(self, ticket: TicketFacts) -> Distribution:
-        """The whole cascade for one ticket."""
+        """Goes down the whole cascade for one ticket."""
         if ticket.category in self.policy.unassigned:
             return self._kept(ticket)
         primary, where, said = self._where(ticket)
@@ -148,7 +148,7 @@ class _Run:
         return "unknown" if ticket.lon is None or ticket.lat is None or is_vague else None
 
     def _by_split(self, ticket: TicketFacts, why: str) -> tuple[OfficeFacts | None, DecisionStep, str]:
-        """The office whose turn it is: each turn every office gains its share, the richest pays for all of them."""
+        """Finds the office whose turn it is: each turn every office gains its share, the richest pays for all of them."""
         if not self.split:
             return None, DecisionStep("nearest_office", "nowhere", {"why": why}), self.texts["nowhere"]
         for office, share in self.split:
@@ -273,7 +273,7 @@ class _Run:
     def _who_first(
         self, able: list[ManagerFacts], parts: list[str], steps: list[DecisionStep]
     ) -> tuple[ManagerFacts, tuple[tuple[UUID, str, int], ...]]:
-        """The lowest loads take turns: of the pair, whoever had a turn longer ago; the load grows at once."""
+        """Lets the lowest loads take turns: of the pair, whoever had a turn longer ago; the load grows at once."""
         loads, last = self.loads, self.last_turns
         ranked = sorted(able, key=lambda one: (loads[one.id], last.get(one.id, NEVER), one.name, one.id))
         pair = ranked[: self.policy.in_turn]
@@ -296,7 +296,7 @@ class _Run:
 
 
 def _km(lon: float, lat: float, office: OfficeFacts) -> float:
-    """Great-circle distance from a point to a placed office."""
+    """Measures the great-circle distance from a point to a placed office."""
     assert office.lon is not None
     assert office.lat is not None
     return distance_m(lon, lat, office.lon, office.lat) / 1000

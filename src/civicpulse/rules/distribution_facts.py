@@ -98,7 +98,7 @@ class DistributionState:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "DistributionState":
-        """From what `to_json` made; None is the beginning."""
+        """Reads what `to_json` made; None is the beginning."""
         if not stored:
             return cls()
         last = {UUID(key): turn for key, turn in stored["last_turns"].items()}

@@ -82,15 +82,15 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
 
 
 def texts_of(language: str) -> Mapping[str, str]:
-    """The phrases of a language, of its base language, else the English ones."""
+    """Finds the phrases of a language, of its base language, else the English ones."""
     return TEXTS.get(language) or TEXTS.get(language.split("-")[0]) or TEXTS["en"]
 
 
 def joined(words: Sequence[str], last: str) -> str:
-    """ "a, b and c", with `last` before the last one."""
+    """Writes "a, b and c", with `last` before the last one."""
     return last.join(([", ".join(words[:-1])] if words[1:] else []) + list(words[-1:]))
 
 
 def sentence(parts: Sequence[str]) -> str:
-    """One sentence of its parts, which hold no full stop of their own."""
+    """Makes one sentence of its parts, which hold no full stop of their own."""
     return f"{'; '.join(parts)}."

@@ -144,7 +144,7 @@ def judge(
     *,
     rejected: frozenset[UUID] = frozenset(),
 ) -> Judgement:
-    """Attach to the oldest certain master, else propose the best few, else say that the report is new.
+    """Attaches to the oldest certain master, else proposes the best few, else says that the report is new.
 
     Candidates beyond radius and window, closed for longer than `reopen_hours`, or in `rejected` (pairs that staff
     turned down) do not count. The order of `candidates` does not matter. A candidate that is not shared is proposed to
@@ -174,7 +174,7 @@ def rank(
     *,
     rejected: frozenset[UUID] = frozenset(),
 ) -> list[Match]:
-    """Every candidate that may be the same, best first: what `judge` decides on."""
+    """Ranks every candidate that may be the same, best first: what `judge` decides on."""
     matches = [
         match
         for candidate in candidates
@@ -194,7 +194,7 @@ def attaches_by_opinion(policy: DuplicatePolicy, *, verdict: str, confidence: fl
 
 
 def distance_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
-    """Great-circle distance in metres between two points in degrees."""
+    """Measures the great-circle distance in metres between two points in degrees."""
     phi1, phi2 = math.radians(lat1), math.radians(lat2)
     half_lat = math.sin((phi2 - phi1) / 2) ** 2
     half_lon = math.sin(math.radians(lon2 - lon1) / 2) ** 2
@@ -203,7 +203,7 @@ def distance_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
 
 
 def text_similarity(a: str, b: str) -> float:
-    """Share of common words, 0..1, blind to case, punctuation and word order; 0 where either text is empty."""
+    """Measures the share of common words, 0..1, blind to case, punctuation and word order; 0 where either text is empty."""
     first, second = sorted((utils.default_process(a.casefold()), utils.default_process(b.casefold())))
     if not first or not second:
         return 0.0
@@ -224,7 +224,7 @@ def _match(report: Report, candidate: Candidate, policy: DuplicatePolicy) -> Mat
 
 
 def _metres(report: Report, candidate: Candidate) -> float | None:
-    """The distance; None where either has no coordinate."""
+    """Measures the distance; None where either has no coordinate."""
     if report.lon is None or report.lat is None or candidate.lon is None or candidate.lat is None:
         return None
     return distance_m(report.lon, report.lat, candidate.lon, candidate.lat)

@@ -7,5 +7,5 @@ FORMULA: Final = "priority_weight * ln(1 + age_hours)"
 
 
 def heat(priority_weight: float, age_hours: float) -> float:
-    """The weight of an open request. One that is created later than now (clocks differ) has no age."""
+    """Computes the weight of an open request. One that is created later than now (clocks differ) has no age."""
     return priority_weight * log1p(max(age_hours, 0.0))

@@ -15,7 +15,7 @@ CALENDAR_PER_WORKING_HOUR: Final = 6
 
 
 def imported_policy(policy: Policy | None, *, created_at: datetime, target_at: datetime) -> Policy:
-    """The promise that was made elsewhere: its deadline as it stands; the pack's ladder keeps its distance to the deadline."""
+    """Makes a policy of the promise that was made elsewhere: its deadline as it stands; the pack's ladder keeps its distance to the deadline."""
     hours = elapsed_hours(ALWAYS, created_at, target_at)
     if policy is None:
         return Policy(IMPORTED, hours, hours + GRACE_HOURS, target_at=target_at)

@@ -28,7 +28,7 @@ def is_ended(category: str) -> bool:
 
 
 def stands_resolved(request: Mapping[str, Any]) -> bool:
-    """Whether a request, as a row, counts as a resolution with the time it took: in figures, scores and SLA metrics.
+    """Tells whether a request, as a row, counts as a resolution with the time it took: in figures, scores and SLA metrics.
 
     A duplicate does not, its master carries the work; nor one that is open again; nor one that has ended nobody knows when,
     or before it was created (v0.1.0 stored such), of which nobody can say how long it took.
@@ -54,7 +54,7 @@ class Standing:
 
 
 def enter(standing: Standing, target: State, at: datetime, *, ending_milestones: Iterable[str] = ()) -> dict[str, Any]:
-    """The columns that entering `target` at `at` changes; `sla_pauses` as a tuple of pauses, where they change.
+    """Gives the columns that entering `target` at `at` changes; `sla_pauses` as a tuple of pauses, where they change.
 
     Entering a waiting state stops the clock and leaving it starts the clock again. Leaving an ended state for one with
     work opens the request again: its end is forgotten with the `ending_milestones` that led there and any dispute, and
@@ -79,7 +79,7 @@ def enter(standing: Standing, target: State, at: datetime, *, ending_milestones:
 
 
 def follow(duplicate: Mapping[str, Any], master: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a duplicate whose master stands in another state: it stands where its master stands.
+    """Gives the columns of a duplicate whose master stands in another state: it stands where its master stands.
 
     Both are rows of requests. A duplicate has no clock of its own: it is completed with its master and takes its
     master's SLA state when the master is opened again, with which a dispute is over.

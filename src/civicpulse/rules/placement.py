@@ -24,7 +24,7 @@ def is_point(quality: str | None, *, has_degrees: bool, finds_duplicates: bool) 
 
 
 def key_of_place(quality: str | None, address: str | None) -> str | None:
-    """The key under which an equal place is found again; None where the words name none.
+    """Makes the key under which an equal place is found again; None where the words name none.
 
     Where only a town or a region was found its name is no place, so that only a house or a crossing has a key.
     """

@@ -54,14 +54,14 @@ class _Lexicon:
 
 
 def priority_of_score(score: int) -> str:
-    """P1 = 9..10, P2 = 7..8, P3 = 4..6, P4 = 1..3; ValueError outside 1..10."""
+    """Reads a score: P1 = 9..10, P2 = 7..8, P3 = 4..6, P4 = 1..3; ValueError outside 1..10."""
     if not 1 <= score <= 10:
         raise ValueError(f"score {score} is not in 1..10")
     return next(priority for floor, priority in _FLOORS if score >= floor)
 
 
 def score_of_priority(priority: str) -> int:
-    """A representative score: 9, 7, 5, 2 for P1..P4; ValueError for any other priority."""
+    """Gives a representative score: 9, 7, 5, 2 for P1..P4; ValueError for any other priority."""
     return _SCORES[_known(priority)]
 
 
@@ -73,7 +73,7 @@ def choose_priority(
     tag_priorities: Mapping[str, str],
     hazard_words: Mapping[str, str],
 ) -> PriorityChoice:
-    """The most urgent of the category's default, the tags' priorities and the hazard words found in the text.
+    """Chooses the most urgent of the category's default, the tags' priorities and the hazard words found in the text.
 
     Words match whole and without regard to case, in any script; a phrase of several words matches them in a row.
     """

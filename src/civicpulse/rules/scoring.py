@@ -103,7 +103,7 @@ def speed_of(resolution_hours: float, target_hours: float) -> float:
 
 
 def score(compliance: float | None, speed: float | None, weights: Weights) -> float | None:
-    """The score, 0..100, from two shares of 0..1. None when a part that counts (weight over 0) is not known."""
+    """Computes the score, 0..100, from two shares of 0..1. None when a part that counts (weight over 0) is not known."""
     parts = ((weights.compliance, compliance), (weights.speed, speed))
     if any(weight > 0 and part is None for weight, part in parts):
         return None
@@ -120,7 +120,7 @@ def trend(now: float | None, before: float | None) -> Trend:
 
 
 def ranks(scores: Mapping[str, float | None]) -> dict[str, int]:
-    """Rank from 1 by score, highest first: equal scores share a rank, and the next one counts them all (1, 1, 3).
+    """Ranks from 1 by score, highest first: equal scores share a rank, and the next one counts them all (1, 1, 3).
 
     What has no score has no rank.
     """

@@ -44,7 +44,7 @@ class Shift:
 
 @lru_cache(maxsize=4096)
 def shift_of(day: str, start: str, end: str) -> Shift:
-    """The shift in those words, checked once: the same few come back with every agent that is read."""
+    """Makes the shift in those words, checked once: the same few come back with every agent that is read."""
     return Shift(day, start, end)
 
 
@@ -58,7 +58,7 @@ class Schedule:
 
 
 def is_on_shift(schedule: Schedule, now: datetime) -> bool:
-    """Does the wall clock in the agent's time zone stand inside a shift? `now` is aware."""
+    """Tells whether the wall clock in the agent's time zone stands inside a shift. `now` is aware."""
     if not schedule.shifts:
         return False
     wall = now.astimezone(ZoneInfo(schedule.timezone)).replace(tzinfo=None)
@@ -71,12 +71,12 @@ def is_on_shift(schedule: Schedule, now: datetime) -> bool:
 
 
 def is_available(schedule: Schedule, now: datetime) -> bool:
-    """On shift or on call (R-ASG-02)."""
+    """Tells whether an agent is on shift or on call (R-ASG-02)."""
     return schedule.on_call or is_on_shift(schedule, now)
 
 
 def next_shift_start(schedule: Schedule, now: datetime) -> datetime | None:
-    """The first moment after `now` at which a shift begins, in UTC; None without shifts."""
+    """Finds the first moment after `now` at which a shift begins, in UTC; None without shifts."""
     zone = ZoneInfo(schedule.timezone)
     wall = now.astimezone(zone).replace(tzinfo=None)
     starts = (
@@ -91,7 +91,7 @@ def next_shift_start(schedule: Schedule, now: datetime) -> datetime | None:
 
 
 def _start_on(shift: Shift, wall: datetime, *, days: int) -> datetime | None:
-    """The shift's start on the wall's date plus `days`, or None if that date is another weekday."""
+    """Finds the shift's start on the wall's date plus `days`, or None if that date is another weekday."""
     midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
     if DAYS[midnight.weekday()] != shift.day:
         return None
@@ -99,7 +99,7 @@ def _start_on(shift: Shift, wall: datetime, *, days: int) -> datetime | None:
 
 
 def _moments(wall: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """The moments at which a wall clock comes to show `wall`: one, two when clocks go back, and when clocks jump over
+    """Finds the moments at which a wall clock comes to show `wall`: one, two when clocks go back, and when clocks jump over
     it, the moment of the jump."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:

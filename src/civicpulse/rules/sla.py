@@ -89,7 +89,7 @@ class Explanation:
 def choose_policy(
     rules: Sequence[PolicyRule], *, category: str | None, zone: str | None, priority: str | None
 ) -> Policy | None:
-    """The policy of the most specific matching rule, None when nothing matches (R-SLA-01).
+    """Finds the policy of the most specific matching rule, None when nothing matches (R-SLA-01).
 
     Most matched dimensions win; then category before zone before priority; then pack order.
     """
@@ -123,15 +123,15 @@ class _Clock:
             self.is_paused = any(pause.end is None and pause.start <= self.until for pause in pauses)
 
     def paused_for(self, pause: Interval) -> timedelta:
-        """Working time that a pause has taken so far."""
+        """Counts the working time that a pause has taken so far."""
         return self.work.passed(min(pause[1], self.until)) - self.work.passed(pause[0])
 
     def elapsed(self) -> timedelta:
-        """Counted time up to the moment of reading."""
+        """Sums up the time that counts up to the moment of reading."""
         return self.work.passed(self.until) - sum(map(self.paused_for, self.pauses), ZERO)
 
     def reaches(self, hours: float) -> datetime:
-        """The first instant at which so many hours are counted."""
+        """Finds the first instant at which so many hours are counted."""
         amount = timedelta(hours=hours)
         for start, end in self._marks:
             if start < amount:
@@ -139,13 +139,13 @@ class _Clock:
         return self.work.reached(amount)
 
     def deadline(self, hours: float) -> datetime:
-        """The last instant that is still in time: as `reaches`, but a pause from that very instant holds it."""
+        """Finds the last instant that is still in time: as `reaches`, but a pause from that very instant holds it."""
         at = self.reaches(hours)
         return next((end for start, end in self.pauses if start == at), at)
 
 
 def _merge(pauses: Sequence[Pause], started: datetime, until: datetime) -> tuple[Interval, ...]:
-    """The pauses that began by `until`, in order, without overlap; one that still lasts counts up to now."""
+    """Merges the pauses that began by `until`, in order, without overlap; one that still lasts counts up to now."""
     merged: list[Interval] = []
     for pause in sorted(pauses, key=attrgetter("start")):
         start, end = max(as_utc(pause.start), started), until if pause.end is None else as_utc(pause.end)
@@ -208,7 +208,7 @@ def _deadlines(policy: Policy, calendar: Calendar, clock: _Clock) -> tuple[datet
 
 
 def _state(now: datetime, at_risk_at: datetime, due_at: datetime, breach_at: datetime) -> tuple[str, datetime | None]:
-    """The state at `now`, and the next moment at which it is another one."""
+    """Finds the state at `now`, and the next moment at which it is another one."""
     if now > breach_at:
         return "breached", None
     if now > due_at:
@@ -222,7 +222,7 @@ def _state(now: datetime, at_risk_at: datetime, due_at: datetime, breach_at: dat
 def _steps(
     policy: Policy, clock: _Clock, fired_steps: int
 ) -> tuple[tuple[tuple[int, Step, datetime], ...], datetime | None]:
-    """The unfired steps that are due, and the moment at which the next one will be."""
+    """Finds the unfired steps that are due, and the moment at which the next one will be."""
     due: list[tuple[int, Step, datetime]] = []
     for index, step in enumerate(sorted(policy.steps, key=_by_after_hours)[fired_steps:], fired_steps):
         at = clock.reaches(step.after_hours)

@@ -46,11 +46,11 @@ class Workflow:
     unbound_roles: frozenset[str] = frozenset()
 
     def state(self, name: str) -> State:
-        """The state of that name; KeyError when the workflow has none."""
+        """Finds the state of that name; KeyError when the workflow has none."""
         return self.states[name]
 
     def next_states(self, state: str) -> tuple[str, ...]:
-        """Names of the states that an edge from `state` leads to, in pack order; empty for an unknown state."""
+        """Lists the names of the states that an edge from `state` leads to, in pack order; empty for an unknown state."""
         return tuple(dict.fromkeys(edge.target for edge in self.transitions if edge.source == state))
 
 
@@ -72,7 +72,7 @@ def decide_transition(
     present: frozenset[str],
     facts: frozenset[str] = frozenset(),
 ) -> Decision | Refusal:
-    """May a caller of `role` move a request from `current` to `to` (R-WF-01)?
+    """Decides whether a caller of `role` may move a request from `current` to `to` (R-WF-01).
 
     The roles of a transition bind who `is_bound`, its mandatory fields bind everybody. `present` holds the names that
     the request or the call satisfies, `facts` the conditions that hold. Refusal codes: unknown_state,
@@ -111,7 +111,7 @@ def _refuse(edge: Transition, asked: Refusal, present: frozenset[str], facts: fr
 
 
 def check_workflow(workflow: Workflow) -> list[str]:
-    """Every fault of a workflow in words people can act on; an empty list when it is sound (R-WF-04)."""
+    """Lists every fault of a workflow in words people can act on; an empty list when it is sound (R-WF-04)."""
     return [
         *_naming_problems(workflow),
         *_reach_problems(workflow),

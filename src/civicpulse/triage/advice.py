@@ -29,7 +29,7 @@ URGENT_FROM: Final = 9
 
 
 def recommend(pack: Pack, category: Category, *, priority: int, needs_person: bool) -> str:
-    """One to three sentences for staff, in the pack's own language: it is staff that reads them, not the reporter."""
+    """Writes one to three sentences for staff, in the pack's own language: it is staff that reads them, not the reporter."""
     language = pack.document.language
     spoken = language.split("-")[0]
     own = category.recommendations.get(language) or category.recommendations.get(spoken)

@@ -25,12 +25,12 @@ class Analyst(Protocol):
     """Both engines keep this contract."""
 
     async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
-        """One analysis per text, in order."""
+        """Makes one analysis per text, in order."""
         ...
 
 
 async def analyse_batch(services: Services, tenant: Tenant, pack: Pack, texts: Sequence[ReportText]) -> list[Analysis]:
-    """One analysis per text, in order. Never raises for a fault of the LLM: the offline engine answers and says so.
+    """Makes one analysis per text, in order. Never raises for a fault of the LLM: the offline engine answers and says so.
 
     Raises TookTooLong when a text runs into the time limit: `analyse_each` says which.
 
@@ -50,7 +50,7 @@ async def analyse_batch(services: Services, tenant: Tenant, pack: Pack, texts: S
 async def analyse_each(
     services: Services, tenant: Tenant, pack: Pack, texts: Sequence[ReportText]
 ) -> Sequence[Analysis | Exception]:
-    """An analysis for each text, or why it has none; when the batch cannot be read as a whole, each for itself."""
+    """Makes an analysis for each text, or why it has none; when the batch cannot be read as a whole, each for itself."""
     try:
         return await analyse_batch(services, tenant, pack, texts)
     except Exception as error:

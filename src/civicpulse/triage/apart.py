@@ -25,13 +25,13 @@ class OfflineApart:
         self._built = Built(key, build_analyst, (document, payload, str(version)))
 
     async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
-        """One analysis per text, in order."""
+        """Makes one analysis per text, in order."""
         return await self._processes.run(
             analyse_now, list(texts), seconds=limit(len(texts)), built=self._built, owner=self._owner
         )
 
     async def mask(self, texts: Sequence[str]) -> list[str]:
-        """The texts without personal data, in order."""
+        """Masks personal data in the texts; they stay in order."""
         return await self._processes.run(mask_now, list(texts), seconds=limit(len(texts)), owner=self._owner)
 
 
@@ -41,15 +41,15 @@ def limit(texts: int) -> float:
 
 
 def build_analyst(document: str, payload: bytes, version: str) -> OfflineAnalyst:
-    """The engine, in the process that keeps it."""
+    """Builds the engine, in the process that keeps it."""
     return OfflineAnalyst(pack_of_json(document), load_model(payload), version=version)
 
 
 def analyse_now(analyst: OfflineAnalyst, texts: Sequence[ReportText]) -> list[Analysis]:
-    """The work itself."""
+    """Runs the analysis, in the process that keeps the engine."""
     return analyst.analyse_now(texts)
 
 
 def mask_now(texts: Sequence[str]) -> list[str]:
-    """The work itself."""
+    """Runs the masking, in the process that keeps the engine."""
     return [mask(text).text for text in texts]

@@ -32,7 +32,7 @@ router = APIRouter(route_class=TransactionRoute, tags=["analysis"])
 async def analyse_request(
     number: str, request: Request, caller: Caller = needs(Permission.REQUEST_ANALYSE)
 ) -> Response:
-    """The new analysis; the ones before it stay in the database. The request itself is not changed."""
+    """Makes a new analysis; the ones before it stay in the database. The request itself is not changed."""
     row = await visible_request(caller, number)
     pack, services = await current_pack(caller.tx), services_of(request)
     # A model may take seconds: no connection is held meanwhile, and never two at once.
@@ -53,7 +53,7 @@ async def analyse_request(
     responses=answers(AnalysisView, OUT_OF_SIGHT, {404: ("no_analysis",)}),
 )
 async def get_analysis(number: str, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
-    """What was understood of the text, how surely, by which engine; 404 when it has not been analysed."""
+    """Shows what was understood of the text, how surely, by which engine; 404 when it has not been analysed."""
     row = await visible_request(caller, number)
     return Json(await _document(caller.tx, row["id"], number))
 

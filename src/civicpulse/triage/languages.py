@@ -88,7 +88,7 @@ class Guess:
 
 
 def identify(reading: Reading, languages: Sequence[str], *, default: str) -> Guess:
-    """The language of a text among `languages`; `default` with confidence 0 where nothing tells.
+    """Finds the language of a text among `languages`; `default` with confidence 0 where nothing tells.
 
     A text in a script that none of them uses is undetermined: transliterations are not guessed at.
     """
@@ -114,7 +114,7 @@ def _of_script(languages: Sequence[str], script: str) -> tuple[str, ...]:
 
 
 def _cyrillic(reading: Reading, candidates: tuple[str, ...], default: str) -> Guess:
-    """Kazakh letters speak for Kazakh, but a Russian sentence may name a Kazakh street: little words outvote them."""
+    """Tells Kazakh from Russian: Kazakh letters speak for Kazakh, but a Russian sentence may name a Kazakh street, so little words outvote them."""
     if "kk" not in candidates or "ru" not in candidates:
         return _among(reading, candidates, default)
     russian, kazakh = _count(reading, _RUSSIAN), _kazakh_words(reading)
@@ -188,7 +188,7 @@ def _library() -> Any:
 
 @lru_cache(maxsize=64)
 def _identifier(candidates: tuple[str, ...]) -> Any:
-    """The library restricted to `candidates` (none: all it knows); codes it does not know are left out."""
+    """Gives the library restricted to `candidates` (none: all it knows); codes it does not know are left out."""
     with _loading:
         if not candidates:
             return _library()

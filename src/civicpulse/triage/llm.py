@@ -97,7 +97,7 @@ class LlmAnalyst:
         self._schema = _schema(pack, self._languages)
 
     async def analyse(self, texts: Sequence[ReportText]) -> list[Analysis]:
-        """One analysis per text, in order; never raises for a fault of the model."""
+        """Makes one analysis per text, in order; never raises for a fault of the model."""
         drafts = await self._offline.analyse(texts)
         masked = await self._offline.mask([text.text[:MAX_CHARACTERS] for text in texts])
         return list(await asyncio.gather(*map(self._improve, texts, masked, drafts)))
@@ -155,7 +155,7 @@ class LlmAnalyst:
 
 
 def believed(category: str, claimed: float, offline: Analysis) -> float:
-    """The confidence in the model's `category`: its own claim, capped by how far the offline engine agrees."""
+    """Gives the confidence in the model's `category`: its own claim, capped by how far the offline engine agrees."""
     if category == offline.category:
         return max(min(claimed, CAP_AGREED), offline.confidence)
     if not offline.needs_person:
@@ -165,7 +165,7 @@ def believed(category: str, claimed: float, offline: Analysis) -> float:
 
 
 def read_answer(shape: type[Shape], said: str) -> Shape:
-    """What the model said, as `shape`. Raises ValueError with every fault, in words that can be sent back to it."""
+    """Reads what the model said, as `shape`. Raises ValueError with every fault, in words that can be sent back to it."""
     try:
         return shape.model_validate(json_in(said))
     except ValidationError as error:
@@ -174,7 +174,7 @@ def read_answer(shape: type[Shape], said: str) -> Shape:
 
 
 def enclosed(text: str) -> str:
-    """The text between its marks; marks inside it are broken, so that it cannot end its own field."""
+    """Puts the text between its marks; marks inside it are broken, so that it cannot end its own field."""
     return f"<report>\n{text.replace('<', '‹').replace('>', '›')}\n</report>"
 
 
@@ -192,7 +192,7 @@ def _system(pack: Pack, languages: Sequence[str]) -> str:
 
 
 def _schema(pack: Pack, languages: Sequence[str]) -> dict[str, Any]:
-    """Plain on purpose: some servers refuse bounds and lengths, which are checked here instead."""
+    """Writes the answer's schema, plain on purpose: some servers refuse bounds and lengths, which are checked here instead."""
     properties: dict[str, Any] = {
         "category": {"type": "string", "enum": list(pack.categories)},
         "priority": {"type": "integer"},

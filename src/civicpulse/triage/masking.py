@@ -123,7 +123,7 @@ def _number(found: re.Match[str], book: _Book) -> str:
 
 
 def _kind(value: str, *, before: str, after: str) -> str | None:
-    """What a number is, or None for one that may stay: a date, an amount, a coordinate, a short reference."""
+    """Says what a number is, or None for one that may stay: a date, an amount, a coordinate, a short reference."""
     plain = value.strip()
     if _SNILS.fullmatch(plain) or _SSN.fullmatch(plain):
         return "ID"

@@ -79,7 +79,7 @@ def measure(
 
 
 def macro_f1(guessed: Sequence[Any], truth: Sequence[Any]) -> float:
-    """The mean over the labels that occur in the truth."""
+    """Computes the mean over the labels that occur in the truth."""
     said, true = Counter(guessed), Counter(truth)
     hits = Counter(label for label, guess in zip(truth, guessed, strict=True) if label == guess)
     return float(np.mean([2 * hits[label] / (said[label] + true[label]) for label in true]))
@@ -105,7 +105,7 @@ def _coverage(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> list
 
 
 def _at_threshold(confidence: NDArray[np.float32], right: NDArray[np.bool_], threshold: float) -> Coverage:
-    """An accuracy of 0 where nothing is so sure."""
+    """Measures what is sure enough: an accuracy of 0 where nothing is."""
     taken = confidence >= threshold
     return Coverage(_rounded(taken.mean()), _rounded(right[taken].mean()) if taken.any() else 0.0, threshold)
 

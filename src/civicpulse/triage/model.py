@@ -29,7 +29,7 @@ class ModelError(ValueError):
 
 
 def pieces_of(word: str) -> list[str]:
-    """The letter sequences of length 2 to 5 of a word with a blank at either end."""
+    """Finds the letter sequences of length 2 to 5 of a word with a blank at either end."""
     padded = f" {word} "
     length = len(padded)
     return [
@@ -40,7 +40,7 @@ def pieces_of(word: str) -> list[str]:
 
 
 def units_of(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(different words, different pairs of neighbours) of a text, each once, in order."""
+    """Finds (different words, different pairs of neighbours) of a text, each once, in order."""
     read = words[: MAX_WORDS * 2]
     pairs = dict.fromkeys(f"{first} {second}" for first, second in itertools.pairwise(read))
     return list(dict.fromkeys(read))[:MAX_WORDS], list(pairs)[:MAX_WORDS]
@@ -94,7 +94,7 @@ class TextModel:
         self._squares = np.zeros(1024, np.float32)
 
     def probabilities(self, texts: Sequence[Sequence[str]]) -> Floats:
-        """(texts, categories): the probability of each category for texts given as folded words; rows sum to 1."""
+        """Computes (texts, categories): the probability of each category for texts given as folded words; rows sum to 1."""
         scores = self.scores(texts) * self.sharpness
         scores -= scores.max(axis=1, keepdims=True)
         np.exp(scores, out=scores)
@@ -102,7 +102,7 @@ class TextModel:
         return scores
 
     def scores(self, texts: Sequence[Sequence[str]]) -> Floats:
-        """(texts, categories): raw scores, larger is likelier."""
+        """Computes (texts, categories): raw scores, larger is likelier."""
         units = [units_of(words) for words in texts]
         known = self.vocabulary
         features = [
@@ -143,7 +143,7 @@ class TextModel:
 
 
 def _summed(numbers: list[list[int]], table: Floats, squares: Floats) -> Floats:
-    """Per text the sum of its rows of `table`, divided by the root of the sum of their `squares`."""
+    """Computes for each text the sum of its rows of `table`, divided by the root of the sum of their `squares`."""
     counts = np.fromiter((len(row) for row in numbers), np.int64, len(numbers))
     result = np.zeros((len(numbers), table.shape[1]), np.float32)
     flat = np.fromiter((number for row in numbers for number in row), np.int64, int(counts.sum()))
@@ -157,7 +157,7 @@ def _summed(numbers: list[list[int]], table: Floats, squares: Floats) -> Floats:
 
 
 def dump_model(model: TextModel) -> bytes:
-    """The model as .npz bytes: arrays and JSON, nothing that could execute on the way back."""
+    """Writes the model as .npz bytes: arrays and JSON, nothing that could execute on the way back."""
     known = model.vocabulary
     arrays = {
         "words": _packed(known.words),
@@ -197,7 +197,7 @@ def load_model(payload: bytes) -> TextModel:
 
 
 def categories_of(payload: bytes) -> tuple[str, ...]:
-    """The categories that a stored model knows; nothing else of it is read. Raises ModelError."""
+    """Reads the categories that a stored model knows; nothing else of it is read. Raises ModelError."""
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             return tuple(_unpacked(arrays["categories"]))

@@ -77,7 +77,7 @@ _seeding = asyncio.Lock()
 
 
 async def active_model(services: Services, tenant: Tenant, pack: Pack) -> ActiveModel:
-    """The tenant's active model; the first time, one that knows what the pack says is made and stored."""
+    """Gives the tenant's active model; the first time, one that knows what the pack says is made and stored."""
     held = _held.get(tenant.tenant_id)
     if held is not None and monotonic_time.monotonic() - held.read_at < FRESH_SECONDS and _serves(held.active, pack):
         return held.active
@@ -95,7 +95,7 @@ async def active_model(services: Services, tenant: Tenant, pack: Pack) -> Active
 
 
 def _serves(active: ActiveModel, pack: Pack) -> bool:
-    """A model that knows not one category of the pack is of no use; the rest waits for the next training."""
+    """Tells whether a model is of use: one that knows not one category of the pack is of none; the rest waits for the next training."""
     return any(name in pack.categories for name in active.categories)
 
 
@@ -123,7 +123,7 @@ async def _seed(services: Services, tenant: Tenant, pack: Pack) -> ActiveModel:
 
 
 async def _seed_payload(pack: Pack) -> bytes:
-    """Trained once a process for equal packs: many tenants start from the same one."""
+    """Trains once a process for equal packs: many tenants start from the same one."""
     key = pack.document.model_dump_json(include={"categories"})
     async with _seeding:
         if key not in _seeded:
@@ -187,7 +187,7 @@ class Verdict:
 
 
 async def evaluate(services: Services, tenant: Tenant) -> dict[str, Any]:
-    """Figures of a model trained on the earlier part of the tenant's history, on the later; and the stored versions."""
+    """Computes figures of a model trained on the earlier part of the tenant's history, on the later; and the stored versions."""
     pack, history, _ = await _material(services, tenant)
     async with services.db.transaction(tenant) as tx:
         versions = await queries.list_models(tx)
@@ -215,7 +215,7 @@ async def needs_training(services: Services, tenant: Tenant) -> bool:
 
 
 async def _material(services: Services, tenant: Tenant) -> tuple[Pack, _Confirmed, Row | None]:
-    """The pack, the confirmed history, and the active model's row."""
+    """Reads the pack, the confirmed history, and the active model's row."""
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
         rows = await queries.list_confirmed(tx, limit=MAX_HISTORY)
@@ -226,7 +226,7 @@ async def _material(services: Services, tenant: Tenant) -> tuple[Pack, _Confirme
 
 
 def _unseen(history: _Confirmed, before: Row | None) -> list[Example]:
-    """The later part of the history, as far as the model before has not learnt from it."""
+    """Picks the later part of the history, as far as the model before has not learnt from it."""
     until = (before["trained_until"] if before else None) or LONG_AGO
     later = zip(history.examples[history.cut :], history.times[history.cut :], strict=True)
     return [example for example, at in later if at > until]
@@ -242,7 +242,7 @@ async def _stored(services: Services, tenant: Tenant, row: Row | None) -> TextMo
 def judge(
     model: TextModel, rows: Sequence[Example], *, seen: Sequence[Example], threshold: float = THRESHOLD
 ) -> Metrics:
-    """Figures of `model` on `rows`; the majority class is that of the rows it has `seen`."""
+    """Computes figures of `model` on `rows`; the majority class is that of the rows it has `seen`."""
     probabilities = model.probabilities([read(row.text).words for row in rows])
     truth = [row.category for row in rows]
     labels = [row.category for row in seen]

@@ -35,7 +35,7 @@ class OfflineAnalyst:
         self._default_language = default_language_of(pack)
 
     def analyse_now(self, texts: Sequence[ReportText]) -> list[Analysis]:
-        """One analysis per text, in order; thousands of texts a second."""
+        """Makes one analysis per text, in order; thousands of texts a second."""
         found: list[Analysis] = []
         for start in range(0, len(texts), CHUNK):
             chunk = texts[start : start + CHUNK]
@@ -46,7 +46,7 @@ class OfflineAnalyst:
         return found
 
     def probabilities(self, readings: Sequence[Reading]) -> Floats:
-        """(texts, categories of the pack that the model knows), rows sum to 1."""
+        """Computes (texts, categories of the pack that the model knows), rows sum to 1."""
         every = self._model.probabilities([reading.words for reading in readings])
         if len(self._columns) == every.shape[1]:
             return every

@@ -119,7 +119,7 @@ async def find_analysis(tx: Tx, request_id: UUID) -> Row | None:
 
 
 async def find_active_model(tx: Tx) -> Row | None:
-    """Version, rows and trained_until of the tenant's active model, or None."""
+    """Finds version, rows and trained_until of the tenant's active model, or None."""
     return await tx.row(ACTIVE_MODEL, {"tenant_id": tx.tenant_id})
 
 
@@ -186,12 +186,12 @@ async def add_calls(tx: Tx, calls: list[tuple[datetime, LlmCall]], *, purpose: s
 
 
 async def tokens_since(tx: Tx, since: datetime) -> int:
-    """Tokens that the tenant has used since then."""
+    """Counts the tokens that the tenant has used since then."""
     return int(await tx.value(TOKENS_SINCE, {"tenant_id": tx.tenant_id, "since": since}))
 
 
 async def list_confirmed(tx: Tx, *, limit: int) -> list[Row]:
-    """Texts with the category that staff confirmed, newest first, at most `limit`."""
+    """Lists texts with the category that staff confirmed, newest first, at most `limit`."""
     return await tx.rows(CONFIRMED, {"tenant_id": tx.tenant_id, "limit": limit})
 
 

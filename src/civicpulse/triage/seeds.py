@@ -12,12 +12,12 @@ _KEYWORD, _EXAMPLE, _DESCRIPTION = 1.0, 1.5, 0.5
 
 
 def seeds_of(pack: Pack) -> list[Example]:
-    """Pseudo-examples for every category, so that a tenant without history is served too."""
+    """Makes pseudo-examples for every category, so that a tenant without history is served too."""
     return [seed for category in pack.categories.values() for seed in _seeds(category)]
 
 
 def languages_of(pack: Pack) -> tuple[str, ...]:
-    """The languages that people write to this tenant in: those named in the pack, else those of its texts."""
+    """Names the languages that people write to this tenant in: those named in the pack, else those of its texts."""
     named = pack.document.analysis.languages
     if named:
         return named

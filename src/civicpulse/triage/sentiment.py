@@ -71,7 +71,7 @@ _SHORT: Final = 3  # words: "Thank you!" is praise, "hole in the road, thanks" i
 
 
 def _lexicon() -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    """(whole words, stems) by language, each with its weight: negative below 0."""
+    """Reads (whole words, stems) by language, each with its weight: negative below 0."""
     whole: dict[str, dict[str, float]] = {}
     stems: dict[str, dict[str, float]] = {}
     for lists, sign in ((_POSITIVE, 1.0), (_NEGATIVE, -1.0)):
@@ -97,7 +97,7 @@ def _weight(word: str, language: str) -> float:
 
 
 def sentiment_of(reading: Reading, language: str) -> Sentiment:
-    """Positive, neutral or negative. Languages without a lexicon of their own are judged by emoji alone."""
+    """Tells positive, neutral and negative apart. Languages without a lexicon of their own are judged by emoji alone."""
     total = 0.0
     if language in _WHOLE:
         total = _words_total(reading.words, language)

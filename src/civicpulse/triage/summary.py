@@ -32,7 +32,7 @@ _SIGNATURE = re.compile(
 
 
 def summarise(text: str) -> str:
-    """At most 160 characters of the text's own words; "" for an empty text."""
+    """Picks at most 160 characters of the text's own words; "" for an empty text."""
     head = text[:2000].strip()
     if "\n" in head:
         head = _SIGNATURE.sub("", head)
@@ -56,7 +56,7 @@ def _lead(body: str) -> str:
 
 
 def _cut(body: str) -> str:
-    """Cut between words, with the sign that there is more."""
+    """Cuts between words, with the sign that there is more."""
     head = body[: LONGEST - 1]
     space = head.rfind(" ")
     return (head[:space] if space > LONGEST // 2 else head).rstrip(" ,;:،–-") + "…"

@@ -23,7 +23,7 @@ class TrainingFailed(RuntimeError):
 
 
 async def fit_apart(examples: Sequence[Example], *, facts: dict[str, Any]) -> bytes:
-    """The stored form of a model fitted to `examples` in another process. Raises TrainingFailed."""
+    """Gives the stored form of a model fitted to `examples` in another process. Raises TrainingFailed."""
     lines = [orjson.dumps(facts), *(orjson.dumps(asdict(example)) for example in examples)]
     # One thread: training must not take the machine from those who serve.
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -46,7 +46,7 @@ async def fit_apart(examples: Sequence[Example], *, facts: dict[str, Any]) -> by
 
 
 def main() -> None:
-    """The training process."""
+    """Runs the training process."""
     facts, *rows = sys.stdin.buffer.read().split(b"\n")
     examples = [Example(**orjson.loads(row)) for row in rows]
     sys.stdout.buffer.write(dump_model(fit(examples, facts=orjson.loads(facts))))

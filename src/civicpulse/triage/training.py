@@ -110,7 +110,7 @@ def _tabulate(texts: Sequence[Sequence[str]]) -> _Table:
 
 
 def _matrix(units: Sequence[tuple[list[str], list[str]]], vocabulary: Vocabulary, idf: Floats) -> Any:
-    """The values that `TextModel.scores` adds up, row by row."""
+    """Writes the values that `TextModel.scores` adds up, row by row."""
     from scipy import sparse  # heavy, and only training needs it
 
     rows: list[NDArray[np.int64]] = []
@@ -134,7 +134,7 @@ def _matrix(units: Sequence[tuple[list[str], list[str]]], vocabulary: Vocabulary
 def _machines(
     matrix: Any, labels: NDArray[Any], weights: NDArray[Any], settings: Sequence[Setting]
 ) -> tuple[Floats, Floats]:
-    """The mean of the machines: (features, categories in the order of their names) and biases."""
+    """Computes the mean of the machines: (features, categories in the order of their names) and biases."""
     from sklearn.svm import LinearSVC  # heavy, and only training needs it
 
     counts = Counter(labels.tolist())
@@ -152,7 +152,7 @@ def _machines(
 
 
 def _two_sided(machine: Any) -> tuple[Floats, Floats]:
-    """(features, categories) and biases, also for two categories, of which the library keeps one side only."""
+    """Gives (features, categories) and biases, also for two categories, of which the library keeps one side only."""
     coefficients, bias = machine.coef_.T, machine.intercept_
     if len(machine.classes_) == 2:
         coefficients, bias = np.hstack([-coefficients, coefficients]), np.array([-bias[0], bias[0]])
@@ -160,7 +160,7 @@ def _two_sided(machine: Any) -> tuple[Floats, Floats]:
 
 
 def _judged(history: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The rows that tell how sure a score is: the tenant's own when there are enough, else all; in a random order."""
+    """Picks the rows that tell how sure a score is: the tenant's own when there are enough, else all; in a random order."""
     rows = np.flatnonzero(history) if history.sum() >= ENOUGH_TO_JUDGE else np.arange(len(history))
     return np.random.default_rng(SEED).permutation(rows)[:MAX_JUDGED]
 
@@ -168,7 +168,7 @@ def _judged(history: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _left_out(
     rows: tuple[Any, NDArray[Any], NDArray[Any]], judged: NDArray[np.int64], settings: Sequence[Setting]
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Scores of the judged rows by machines that did not see them, and their true categories as numbers."""
+    """Scores the judged rows by machines that did not see them, with their true categories as numbers."""
     matrix, labels, weights = rows
     names = np.unique(labels)
     scores = np.full((len(judged), len(names)), -2.0, np.float32)
@@ -185,7 +185,7 @@ def _left_out(
 
 
 def _calibrated(scores: Floats, truth: NDArray[np.int64]) -> tuple[Floats, Floats, float]:
-    """(mixing, shift, sharpness) that turn scores into the logarithms of probabilities: (scores @ mixing + shift) * sharpness.
+    """Finds (mixing, shift, sharpness) that turn scores into the logarithms of probabilities: (scores @ mixing + shift) * sharpness.
 
     Half is the machine's own score, half what a logistic regression on the scores left out says: which categories are
     commoner, and which stand in for one another. Measured on Boston's comments: top-3 +2 points, top-1 +1, macro-F1 as before.
@@ -210,7 +210,7 @@ def _regression(scores: Floats, truth: NDArray[np.int64]) -> Any:
 
 
 def _sharpness(scores: Floats, truth: NDArray[np.int64]) -> float:
-    """The factor under which softmax probabilities are the likeliest, from a wide range."""
+    """Finds the factor under which softmax probabilities are the likeliest, from a wide range."""
     candidates = np.geomspace(0.25, 20, 80)
     rows = np.arange(len(truth))
     costs = []

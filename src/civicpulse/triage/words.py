@@ -24,12 +24,12 @@ class Reading:
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a list written as text."""
+    """Reads the words of a list written as text."""
     return frozenset(text.split())
 
 
 def fold(text: str) -> str:
-    """Small letters, composed, without Arabic vowel signs and with the letters that people mix up made one."""
+    """Folds text to small letters, composed, without Arabic vowel signs and with the letters that people mix up made one."""
     if text.isascii():
         return text.lower()
     composed = unicodedata.normalize("NFC", text).casefold()

@@ -92,6 +92,6 @@ def _found(raw: dict[str, Any]) -> Found:
 
 
 def quality_of(rank: int) -> str | None:
-    """How sure a hit of that rank is: house, town, region; None for a whole country."""
+    """Says how sure a hit of that rank is: house, town, region; None for a whole country."""
     steps = ((HOUSE_RANK, "house"), (TOWN_RANK, "town"), (REGION_RANK, "region"))
     return next((name for least, name in steps if rank >= least), None)

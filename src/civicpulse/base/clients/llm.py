@@ -103,7 +103,7 @@ class LlmClient:
         self._endpoint = _Endpoint()
 
     async def ask(self, question: Question[T], *, record: Callable[[LlmCall], None]) -> T:
-        """The checked answer, within the time-out counted from when its turn comes. Raises LlmFault, nothing else.
+        """Gets the checked answer, within the time-out counted from when its turn comes. Raises LlmFault, nothing else.
 
         `record` hears of every call, also of those that fail.
         """
@@ -147,7 +147,7 @@ class LlmClient:
             raise LlmFault("invalid_answer") from error
 
     async def _turn(self, question: Question[T], chat: Chat, record: Callable[[LlmCall], None]) -> str:
-        """One answer; goes down the ladder of modes and tries again what may pass."""
+        """Gets one answer; goes down the ladder of modes and tries again what may pass."""
         from openai import APIConnectionError, APIStatusError, OpenAIError  # see __init__
 
         tried = 0
@@ -244,7 +244,7 @@ def _outcome(error: Exception) -> str:
 
 
 def _pause(retry_after: str | None, tried: int) -> float:
-    """What the server asks for, else a doubling quarter of a second; the caller's time-out bounds both."""
+    """Says how long to wait: what the server asks for, else a doubling quarter of a second; the caller's time-out bounds both."""
     try:
         return max(0.0, float(retry_after or ""))
     except ValueError:

@@ -102,7 +102,7 @@ def _channel_of(text: str) -> tuple[str, str]:
 
 
 def _service(url: str, recipient: str) -> Any | None:
-    """Apprise's object for `url` filled with `recipient`, or None when it does not know such a URL."""
+    """Makes Apprise's object for `url` filled with `recipient`, or None when it does not know such a URL."""
     asset = apprise.AppriseAsset(async_mode=False)
     return apprise.Apprise.instantiate(
         url.replace("{recipient}", quote(recipient, safe="")), asset=asset, suppress_exceptions=True

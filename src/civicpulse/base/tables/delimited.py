@@ -25,7 +25,7 @@ csv.field_size_limit(2 * LONGEST_LINE)
 
 @contextmanager
 def text_of(file: IO[bytes], encoding: str) -> Iterator[Iterator[str]]:
-    """The file's physical lines after its mark, each at most a little over LONGEST_LINE: the rest of a longer one is left out.
+    """Reads the file's physical lines after its mark, each at most a little over LONGEST_LINE: the rest of a longer one is left out.
 
     At the end of the block the file is still open, and at its start.
     """
@@ -104,7 +104,7 @@ class _Lines:
         return self
 
     def begin(self) -> None:
-        """A new record begins; the lines of the one before are read for good."""
+        """Begins a new record; the lines of the one before are read for good."""
         self._credit += CREDIT * (len(self.taken[0]) if len(self.taken) == 1 else sum(map(len, self.taken)))
         self._room = min(self._credit, LONGEST_LINE)
         self.taken = []
@@ -141,7 +141,7 @@ class DelimitedReader:
         self._width = 0
 
     def header(self) -> Record | None:
-        """The header's record, cells as written; None where the file has none. Raises what a damaged file raises."""
+        """Reads the header's record, cells as written; None where the file has none. Raises what a damaged file raises."""
         while (record := self._next()) is not None:
             is_statement = record.line == 1 and stated_delimiter(self._lines.taken[0])
             if not is_statement and (record.fault or any(cell.strip().strip(_BLANK) for cell in record.fields)):
@@ -150,7 +150,7 @@ class DelimitedReader:
         return None
 
     def records(self) -> Iterator[Record]:
-        """The records after the header."""
+        """Reads the records after the header."""
         while True:
             try:
                 record = self._next()
@@ -189,7 +189,7 @@ class DelimitedReader:
         return Record(line, cells, fault, flaw, lines.number)
 
     def _bad_byte(self, taken: Sequence[str], number: int) -> str | None:
-        """Where the first byte stands that is no character, as words."""
+        """Says in words where the first byte stands that is no character."""
         for line in taken:
             if not line.isascii() and (found := _NO_CHARACTER.search(line)):
                 encoding = self._layout.encoding
@@ -230,7 +230,7 @@ def _is_lone_quote(taken: Sequence[str], cells: Sequence[str], delimiter: str, w
 
 
 def _strictly(taken: Sequence[str], delimiter: str) -> str | None:
-    """What is wrong with the quotes of a record."""
+    """Says what is wrong with the quotes of a record."""
     try:
         next(csv.reader(taken, delimiter=delimiter, strict=True), None)
     except csv.Error as error:

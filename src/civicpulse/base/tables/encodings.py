@@ -81,7 +81,7 @@ def wide_encoding(file: IO[bytes]) -> str | None:
 
 
 def found_encoding(file: IO[bytes]) -> str:
-    """UTF-8, Windows-1251 or Windows-1252, by the whole file.
+    """Decides between UTF-8, Windows-1251 and Windows-1252, by the whole file.
 
     It is UTF-8 as long as more of its bytes above ASCII are valid UTF-8 than are not: one bad byte changes nothing.
     """

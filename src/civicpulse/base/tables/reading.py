@@ -35,7 +35,7 @@ def open_table(
     known: Collection[str] = (),
     layout: Layout | None = None,
 ) -> Iterator[Table]:
-    """The table of a file: delimited text (a path may be packed with gzip) or the first sheet of an XLSX workbook.
+    """Opens the table of a file: delimited text (a path may be packed with gzip) or the first sheet of an XLSX workbook.
 
     `encoding` (see `known_encoding`) and `delimiter` state how it is written; without, both are found, the delimiter with
     the help of `known` column names. `layout`, from an earlier opening, spares looking through the file. Raises Unreadable.
@@ -108,7 +108,7 @@ def _layout(file: IO[bytes], encoding: str | None, delimiter: str | None, known:
 
 
 def _encoding(file: IO[bytes], stated: str | None) -> tuple[str, Origin]:
-    """A mark wins over what is stated: it cannot be wrong."""
+    """Decides on the encoding. A mark wins over what is stated: it cannot be wrong."""
     marked = marked_encoding(file)
     if marked is not None:
         return marked, "marked"
@@ -157,7 +157,7 @@ def _repeated(header: Sequence[str], line: int) -> Iterator[Notice]:
 
 
 def _measured(table: Table, written: int, records: Iterator[Record]) -> Iterator[Record]:
-    """The records no wider than the header: empty cells behind it go, anything else there is a fault.
+    """Cuts the records to the header's width: empty cells behind it go, anything else there is a fault.
 
     `written` counts the header's cells with the empty ones at its end.
     """

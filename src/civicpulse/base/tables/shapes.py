@@ -72,7 +72,7 @@ class Record:
 
 
 def folded_header(name: str) -> str:
-    """A column's name as it is compared: case, ё and runs of blanks do not matter."""
+    """Folds a column's name as it is compared: case, ё and runs of blanks do not matter."""
     return " ".join(name.casefold().replace("ё", "е").split())
 
 

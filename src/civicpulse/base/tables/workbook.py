@@ -33,7 +33,7 @@ _BROKEN: Final = (
 
 @contextmanager
 def rows_of(file: IO[bytes]) -> Iterator[tuple[Iterator[Record], list[str]]]:
-    """The rows of the first sheet, blank ones left out, and what its owner should know. Raises Unreadable."""
+    """Reads the rows of the first sheet, blank ones left out, and what its owner should know. Raises Unreadable."""
     _check_sizes(file)
     try:
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
@@ -99,7 +99,7 @@ def _fault(fields: list[str]) -> str | None:
 
 
 def _text(value: Any) -> str:
-    """A cell's value as a CSV file would have it; times as ISO 8601, a day alone without a time."""
+    """Writes a cell's value as a CSV file would have it; times as ISO 8601, a day alone without a time."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -57,7 +57,7 @@ async def list_tickets(
     size: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
+    """Lists tickets, newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
     pack = await current_pack(caller.tx)
     reach = (await reader_of(caller)).reach
     named = await known_things(caller.tx, {"office": ("office", office), "manager": ("agent", manager)})
@@ -92,7 +92,7 @@ async def _documents(request: Request, caller: Caller, ids: list[UUID], reach: S
     "/tickets/{ticket_id}", summary="Read one ticket", responses=answers(TicketView, {404: ("ticket_not_found",)})
 )
 async def get_ticket(ticket_id: str, request: Request, caller: Caller = needs(Permission.REQUEST_READ_ALL)) -> Response:
-    """By request number, by the client's GUID or by id: with its analysis, its assignment and the reason for it."""
+    """Finds a ticket by request number, by the client's GUID or by id: with its analysis, its assignment and the reason for it."""
     reach = (await reader_of(caller)).reach
     documents = await _documents(request, caller, [await _known(caller, ticket_id, reach)], reach)
     return Json(documents[0])
@@ -116,7 +116,7 @@ ID_GUARDS["ticket_id"] = _guard
 
 @router.get("/managers", summary="List all managers with their office and load", responses=answers(Page[ManagerView]))
 async def list_managers_of_offices(caller: Caller = needs(Permission.AGENT_READ), office: Office = None) -> Response:
-    """Active agents of offices, by name. `current_load` is what came with them plus what is open and theirs here."""
+    """Lists active agents of offices, by name. `current_load` is what came with them plus what is open and theirs here."""
     wanted = (await known_things(caller.tx, {"office": ("office", office)}))["office"]
     rows = await list_managers(caller.tx)
     offices = {row["id"]: row["name"] for row in await _offices(caller)}
@@ -138,7 +138,7 @@ async def list_business_units(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = MAX_LIMIT,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """By name."""
+    """Lists the offices, by name."""
     after = ("", queries.FIRST_ID)
     if cursor is not None:
         name, key = decode_cursor(cursor, OFFICE_SORT, (str, UUID))
@@ -155,6 +155,6 @@ async def get_dashboard_figures(
     since: Annotated[DayOrInstant | None, Query(alias="from")] = None,
     until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
 ) -> Response:
-    """Tickets in all and by category, sentiment, language, office, segment and town; their mean priority (1..10)."""
+    """Counts tickets in all and by category, sentiment, language, office, segment and town; their mean priority (1..10)."""
     rows = await queries.get_stats(caller.tx, (await reader_of(caller)).reach, since=since, until=until)
     return Json(listing.stats_document(rows, await current_pack(caller.tx)))

@@ -25,7 +25,7 @@ async def ticket_documents(
 
 
 async def _attachment(tx: Tx, row: Row, storage: Storage) -> tuple[str | None, str | None]:
-    """Key and address of the attachment; for one that did not come, the name that the file gave it."""
+    """Shows key and address of the attachment; for one that did not come, the name that the file gave it."""
     if row["evidence_id"] is None:
         return row["attachment"] or None, None
     key = storage_key(tx, row["evidence_id"])

@@ -103,7 +103,7 @@ class TicketFilters:
 
 
 def _asked(wanted: TicketFilters, sight: Sight) -> tuple[list[sql.Composable], dict[str, Any], sql.SQL]:
-    """Conditions, their values, and what to read from: the current analysis is joined only where it is asked for."""
+    """Makes conditions, their values, and what to read from: the current analysis is joined only where it is asked for."""
     parts, values = conditions(wanted.requests, sight)
     understood = {name: value for name in ("sentiment", "language") if (value := getattr(wanted, name)) is not None}
     parts += [sql.SQL(f"n.{name} = %({name})s") for name in understood]
@@ -113,7 +113,7 @@ def _asked(wanted: TicketFilters, sight: Sight) -> tuple[list[sql.Composable], d
 async def ticket_ids(
     tx: Tx, wanted: TicketFilters, sight: Sight, *, after: tuple[datetime, UUID] | None, offset: int, limit: int
 ) -> list[Row]:
-    """Ids and created_at of one page, newest first."""
+    """Reads ids and created_at of one page, newest first."""
     parts, values, source = _asked(wanted, sight)
     if after is not None:
         parts.append(sql.SQL("(r.created_at, r.id) < (%(after_at)s, %(after_id)s)"))
@@ -153,7 +153,7 @@ async def find_ticket(tx: Tx, given: str, sight: Sight) -> UUID | None:
 
 
 async def get_stats(tx: Tx, sight: Sight, *, since: datetime | None, until: datetime | None) -> list[Row]:
-    """Counts of what is seen by each dimension, largest first; `left_out` says by which a row is not grouped (a bit each)."""
+    """Counts what is seen by each dimension, largest first; `left_out` says by which a row is not grouped (a bit each)."""
     values = {"tenant_id": tx.tenant_id, "since": since, "until": until} | sight.parameters
     return await tx.rows(STATS.format(seen=sight.predicate()), values)
 

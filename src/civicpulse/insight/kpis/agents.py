@@ -45,7 +45,7 @@ def _closed(period: Period, now: datetime) -> tuple[datetime, datetime]:
 
 
 async def agents(tx: Tx, period: Period, *, limit: int, cursor: str | None) -> dict[str, Any]:
-    """One page of agents by code. Masters only; assigned by assigned_at, resolved by resolved_at (R-KPI-03)."""
+    """Reads one page of agents by code. Masters only; assigned by assigned_at, resolved by resolved_at (R-KPI-03)."""
     now = clock.now()
     since, until = _closed(period, now)
     after = decode_cursor(cursor, SORT, (str,))[0] if cursor else ""

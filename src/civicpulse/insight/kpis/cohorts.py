@@ -26,7 +26,7 @@ HOW: Final = {
 
 
 def bounded(period: Period, *, now: datetime) -> tuple[datetime, datetime]:
-    """The period with its open ends closed: the last 180 days. Raises Invalid when it is longer than two years."""
+    """Closes the open ends of the period: the last 180 days. Raises Invalid when it is longer than two years."""
     until = period.until or max(now, period.since or now)
     since = period.since or until - DEFAULT_PERIOD
     if until - since > LONGEST_PERIOD:
@@ -66,7 +66,7 @@ def _place(row: Row) -> dict[str, Any]:
 
 
 async def cohorts(tx: Tx, scope: Scope, period: Period, *, days: int) -> dict[str, Any]:
-    """Recurrence by week of first report, and the places where most came back (R-KPI-02)."""
+    """Computes recurrence by week of first report, and the places where most came back (R-KPI-02)."""
     now = clock.now()
     since, until = bounded(period, now=now)
     rows, worst = await queries.recurrence(

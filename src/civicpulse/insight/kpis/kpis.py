@@ -72,7 +72,7 @@ async def _median(
 
 
 async def kpis(tx: Tx, scope: Scope, period: Period, *, grain: str, groups: tuple[str, ...]) -> dict[str, Any]:
-    """Totals, breakdowns and how they were computed (R-KPI-01). At most two statements, whatever the number of rows."""
+    """Computes totals, breakdowns and how they were computed (R-KPI-01). At most two statements, whatever the number of rows."""
     sections, histogram = _added_up(await ledger.read_ledger(tx, scope, period, grain=grain))
     median, method = await _median(tx, scope, period, sections, histogram)
     by_state = {state: sums["backlog"] for state, sums in sorted(sections["state"].items()) if sums["backlog"]}

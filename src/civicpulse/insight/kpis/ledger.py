@@ -185,13 +185,13 @@ def _filters(scope: Scope) -> sql.Composable:
 
 
 def _summed(sight: Sight) -> sql.Composed:
-    """What a sum is taken over. The ledger keeps apart what is public and what is not, and knows nobody's own requests."""
+    """Says what a sum is taken over. The ledger keeps apart what is public and what is not, and knows nobody's own requests."""
     assert sight.is_everything or sight == PUBLIC, "sums are kept of all requests and of the public ones"
     return sight.predicate("c")
 
 
 def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
-    """The branches that read cells: per section its own subset of the dimensions, months and edge days apart."""
+    """Writes the branches that read cells: per section its own subset of the dimensions, months and edge days apart."""
     filtered = sum(bit for column, bit in DIMENSION_BITS.items() if column in scope.values())
     filters = _filters(scope)
     inside = [_MONTHS] if where.first_month < where.last_month else []
@@ -228,7 +228,7 @@ def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
 
 
 async def read_ledger(tx: Tx, scope: Scope, period: Period, *, grain: str) -> list[Row]:
-    """Sums by section and key: state, zone, category, priority, bucket (loose rows only) and period. One statement.
+    """Reads sums by section and key: state, zone, category, priority, bucket (loose rows only) and period. One statement.
 
     Rows of the same section and key come from different sources and are to be added up; `histogram` is on some.
     """
@@ -267,7 +267,7 @@ WHERE c.tenant_id = %(tenant_id)s AND {stands_resolved("c")}
 async def exact_median(
     tx: Tx, period: Period, *, zones: list[str], categories: list[str], priorities: list[str], sight: Sight
 ) -> float | None:
-    """The median resolution time in minutes over the requests themselves; cost grows with how many were resolved."""
+    """Computes the median resolution time in minutes over the requests themselves; cost grows with how many were resolved."""
     statement = EXACT_MEDIAN.format(seen=_summed(sight))
     values = {
         "tenant_id": tx.tenant_id,

@@ -32,7 +32,7 @@ HOW: Final = {
 
 
 def zero() -> dict[str, int]:
-    """Sums of nothing."""
+    """Makes sums of nothing."""
     return dict.fromkeys(MEASURES, 0)
 
 
@@ -47,17 +47,17 @@ def _ratings(sums: Sums) -> tuple[int, float | None]:
 
 
 def average_minutes(sums: Sums) -> float | None:
-    """Mean time to resolution in minutes, None when nothing was resolved."""
+    """Computes the mean time to resolution in minutes, None when nothing was resolved."""
     return round(sums["resolution_ms"] / sums["resolved"] / MS_PER_MINUTE, 2) if sums["resolved"] else None
 
 
 def breach_pct(sums: Sums) -> float | None:
-    """Share of masters with an SLA that are past their target, or were when they were finished."""
+    """Computes the share of masters with an SLA that are past their target, or were when they were finished."""
     return _share(sums["missed"] + sums["overdue"] + sums["breached"], sums["with_sla"])
 
 
 def compact(sums: Sums) -> dict[str, Any]:
-    """The measures of one row of a breakdown."""
+    """Computes the measures of one row of a breakdown."""
     ratings, average = _ratings(sums)
     return {
         "requests": sums["masters"] + sums["duplicates"],
@@ -80,7 +80,7 @@ def compact(sums: Sums) -> dict[str, Any]:
 
 
 def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None, median_method: str) -> dict[str, Any]:
-    """The measures of everything in scope. `by_state` is the backlog by state."""
+    """Computes the measures of everything in scope. `by_state` is the backlog by state."""
     ratings, average = _ratings(sums)
     sla = {name: sums[name] for name in ("with_sla", "met", "missed", "on_time", "at_risk", "overdue", "breached")}
     return {
@@ -107,7 +107,7 @@ def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None, med
 
 
 def median_of(histogram: Sequence[int]) -> float | None:
-    """The median in minutes, interpolated inside its bucket; None when the histogram is empty.
+    """Computes the median in minutes, interpolated inside its bucket; None when the histogram is empty.
 
     The last bucket has no upper bound: a median in there is given as its lower one.
     """
@@ -125,7 +125,7 @@ def median_of(histogram: Sequence[int]) -> float | None:
 
 
 def period_label(start: date, grain: str) -> str:
-    """The name of the day, ISO week or month that starts on `start`."""
+    """Gives the name of the day, ISO week or month that starts on `start`."""
     if grain == "day":
         return start.isoformat()
     if grain == "week":

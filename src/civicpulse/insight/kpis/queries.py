@@ -81,7 +81,7 @@ ORDER BY a.agent_code
 async def recurrence(
     tx: Tx, scope: Scope, *, since: datetime, until: datetime, window: timedelta, places: int
 ) -> tuple[list[Row], list[Row]]:
-    """Chains of repeats whose first report is in [since, until): by week (start), and the `places` with most repeats.
+    """Finds chains of repeats whose first report is in [since, until): by week (start), and the `places` with most repeats.
 
     One statement; cost grows with the requests created in the period and one window on either side.
     """

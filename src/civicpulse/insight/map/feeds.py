@@ -27,7 +27,7 @@ class Feed:
 
 
 def filters_of(scope: Scope, **more: Any) -> dict[str, Any]:
-    """The feed's filters by their public names (R-KPI-04), with what else makes it another feed."""
+    """Writes the feed's filters by their public names (R-KPI-04), with what else makes it another feed."""
     # Whatever limits a reader's sight makes it another feed, so that it is served to nobody who sees less.
     own = {} if scope.public_only else {name: str(value) for name, value in scope.sight.parameters.items()}
     return {
@@ -60,7 +60,7 @@ async def feed(
     max_age: int,
     seen: Sequence[str],
 ) -> Feed:
-    """The feed of that name and filters, at most `max_age` seconds old (0: made now)."""
+    """Gives the feed of that name and filters, at most `max_age` seconds old (0: made now)."""
     at = clock.now()
     # The audience is part of the filters: what staff may see is never served from here to anybody else.
     key = hashlib.sha256(orjson.dumps(filters, option=orjson.OPT_SORT_KEYS)).hexdigest()

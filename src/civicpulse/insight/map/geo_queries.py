@@ -132,7 +132,7 @@ def _spans(scope: Scope) -> list[Span] | None:
 
 
 def _open(scope: Scope) -> sql.Composed:
-    """What follows FROM to read the open requests in scope as `r`, up to a WHERE that takes further conditions."""
+    """Writes what follows FROM to read the open requests in scope as `r`, up to a WHERE that takes further conditions."""
     filters = _filters(scope)
     everywhere: sql.Composed = _OPEN.format(filters=filters)
     if not scope.sight.is_everything:
@@ -204,7 +204,7 @@ async def count_by_zone(tx: Tx, scope: Scope, *, weights: Mapping[str, float], a
 
 
 async def resolved_by_zone(tx: Tx, scope: Scope, *, since: datetime) -> list[Row]:
-    """Requests resolved since then by zone: resolved, and the mean hours it took. Not filtered by state or box."""
+    """Counts requests resolved since then by zone, with the mean hours it took. Not filtered by state or box."""
     statement = _ZONES_RESOLVED.format(filters=_filters(scope, columns=frozenset({"zone_id", "category", "priority"})))
     return await tx.rows(statement, _values(tx, scope, since=since))
 

@@ -25,17 +25,17 @@ Features = list[dict[str, Any]]
 
 
 def resolution_of(zoom: int) -> int:
-    """The resolution in which requests are clustered at a zoom."""
+    """Chooses the resolution in which requests are clustered at a zoom."""
     return RESOLUTIONS[min(zoom, POINTS_ZOOM - 1)]
 
 
 def cell_index(grouped: int, resolution: int) -> int:
-    """The H3 index of a cell that was grouped in SQL: its resolution bits put right."""
+    """Restores the H3 index of a cell that was grouped in SQL: its resolution bits put right."""
     return (grouped & ~(0xF << 52)) | (resolution << 52)
 
 
 def expansion_zoom(low: int, high: int) -> int:
-    """The zoom at which a cluster whose lowest and highest cell are given falls apart.
+    """Finds the zoom at which a cluster whose lowest and highest cell are given falls apart.
 
     Indexes sort by place, so what the two have in common all cells between them have in common.
     """
@@ -73,7 +73,7 @@ def _cell_point(row: Row, **more: Any) -> dict[str, Any]:
 async def heatmap(
     tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, max_points: int
 ) -> tuple[Features, dict[str, Any]]:
-    """Open requests as weighted points, or, when there are more than `max_points`, as cells with their weights added up."""
+    """Draws open requests as weighted points, or, when there are more than `max_points`, as cells with their weights added up."""
     aggregation: dict[str, Any] = {"method": "weighted_heatmap", "weight_formula": FORMULA}
     if await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
         rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
@@ -91,7 +91,7 @@ async def heatmap(
 async def clusters(
     tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime, zoom: int, max_points: int
 ) -> tuple[Features, dict[str, Any]]:
-    """Open requests grouped for a zoom; a group of one is the request itself, at its own place."""
+    """Draws open requests grouped for a zoom; a group of one is the request itself, at its own place."""
     aggregation: dict[str, Any] = {"method": "cluster", "weight_formula": FORMULA, "tile_hint": f"z={zoom}"}
     if zoom >= POINTS_ZOOM and await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
         rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
@@ -125,7 +125,7 @@ def _clustered(rows: list[Row], singles: Mapping[int, Row], zoom: int) -> Iterat
 
 
 async def zones(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime) -> tuple[Features, dict[str, Any]]:
-    """Every zone's polygon with what is open in it now and what was resolved in the last 30 days."""
+    """Draws every zone's polygon with what is open in it now and what was resolved in the last 30 days."""
     by_zone = {row["zone_id"]: row for row in await geo_queries.count_by_zone(tx, scope, weights=weights, at=at)}
     resolved = {row["zone_id"]: row for row in await geo_queries.resolved_by_zone(tx, scope, since=at - RECENT)}
     features = []

@@ -19,7 +19,7 @@ Span = tuple[int, int]
 
 
 def _descendants(cell: int, resolution: int) -> Span:
-    """The lowest and highest cell of requests.cell's resolution inside `cell`: an H3 index sorts by place."""
+    """Finds the lowest and highest cell of requests.cell's resolution inside `cell`: an H3 index sorts by place."""
     below = 3 * (15 - resolution)
     unused = (1 << (3 * (15 - CELL_RESOLUTION))) - 1  # digits finer than our cells are all ones
     prefix = (cell & ~(0xF << 52)) | (CELL_RESOLUTION << 52)
@@ -37,7 +37,7 @@ def _covering(box: Box, resolution: int) -> set[int]:
 
 
 def _cells_around(box: Box, resolution: int) -> float:
-    """About how many cells the covering of the box takes, its margin included; rather too many than too few."""
+    """Estimates how many cells the covering of the box takes, its margin included; rather too many than too few."""
     west, south, east, north = box
     margin = 4 * float(h3.average_hexagon_edge_length(resolution))
     width, height = (east - west) * KM_PER_DEGREE + margin, (north - south) * KM_PER_DEGREE + margin
@@ -46,7 +46,7 @@ def _cells_around(box: Box, resolution: int) -> float:
 
 @lru_cache(maxsize=256)
 def cell_spans(box: Box) -> list[Span] | None:
-    """Disjoint, sorted spans (both ends included) that hold every request in the box; None for a box too large for it."""
+    """Finds disjoint, sorted spans (both ends included) that hold every request in the box; None for a box too large for it."""
     _, south, _, north = box
     boxes = [(west, south, east, north) for west, east in longitudes(box)]
     if sum(east - west for west, _, east, _ in boxes) > WIDEST_DEGREES or north - south > WIDEST_DEGREES:

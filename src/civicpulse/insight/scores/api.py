@@ -45,7 +45,7 @@ async def list_sla_metrics(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Figures by time of resolution, latest first; taken every 15 minutes. `from` and `to` are times of resolution."""
+    """Lists figures by time of resolution, latest first; taken every 15 minutes. `from` and `to` are times of resolution."""
     during, reader = period(since, until), await reader_of(caller)
     if number is not None:
         await known_request(caller.tx, "request_id", number, reader.sight)
@@ -77,7 +77,7 @@ async def list_scores(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """The latest scores, each with its trend; with `from` or `to` those of the hours between, newest first.
+    """Lists the latest scores, each with its trend; with `from` or `to` those of the hours between, newest first.
 
     Callers who are not staff see scores of public requests. Hours are kept for 40 days, then the last one of each day.
     """
@@ -109,7 +109,7 @@ async def get_leaderboard(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Equal scores share a rank; without a score one stands last and unranked. Trend and rank_change are of 24 hours."""
+    """Ranks by score: equal scores share a rank; without a score one stands last and unranked. Trend and rank_change are of 24 hours."""
     if scope == "tenants":
         ranked = await leaderboard.rank_tenants(caller.tx)
     else:

@@ -12,7 +12,7 @@ MAX_ZONES: Final = 10_000
 
 
 async def rank_zones(tx: Tx, *, public_only: bool) -> list[dict[str, Any]]:
-    """Every zone of the latest scores by rank, those without a score last, by code; empty before the first scores.
+    """Lists every zone of the latest scores by rank, those without a score last, by code; empty before the first scores.
 
     `rank_change`: places gained since 24 hours before (negative: lost), None for a zone that had no rank then.
     """
@@ -37,7 +37,7 @@ async def rank_zones(tx: Tx, *, public_only: bool) -> list[dict[str, Any]]:
 
 
 async def rank_tenants(tx: Tx) -> list[dict[str, Any]]:
-    """The tenants whose pack says `score.public: true`, by the scores of their public requests."""
+    """Ranks the tenants whose pack says `score.public: true`, by the scores of their public requests."""
     return _ranked(
         await queries.public_scores(tx),
         key="slug",

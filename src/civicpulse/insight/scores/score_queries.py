@@ -96,12 +96,12 @@ FROM gate_public_scores()
 
 
 async def resolved_by_zone(tx: Tx, *, since: datetime, until: datetime) -> list[Row]:
-    """Sums over the requests resolved in the window (both ends included), by zone and by whether they are public."""
+    """Sums up the requests resolved in the window (both ends included), by zone and by whether they are public."""
     return await tx.rows(RESOLVED, {"tenant_id": tx.tenant_id, "since": since, "until": until})
 
 
 async def zone_codes(tx: Tx) -> list[str]:
-    """The tenant's zones."""
+    """Lists the codes of the tenant's zones."""
     return [row["zone_id"] for row in await tx.rows(ZONES, {"tenant_id": tx.tenant_id})]
 
 
@@ -125,7 +125,7 @@ async def thin_scores(tx: Tx, *, before: datetime, since: datetime) -> int:
 
 
 async def latest_hour(tx: Tx, *, public_only: bool) -> datetime | None:
-    """The hour of the newest scores, None before the first ones."""
+    """Finds the hour of the newest scores, None before the first ones."""
     hour: datetime | None = await tx.value(LATEST_HOUR, {"tenant_id": tx.tenant_id, "public_only": public_only})
     return hour
 
@@ -151,5 +151,5 @@ async def list_scores(
 
 
 async def public_scores(tx: Tx) -> list[Row]:
-    """The scores of the tenants that chose to stand in public."""
+    """Reads the scores of the tenants that chose to stand in public."""
     return await tx.rows(PUBLIC_SCORES)

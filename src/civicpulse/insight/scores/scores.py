@@ -45,7 +45,7 @@ Counts = dict[str, tuple[int, int]]
 
 
 def hour_of(instant: datetime) -> datetime:
-    """The hour, in UTC, that scores computed at `instant` belong to."""
+    """Gives the hour, in UTC, that scores computed at `instant` belong to."""
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
@@ -82,7 +82,7 @@ def _sums(rows: Iterator[Row]) -> Sums:
 
 
 async def _counts(tx: Tx, audience: Sight) -> Counts:
-    """Open and finished masters by zone, as the KPIs have them at this moment."""
+    """Counts open and finished masters by zone, as the KPIs have them at this moment."""
     counts: Counts = defaultdict(lambda: (0, 0))
     for row in await ledger.read_ledger(tx, Scope(audience), Period(), grain="month"):
         if row["section"] == "zone":
@@ -118,7 +118,7 @@ def _scores(
 
 
 def rounded(value: float | None, digits: int, *, times: float = 1) -> float | None:
-    """A figure for people; None stays None."""
+    """Rounds a figure for people; None stays None."""
     return None if value is None else round(times * value, digits)
 
 
@@ -208,7 +208,7 @@ async def list_scores(
 
 
 async def latest_score(tx: Tx, *, public_only: bool) -> dict[str, Any]:
-    """The whole tenant's newest score. Raises LookupError before the first one."""
+    """Reads the whole tenant's newest score. Raises LookupError before the first one."""
     listed = await list_scores(tx, Period(), public_only=public_only, zones=(), level="tenant", limit=1, cursor=None)
     if not listed["items"]:
         raise LookupError(f"tenant {tx.tenant.slug} has no scores yet")
@@ -217,7 +217,7 @@ async def latest_score(tx: Tx, *, public_only: bool) -> dict[str, Any]:
 
 
 def _hours(period: Period, latest: datetime | None) -> tuple[datetime, datetime]:
-    """The hours to list: those of the period with its open ends closed, without a period the latest one."""
+    """Chooses the hours to list: those of the period with its open ends closed, without a period the latest one."""
     end = (latest or clock.now()) + ONE_HOUR
     if period.since is None and period.until is None:
         return end - ONE_HOUR, end

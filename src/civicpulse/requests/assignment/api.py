@@ -40,7 +40,7 @@ class SimulationIn(Wire):
     "/assignments/simulate", summary="Try another assignment policy on past tickets", responses=answers(SimulationView)
 )
 async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permission.ASSIGNMENT_SIMULATE)) -> Response:
-    """Before and after for each ticket, counts of changes and the load of each office and agent. Nothing is written."""
+    """Shows before and after for each ticket, counts of changes and the load of each office and agent. Nothing is written."""
     simulated = await simulate(
         caller.tx,
         body.policy.model_dump(),

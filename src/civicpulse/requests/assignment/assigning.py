@@ -61,13 +61,13 @@ async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
 
 
 def decide(change: Change, agents: list[Row]) -> Assignment:
-    """The rule's decision for a request among `agents` (rows of people.agents.list_active_agents)."""
+    """Gives the rule's decision for a request among `agents` (rows of people.agents.list_active_agents)."""
     facts = [agent_facts(agent, change.row) for agent in agents]
     return assign(request_facts(change.row, change.pack), facts, change.pack.assignment, now=change.at)
 
 
 def request_facts(row: Row, pack: Pack) -> RequestFacts:
-    """What of a request's row decides who may take it."""
+    """Picks what of a request's row decides who may take it."""
     return RequestFacts(
         category=row["category"],
         required_skills=frozenset(pack.required_skills(row["category"], row["sub_category"])),
@@ -98,7 +98,7 @@ def agent_facts(agent: Row, request: Row) -> AgentFacts:
 
 
 async def _as_assignment(change: Change, decision: Distribution) -> Assignment:
-    """A distribution's decision in the shape of an assignment among agents."""
+    """Puts a distribution's decision in the shape of an assignment among agents."""
     ids = [agent_id for agent_id, _, _ in decision.candidates] + [one.manager_id for one in decision.failures]
     agents = {row["id"]: row for row in await people.list_agents(change.tx, limit=None, ids=ids)}
     ranked = [
@@ -148,7 +148,7 @@ def candidates_json(decision: Assignment) -> list[dict[str, Any]]:
 
 
 def failures_json(decision: Assignment) -> list[dict[str, Any]]:
-    """Each other agent with the step it failed on."""
+    """Lists each other agent with the step it failed on."""
     return [
         {
             "agent_id": str(failure.agent_id),

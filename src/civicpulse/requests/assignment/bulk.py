@@ -99,13 +99,13 @@ async def count_managers(tx: Tx) -> int:
 
 
 def _decide(change: Change) -> Decision | Refusal | None:
-    """What the workflow says to a request that has got an agent; None where being assigned moves nothing."""
+    """Asks what the workflow says to a request that has got an agent; None where being assigned moves nothing."""
     to = change.pack.assigned_state
     return None if to is None else decide_move(change, to, said={"assigned_agent_id": True})
 
 
 async def _news(tx: Tx, kept: Sequence[Row]) -> list[Row]:
-    """The decisions but those that leave a request without an agent for the reason that was written down last."""
+    """Picks the decisions, but those that leave a request without an agent for the reason that was written down last."""
     left = [one["request_id"] for one in kept if one["agent_id"] is None]
     rows = await tx.rows(LAST_REASONS, {"tenant_id": tx.tenant_id, "ids": left}) if left else []
     last = {row["request_id"]: row["reason"] for row in rows}
@@ -132,7 +132,7 @@ def _change(change: Change, kept: Row, moves: Mapping[UUID, Decision | Refusal |
 
 
 def _kept(decided: Iterable[Distribution], codes: Mapping[UUID, str]) -> list[Row]:
-    """The decisions as rows. Who may not is alike for most requests of an office, and is put into words once."""
+    """Makes rows of the decisions. Who may not is alike for most requests of an office, and is put into words once."""
     failures: dict[int, list[dict[str, Any]]] = {}
     rows = list[Row]()
     for decision in decided:

@@ -57,7 +57,7 @@ def ticket_facts(row: Row) -> TicketFacts:
 
 
 def manager_facts(rows: Sequence[Row]) -> list[ManagerFacts]:
-    """Rows of `list_managers` as the rule takes them."""
+    """Makes facts of rows of `list_managers`, as the rule takes them."""
     return [
         ManagerFacts(
             id=row["id"],
@@ -77,7 +77,7 @@ def steps_json(decision: Distribution) -> list[dict[str, Any]]:
 
 
 def candidates_json(decision: Distribution) -> list[dict[str, Any]]:
-    """Between whom the turn decided, the winner first."""
+    """Names those between whom the turn decided, the winner first."""
     ranked = sorted(decision.candidates, key=lambda candidate: candidate[0] != decision.manager_id)
     return [{"agent_id": str(agent_id), "name": name, "open_load": load} for agent_id, name, load in ranked]
 

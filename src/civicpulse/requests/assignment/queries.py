@@ -68,7 +68,7 @@ async def list_tickets(tx: Tx, ids: Sequence[UUID]) -> list[Row]:
 
 
 async def get_state(tx: Tx) -> DistributionState:
-    """Whose turn it is. Callers hold the tenant's assign lock."""
+    """Reads whose turn it is. Callers hold the tenant's assign lock."""
     return DistributionState.from_json(await tx.value(GET_STATE, {"tenant_id": tx.tenant_id}))
 
 

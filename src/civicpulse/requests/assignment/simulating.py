@@ -57,7 +57,7 @@ async def simulate(
 
 
 def _changed(pack: Pack, changes: Mapping[str, Any]) -> Pack:
-    """The pack with other fields in `assignment` and `distribution`; checked like any pack."""
+    """Makes the pack with other fields in `assignment` and `distribution`; checked like any pack."""
     document = pack.document.model_dump(mode="json")
     for section in ("assignment", "distribution"):
         wanted = changes.get(section)

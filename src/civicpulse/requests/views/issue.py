@@ -71,7 +71,7 @@ class IssueView(View):
 
 
 def word_of(pack: Pack, status: str) -> str:
-    """open until work begins, in-progress while it goes on or waits for somebody, then resolved, then closed."""
+    """Says "open" until work begins, "in-progress" while it goes on or waits for somebody, then "resolved", then "closed"."""
     state = pack.workflow.states.get(status)
     if state is None:
         return WORDS[0]

@@ -306,7 +306,7 @@ def _location(row: Row) -> dict[str, Any]:
 
 
 def resolution_minutes(created_at: datetime, resolved_at: datetime | None) -> float | None:
-    """Minutes from report to resolution (R-INT-03), to two decimals; None while unresolved."""
+    """Counts the minutes from report to resolution (R-INT-03), to two decimals; None while unresolved."""
     if resolved_at is None:
         return None
     return round((resolved_at - created_at).total_seconds() / 60, 2)

@@ -181,7 +181,7 @@ def _assignment(row: Row) -> dict[str, Any]:
 
 
 def language_label(pack: Pack, language: str | None) -> str | None:
-    """What the tenant calls a language, such as KZ for kk; else its code in capitals."""
+    """Finds what the tenant calls a language, such as KZ for kk; else its code in capitals."""
     return None if language is None else pack.document.language_labels.get(language, language.upper())
 
 
