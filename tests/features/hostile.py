@@ -64,6 +64,10 @@ HARD = [
         word * (20_000 // len(word))
         for word in ("a.b@c", "http://", "A1 ", "AA11 ", "my name is ", "account ", "pin ", "1.1 ")
     ),
+    *(
+        word * (20_000 // len(word))
+        for word in ("тел 1-", "(at) a ", "Уважением, ", "I live at 1 A, ", "Mr A", "case 1 ", "1/1 ", "Ab: ")
+    ),
     *(word * (20_000 // len(word)) for word in ("фио ", "паспорт ", "12 345 ", "Aa ", "район ", "first ", "// ")),
 ]
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from civicpulse.base.clients.llm import Question
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
+from civicpulse.rules.masking.masker import mask
 from civicpulse.triage.llm import enclosed, read_answer
-from civicpulse.triage.masking import mask
 
 VERSION: Final = "duplicate-1"  # of the prompt: raise it with every change of its words
 PURPOSE: Final = "duplicate"

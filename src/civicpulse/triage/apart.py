@@ -6,8 +6,8 @@ from typing import Final
 from civicpulse.base.processes import Built, Processes
 from civicpulse.base.tenancy import Tenant
 from civicpulse.packs.model import Pack, pack_of_json
+from civicpulse.rules.masking.masker import mask
 from civicpulse.triage.analysis import Analysis, ReportText
-from civicpulse.triage.masking import mask
 from civicpulse.triage.model import load_model
 from civicpulse.triage.offline import OfflineAnalyst
 

@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 
 from civicpulse.packs.model import Pack
+from civicpulse.rules.masking.masker import mask
 from civicpulse.rules.priority import choose_priority
 from civicpulse.triage.advice import recommend
 from civicpulse.triage.analysis import Analysis, CategoryScore, ReportText
 from civicpulse.triage.languages import identify
-from civicpulse.triage.masking import mask
 from civicpulse.triage.model import Floats, TextModel
 from civicpulse.triage.seeds import default_language_of, languages_of
 from civicpulse.triage.sentiment import sentiment_of
