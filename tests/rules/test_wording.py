@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 
 from civicpulse.rules.outcome import Reason, Refusal
-from civicpulse.rules.words.saying import Titles, readable, say_escalation, say_not_permitted, say_refusal, spoken
+from civicpulse.rules.words.saying import (
+    Titles,
+    readable,
+    say_escalation,
+    say_level,
+    say_not_permitted,
+    say_refusal,
+    say_standing,
+    spoken,
+)
 from civicpulse.rules.words.texts import TEXTS
 
+LEVELS = ("on_time", "at_risk", "overdue", "breached", "completed")
 MACHINE_WORD = re.compile(r"\w+_\w+|\w+:\w+|\w+\.\w")
 STATES = {"in_progress": "In progress", "waiting_parts": "Waiting for parts", "closed": "Closed"}
 TITLES = Titles("en", STATES, {"field_agent": "Field agent"}, {"work_started": "Work started"})
@@ -82,6 +92,8 @@ def test_each_language_says_everything(language: str) -> None:
     texts += [
         say_escalation(hours, "shift_lead", titles, is_taken=taken) for hours in (1, 4.5) for taken in (True, False)
     ]
+    texts += [say_standing(code, "CST-2026-000123", "in_progress", titles) for code in TEXTS["en"]["standing"]]
+    texts += [say_level(level, language) for level in (*LEVELS, "no_sla")]
     for text in texts:
         assert not MACHINE_WORD.search(text.replace("4.5", "4")), text
         assert not set("{}") & set(text), text
@@ -112,6 +124,11 @@ def test_an_escalation_says_who_did_not_do_what_and_who_knows() -> None:
 @pytest.mark.parametrize(("language", "known"), [("ru", "ru"), ("es-MX", "es"), ("fi", "en"), ("", "en")])
 def test_a_language_without_texts_is_spoken_to_in_its_base_or_english(language: str, known: str) -> None:
     assert spoken(language) == known
+
+
+def test_what_a_request_stands_in_the_way_of_is_said_with_its_title() -> None:
+    said = say_standing("not_open", "CST-2026-000123", "closed", TITLES)
+    assert said == "CST-2026-000123 is “Closed”: there is nothing left to escalate."
 
 
 def test_a_name_without_a_title_is_made_readable() -> None:

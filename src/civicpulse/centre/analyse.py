@@ -111,5 +111,5 @@ async def _rewrite(
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:
-    words = f"{known['number']} is {run.pack.title_of(known['status'])}: its text was changed, its type, priority and manager were kept."
+    words = f"{known['number']} is “{run.pack.title_of(known['status'])}”: its text was changed, its type, priority and manager were kept."
     run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning", request_id=known["number"])])

@@ -14,7 +14,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
 from civicpulse.requests.trail import name_of
 from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Sight, of_citizen, tracking_token, trail_as_seen
-from civicpulse.rules.words.saying import say_escalation
+from civicpulse.rules.words.saying import readable, say_escalation, say_level
 
 # The pack's template for the reporter; of a transition it depends on the category of the state that was reached.
 REPORTER_TEMPLATES = {"request.opened": "created", "request.merged": "merged"}
@@ -126,8 +126,8 @@ def _words(tx: Tx, event: Row, facts: Row, pack: Pack, listener: Listener) -> tu
     said = defaultdict(
         str,
         address=facts["address_hint"] or "",
-        category=category.name_in(listener.language) if category else facts["category"],
-        level=facts["sla_state"],
+        category=category.name_in(listener.language) if category else readable(facts["category"]),
+        level=say_level(facts["sla_state"], listener.language),
         master_request_id=meta.get("master_request_id") or "",
         priority=facts["priority"],
         reason=meta.get("reason") or _escalation(meta, facts, pack),

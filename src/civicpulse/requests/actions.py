@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Conflict, Invalid, RuleRefused
+from civicpulse.base.errors import Invalid, RuleRefused
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
@@ -63,11 +63,7 @@ async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
     """Decides on the move to `to` and, when it is allowed, adds it to `change`. Raises RuleRefused or Conflict."""
     row = change.row
     if row["master_id"] is not None:
-        raise Conflict(
-            f"{row['number']} is a duplicate and follows its master: move the master, or unmerge first.",
-            code="follows_master",
-            extra={"reasons": [], "allowed_next": []},
-        )
+        raise change.conflict("follows_master", reasons=[], allowed_next=[])
     outcome = decide_move(change, to, said=said)
     if isinstance(outcome, Refusal):
         raise RuleRefused(outcome, change.pack.titles)
@@ -213,7 +209,7 @@ async def milestone(
     if known.moves_to and change.row["status"] != known.moves_to:
         await move(change, known.moves_to, said={})
     elif not known.moves_to and change.row["state_category"] == "closed":
-        raise Conflict(f"{number} is closed: no milestone can be added.", code="request_closed")
+        raise change.conflict("request_closed")
     return await change.apply()
 
 
@@ -221,10 +217,7 @@ async def escalate(tx: Tx, actor: Actor, number: str, *, reason: str, seen_versi
     """Escalates by hand (R-SLA-06): an event with who and why, one more on the count, the clock read anew."""
     change = await open_change(tx, actor, number, seen_version=seen_version)
     if is_ended(change.row["state_category"]):
-        raise Conflict(
-            f"{number} is {change.pack.title_of(change.row['status'])}: there is nothing left to escalate.",
-            code="not_open",
-        )
+        raise change.conflict("not_open")
     columns = clock.row_columns(change.row, change.pack, change.at)
     change.set(escalation_count=change.row["escalation_count"] + 1, **columns)
     if columns["sla_state"] in LATE:

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from civicpulse.base import clock as time
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import NotFound, PreconditionFailed
+from civicpulse.base.errors import Conflict, NotFound, PreconditionFailed
 from civicpulse.base.events import Actor
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import clock, queries, store
 from civicpulse.rules.lifecycle import Standing, enter, follow
+from civicpulse.rules.words.saying import say_standing
 from civicpulse.rules.workflow import State
 
 CLOCKED = frozenset({"status", "sla", "sla_pauses", "master_id"})
@@ -40,6 +41,11 @@ class Change:
     def tell(self, type: str, **meta: Any) -> None:
         """Adds an event to the trail."""
         self.events.append(store.Event(type, meta))
+
+    def conflict(self, code: str, **extra: Any) -> Conflict:
+        """Makes the refusal of what cannot be done to the request as it stands, in words of its tenant's people."""
+        said = say_standing(code, self.row["number"], self.row["status"], self.pack.titles)
+        return Conflict(said, code=code, extra=extra)
 
     def enter(self, target: State, *, at: datetime | None = None) -> None:
         """Lets the request stand in `target`, with all that this does to its clock and times (rules.lifecycle)."""

@@ -90,9 +90,7 @@ async def rate(
     if not (is_reporter or reported_by(actor).sees(row)):
         raise Forbidden("Only the person who reported this request may rate it.", code="not_the_reporter")
     if not is_ended(row["state_category"]):
-        raise Conflict(
-            f"{number} is {change.pack.title_of(row['status'])}: rate it once it is resolved.", code="not_resolved"
-        )
+        raise change.conflict("not_resolved")
     unknown = [code for code in reason_codes if code not in change.pack.document.rating_reason_codes]
     if unknown:
         known = change.pack.document.rating_reason_codes

@@ -55,6 +55,18 @@ def say_refusal(refusal: Refusal, titles: Titles) -> Said:
     return Said(detail, tuple(each.format(names=name, **said) for name in names))
 
 
+def say_standing(code: str, number: str, state: str, titles: Titles) -> str:
+    """Says to people what cannot be done to a request because of how it stands; `code` is that of the refusal."""
+    said: str = TEXTS[spoken(titles.language)]["standing"][code]
+    return said.format(number=number, state=_title(state, titles.states))
+
+
+def say_level(level: str, language: str) -> str:
+    """Says how a request stands with its deadline."""
+    said: str = TEXTS[spoken(language)]["levels"][level]
+    return said
+
+
 def say_not_permitted(role: str | None, having: Iterable[str], titles: Titles) -> str:
     """Says to a caller in `role`, or without a token, that this is not theirs to do, and whose it is."""
     words = TEXTS[spoken(titles.language)]

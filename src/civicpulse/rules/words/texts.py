@@ -1,6 +1,7 @@
 """What people are told when a move or a call is refused, and why a request was escalated, in five languages.
 
-`fields` names what a transition can ask for and `conditions` what must hold, as people call it.
+`fields` names what a transition can ask for and `conditions` what must hold, as people call it; `standing` says what
+cannot be done to a request as it stands, `levels` how it stands with its deadline.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,20 @@ TEXTS: Mapping[str, Mapping[str, Any]] = {
             "tags": "a tag",
             "zone_id": "a zone",
         },
+        "standing": {
+            "follows_master": "{number} is a duplicate and follows its master: move the master, or unmerge first.",
+            "not_open": "{number} is “{state}”: there is nothing left to escalate.",
+            "not_resolved": "{number} is “{state}”: rate it once it is resolved.",
+            "request_closed": "{number} is “{state}”: no milestone can be added.",
+        },
+        "levels": {
+            "no_sla": "no deadline",
+            "on_time": "on time",
+            "at_risk": "at risk",
+            "overdue": "overdue",
+            "breached": "far overdue",
+            "completed": "completed",
+        },
         "conditions": {"dispute_accepted": "the person who reported it says that it is not resolved"},
     },
     "es": {
@@ -80,6 +95,20 @@ TEXTS: Mapping[str, Mapping[str, Any]] = {
             "sub_category": "una subcategoría",
             "tags": "una etiqueta",
             "zone_id": "una zona",
+        },
+        "standing": {
+            "follows_master": "{number} es un duplicado y sigue a su principal: mueva la principal o sepárelas antes.",
+            "not_open": "{number} está en «{state}»: ya no hay nada que escalar.",
+            "not_resolved": "{number} está en «{state}»: valórela cuando esté resuelta.",
+            "request_closed": "{number} está en «{state}»: no se puede añadir ningún hito.",
+        },
+        "levels": {
+            "no_sla": "sin plazo",
+            "on_time": "en plazo",
+            "at_risk": "en riesgo",
+            "overdue": "fuera de plazo",
+            "breached": "muy fuera de plazo",
+            "completed": "terminada",
         },
         "conditions": {"dispute_accepted": "la persona que la envió dice que no está resuelta"},
     },
@@ -119,6 +148,20 @@ TEXTS: Mapping[str, Mapping[str, Any]] = {
             "tags": "وسم",
             "zone_id": "منطقة",
         },
+        "standing": {
+            "follows_master": "{number} بلاغ مكرر يتبع الطلب الأصلي: انقلوا الأصلي أو افصلوهما أولاً.",
+            "not_open": "حالة {number} هي «{state}»: لم يبق ما يُصعَّد.",
+            "not_resolved": "حالة {number} هي «{state}»: قيّموه بعد حله.",
+            "request_closed": "حالة {number} هي «{state}»: لا يمكن إضافة مرحلة.",
+        },
+        "levels": {
+            "no_sla": "بلا مهلة",
+            "on_time": "ضمن المهلة",
+            "at_risk": "مهدد بالتأخر",
+            "overdue": "متأخر",
+            "breached": "متأخر جداً",
+            "completed": "منجز",
+        },
         "conditions": {"dispute_accepted": "أن يقول صاحب البلاغ إن المشكلة لم تُحل"},
     },
     "ru": {
@@ -157,6 +200,20 @@ TEXTS: Mapping[str, Mapping[str, Any]] = {
             "tags": "метка",
             "zone_id": "район",
         },
+        "standing": {
+            "follows_master": "{number} — повтор и следует за основным обращением: переведите основное или сначала разъедините их.",
+            "not_open": "{number} в состоянии «{state}»: передавать выше больше нечего.",
+            "not_resolved": "{number} в состоянии «{state}»: оцените, когда вопрос будет решён.",
+            "request_closed": "{number} в состоянии «{state}»: отметку добавить нельзя.",
+        },
+        "levels": {
+            "no_sla": "без срока",
+            "on_time": "в срок",
+            "at_risk": "под угрозой",
+            "overdue": "просрочено",
+            "breached": "сильно просрочено",
+            "completed": "завершено",
+        },
         "conditions": {"dispute_accepted": "обратившийся сообщил, что вопрос не решён"},
     },
     "kk": {
@@ -194,6 +251,20 @@ TEXTS: Mapping[str, Mapping[str, Any]] = {
             "sub_category": "ішкі санат",
             "tags": "белгі",
             "zone_id": "аймақ",
+        },
+        "standing": {
+            "follows_master": "{number} — қайталанған өтініш, негізгісімен бірге жүреді: негізгісін ауыстырыңыз немесе алдымен ажыратыңыз.",
+            "not_open": "{number} «{state}» күйінде: жоғары деңгейге беретін ештеңе қалмады.",
+            "not_resolved": "{number} «{state}» күйінде: мәселе шешілгенде бағалаңыз.",
+            "request_closed": "{number} «{state}» күйінде: белгі қосуға болмайды.",
+        },
+        "levels": {
+            "no_sla": "мерзімсіз",
+            "on_time": "мерзімінде",
+            "at_risk": "қауіп төніп тұр",
+            "overdue": "мерзімі өткен",
+            "breached": "мерзімі көптен өткен",
+            "completed": "аяқталды",
         },
         "conditions": {"dispute_accepted": "өтініш иесі мәселе шешілмегенін хабарлады"},
     },
