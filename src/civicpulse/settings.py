@@ -40,6 +40,7 @@ class Settings:
     storage_url: str = ""
     log_level: str = "INFO"
     senders: tuple[str, ...] = ()
+    messages_in_log: bool = False
     public_url: str = ""
     tile_url: str = ""
     nominatim_url: str = ""
@@ -72,6 +73,7 @@ class Settings:
             storage_url=_text("CIVICPULSE_STORAGE_URL"),
             log_level=_text("CIVICPULSE_LOG_LEVEL", "INFO").upper(),
             senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
+            messages_in_log=_number("CIVICPULSE_MESSAGES_IN_LOG", 0) > 0,
             public_url=_text("CIVICPULSE_PUBLIC_URL"),
             tile_url=_text("CIVICPULSE_TILE_URL"),
             nominatim_url=_text("CIVICPULSE_NOMINATIM_URL"),

@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from structlog.testing import capture_logs
 
-from civicpulse.base.clients.senders import AppriseSender, LogSender, Message, Sender, SendFailed, build_sender
+from civicpulse.base.clients.senders import AppriseSender, Message, Sender, SendFailed, build_sender
 from civicpulse.settings import Settings, SettingsError
 
 # Apprise loads a hundred services at its first use, and a library of one of them imports imghdr.
@@ -68,9 +68,19 @@ async def test_a_sender_takes_a_message_and_answers_nothing(kind: str, mailbox: 
     assert await sender.send(HELLO) is None  # type: ignore[func-returns-value]
 
 
-async def test_the_log_sender_writes_one_line_with_all_there_is_to_know() -> None:
+async def test_without_a_sender_the_log_says_so_and_tells_neither_recipient_nor_code_nor_link() -> None:
+    secret = Message("email", "jane@example.org", "Your code: 103061", "103061, see /track/C-1#token=abcdefgh")
     with capture_logs() as lines:
-        await LogSender().send(HELLO)
+        await build_sender(Settings()).send(secret)
+    (line,) = lines
+    assert (line["event"], line["channel"]) == ("message", "email")
+    assert "CIVICPULSE_SENDERS" in line["hint"]
+    assert not [word for word in ("jane", "103061", "abcdefgh", "C-1") if word in str(line)]
+
+
+async def test_the_log_of_a_sample_has_all_there_is_to_know() -> None:
+    with capture_logs() as lines:
+        await build_sender(Settings(messages_in_log=True)).send(HELLO)
     assert lines == [
         {
             "event": "message",

@@ -16,6 +16,7 @@ from hostile import HOSTILE, lost_reading, spinning, stuck_looking, stuck_readin
 from pipeline_support import broken_rules, events, loads, managers_of, real_files, small, table, ticket, upload
 from tests_support import problem
 
+from civicpulse.base import leases
 from civicpulse.base.db import Tx
 from civicpulse.base.turns import open_turns
 from civicpulse.centre import (
@@ -26,7 +27,6 @@ from civicpulse.centre import (
     incoming,
     ingest,
     parsing,
-    run,
     run_queries,
     runner,
     start,
@@ -360,7 +360,7 @@ async def test_a_batch_that_takes_long_keeps_its_lease(
     centre: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted = await begin(client, small())
-    monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.02)
     original = analyse_batch
 
     async def slow(*given: Any) -> Any:

@@ -41,7 +41,8 @@ MEANINGS = {
     422: "The input cannot be used",
     429: "Too often: come back later",
     500: "It failed on our side",
-    503: "The database cannot be reached",
+    503: "The database or the store of files cannot be reached, or has too much to do",
+    507: "There is no room for the file",
 }
 
 

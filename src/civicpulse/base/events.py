@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Tx
+from civicpulse.base.ids import lock_number
 from civicpulse.rules.access import Kind, Permission, Role, Scope
 
 ANONYMOUS_KEY = "anonymous"
@@ -118,6 +119,10 @@ INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_
 """
 
 
+# A statement of its own before the number is looked up: whoever waited then sees what was written meanwhile.
+LOCK_TRAIL = "SELECT pg_advisory_xact_lock(%(number)s)"
+
+
 async def record(
     tx: Tx,
     actor: Actor,
@@ -131,8 +136,8 @@ async def record(
 ) -> None:
     """Appends one event and its outbox row.
 
-    `seq` is the subject's next number when the caller holds its row lock (requests); None lets the database take the
-    next one (citizens, agents, tenants, whose changes are rare). `meta` must not hold text a person may have erased.
+    `seq` is the subject's next number when the caller holds its row lock (requests); None takes the next one under the
+    lock of the subject's trail (citizens, agents, tenants, whose changes are rare). `meta` must not hold text a person may have erased.
     """
     params = {
         "tenant_id": tx.tenant_id,
@@ -145,4 +150,6 @@ async def record(
         "at": at,
         "meta": Jsonb(meta),
     }
+    if seq is None:
+        await tx.run(LOCK_TRAIL, {"number": lock_number("trail", tx.tenant_id, subject_id)})
     await tx.run(RECORD_NEXT_EVENT if seq is None else RECORD_EVENT, params)

@@ -1,22 +1,34 @@
 """The one mechanism under every queue: take, heartbeat, give back, try again later, park with the error.
 
-A queue is a table whose rows say when they are due. To take a row is to move that time on, for as long as the lease lasts:
-a worker that dies gives its rows back by letting their time come. A try counts when it begins, so that a row which kills
-its worker is not taken for ever, and the number of the try is the lease: who has lost it changes nothing more. Rows whose
-work is done within one short transaction are locked by it instead (`locks`): the outbox.
+A queue is a table whose rows say when they are due. To take a row is to move that time on, for as long as the lease lasts: a
+worker that dies gives its rows back by letting their time come, and one that lives moves it on (`holding`). A try counts when
+it begins, so that a row which kills its worker is not taken for ever, and the number of the try is the lease: who has lost it
+changes nothing more. Rows whose work is done within one short transaction are locked by it instead (`locks`): the outbox.
 
 A room says which table and columns (`Queue`), reads what it needs of the rows that were taken, and settles each when its
 work is done, by setting its time to NULL or deleting it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from civicpulse.base import clock
-from civicpulse.base.db import Row, Tx
+from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.due import MARK, Source, renew
+from civicpulse.base.tenancy import Tenant
+
+# A worker that dies keeps what it holds from the others for no longer; one that lives prolongs it in time.
+LEASE_SECONDS: Final = 15.0
+BEAT_SECONDS: Final = 4.0
+
+Now: TypeAlias = Callable[[], datetime]
 
 CUT_OFF: Final = "Given up: the worker ended in the middle of each try."
 
@@ -81,12 +93,26 @@ def _compose(queue: Queue, waits: str) -> Mapping[str, str]:
     return {
         "take": take + queue.read,
         "heartbeat": change.format(f"{queue.due} = %(at)s"),
+        "prolong": _prolonging(queue, waits),
         "put_back": back.format(f"{queue.due} = %(at)s, attempts = %(tries)s{_more(queue.returned)}"),
         "fail": back.format(
             f"{queue.error} = %(error)s, {queue.due} = %(at)s, attempts = %(tries)s{_more(queue.returned)}"
         ),
         "park": change.format(f"{queue.error} = %(error)s, attempts = %(tries)s, {queue.parked}"),
     }
+
+
+def _prolonging(queue: Queue, waits: str) -> str:
+    """Moves on what still has the time that its lease set: a row that was settled, put back or is being settled has not."""
+    held = ", ".join(f"%({name}s)s::text[]" for name in queue.key)
+    return f"""
+UPDATE {queue.table} q SET {queue.due} = %(at)s FROM (
+    SELECT {", ".join(f"f.{name}" for name in (*queue.key, "attempts"))} FROM {queue.table} f
+    WHERE f.tenant_id = %(tenant_id)s AND f.{queue.due} = ANY (%(until)s) AND {waits} FOR UPDATE SKIP LOCKED
+) AS mine JOIN unnest({held}, %(attempts)s::int[]) AS held ({", ".join(queue.key)}, attempts)
+    ON {" AND ".join(f"mine.{name}::text = held.{name}" for name in queue.key)} AND mine.attempts = held.attempts
+WHERE q.tenant_id = %(tenant_id)s AND {" AND ".join(f"q.{name} = mine.{name}" for name in queue.key)}
+"""
 
 
 def _more(assignments: str) -> str:
@@ -107,13 +133,48 @@ async def take(
     )
     if len(rows) < limit and not queue.locks:
         await renew(tx, queue.source, now=now)
-    return rows
+    return [row | {"held_until": until} for row in rows]
 
 
 async def heartbeat(tx: Tx, queue: Queue, row: Row, *, seconds: float) -> bool:
     """Prolongs the lease; False when it is somebody else's now."""
     at = clock.wall() + timedelta(seconds=seconds)
     return await tx.run(queue.statements["heartbeat"], _values(tx, queue, row, at=at)) == 1
+
+
+@asynccontextmanager
+async def holding(
+    db: Database, tenant: Tenant, queue: Queue, rows: Sequence[Row], *, now: Now = clock.wall
+) -> AsyncIterator[None]:
+    """Keeps the leases of `rows`, taken for LEASE_SECONDS, while the block works, however long: a worker that dies loses them soon.
+
+    A row that is settled in the meantime, or put back, is left as it is.
+    """
+    beating = asyncio.create_task(_beat(db, tenant, queue, rows, now))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _beat(db: Database, tenant: Tenant, queue: Queue, rows: Sequence[Row], now: Now) -> None:
+    lasting = [row["held_until"] for row in rows[:1]]
+    while rows:
+        await asyncio.sleep(BEAT_SECONDS)
+        with suppress(OperationalError, PoolTimeout):  # the next beat may reach the database again
+            async with db.transaction(tenant) as tx:
+                lasting.append(await prolong(tx, queue, rows, lasting=lasting, now=now()))
+
+
+async def prolong(tx: Tx, queue: Queue, rows: Sequence[Row], *, lasting: Sequence[datetime], now: datetime) -> datetime:
+    """Prolongs the leases of those of `rows` that still end at one of the times `lasting`; the time at which they end then."""
+    until = now + timedelta(seconds=LEASE_SECONDS)
+    keys = {f"{name}s": [str(row[name]) for row in rows] for name in queue.key}
+    attempts = [row["attempts"] for row in rows]
+    about = {"tenant_id": tx.tenant_id, "at": until, "until": list(lasting), "attempts": attempts}
+    await tx.run(queue.statements["prolong"], about | keys)
+    return until
 
 
 async def give_back(tx: Tx, queue: Queue, row: Row) -> None:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
@@ -31,6 +32,24 @@ def storable(value: str) -> str:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError("contains half of a surrogate pair: send well-formed Unicode") from None
+    return value
+
+
+_NOT_IN_ADDRESSES = re.compile(r"[\s\x00-\x1f\x7f\"'<>\\^`{|}]")
+
+
+def web_address(value: str) -> str:
+    """Refuses whatever is not a whole address of a page or file on the web: pages make a link of it."""
+    advice = "must be an address such as https://example.org/photo.jpg"
+    if _NOT_IN_ADDRESSES.search(value):
+        raise ValueError(f"{advice}, without blanks, quotes and brackets")
+    try:
+        parts = urlsplit(value)
+        named = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(advice) from None
+    if parts.scheme not in ("http", "https") or not named[0] or "@" in parts.netloc:
+        raise ValueError(advice)
     return value
 
 

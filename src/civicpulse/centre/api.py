@@ -39,7 +39,11 @@ Table = Annotated[UploadFile | None, File(description="CSV")]
     "/upload",
     summary="Load offices, managers and tickets from CSV, and give the tickets out",
     responses=answers(
-        RAN, NO_PIPELINE, REPLAYABLE, {422: ("missing_file", "missing_column", "unreadable_file")}, RUN_FAILED
+        RAN,
+        NO_PIPELINE,
+        REPLAYABLE,
+        {422: ("missing_file", "missing_column", "unreadable_file"), 507: ("storage_full",)},
+        RUN_FAILED,
     ),
 )
 async def upload_files(

@@ -26,7 +26,7 @@ async def join_attachments(run: Run) -> None:
         copies = list[tuple[str, str]]()
         joined = _join(run, rows, files, copies)
         for source, target in copies:
-            await run.storage.put_pieces(target, await run.storage.get(source))
+            await run.storage.put(target, await run.storage.get(source))
         async with run.batch() as tx:
             await staging.attach(tx, run.id, joined)
             # The others get theirs when the analysis writes them.

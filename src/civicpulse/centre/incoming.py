@@ -13,7 +13,7 @@ from uuid import UUID
 from fastapi import UploadFile
 
 from civicpulse.base.clients.storage import Storage
-from civicpulse.base.errors import Invalid
+from civicpulse.base.errors import Invalid, Problem
 from civicpulse.base.ids import new_id
 from civicpulse.base.processes import Processes, ProcessLost, TookTooLong
 from civicpulse.base.tenancy import Tenant
@@ -106,6 +106,22 @@ async def keep(
 ) -> tuple[list[dict[str, Any]], list[Fault]]:
     """Stores the files; how to find and read each again, and warnings about attachments that cannot be kept."""
     files, faults = list[dict[str, Any]](), list[Fault]()
+    try:
+        await _keep_each(storage, tenant_id, run_id, received, files, faults)
+    except Problem:
+        await drop(storage, files)
+        raise
+    return files, faults
+
+
+async def _keep_each(
+    storage: Storage,
+    tenant_id: UUID,
+    run_id: UUID,
+    received: Sequence[Received],
+    files: list[dict[str, Any]],
+    faults: list[Fault],
+) -> None:
     for one in received:
         about = {"field": one.field, "name": one.name, "sha256": one.sha256, "bytes": one.bytes}
         if one.layout is not None:
@@ -120,8 +136,7 @@ async def keep(
             why = "is empty" if not one.bytes else f"is larger than {MAX_BYTES // 1024 // 1024} MB"
             faults.append(Fault(one.name, None, f"This attachment {why}: it was not kept.", "warning"))
             continue
-        await storage.put_pieces(key, _pieces(one.upload.file))
-    return files, faults
+        await storage.put(key, _pieces(one.upload.file))
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -21,8 +21,6 @@ from civicpulse.centre.rows import Fault
 from civicpulse.packs.model import Pack
 
 STEPS: Final = ("ingest", "attachments", "geocode", "analyse", "assign")
-LEASE_SECONDS: Final = 45.0
-HEARTBEAT_SECONDS: Final = 15.0
 MAX_FAULTS: Final = 1_000  # kept with a run; all of them are counted
 MAX_TICKETS: Final = 1_000  # in an answer
 ACTOR: Final = platform("pipeline")
@@ -126,10 +124,10 @@ class Run:
     async def _beat(self) -> None:
         held = True
         while held:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(leases.BEAT_SECONDS)
             with suppress(OperationalError):  # the next beat may reach the database again
                 async with self.services.db.transaction(self.tenant) as tx:
-                    held = await leases.heartbeat(tx, run_queries.QUEUE, self.row, seconds=LEASE_SECONDS)
+                    held = await leases.heartbeat(tx, run_queries.QUEUE, self.row, seconds=leases.LEASE_SECONDS)
 
     def _clock(self) -> None:
         """Counts the seconds that the step has taken so far, whoever worked on it."""
@@ -145,6 +143,8 @@ class Run:
             self.count(f"{fault.severity}s", 1)
         self.faults = []
         state = {name: self.row[name] for name in ("step", "progress", "counts", "ticket_ids")} | {"errors": told}
-        held = await run_queries.save(tx, self.id, self.row["attempts"], state, seconds=LEASE_SECONDS, at=clock.now())
+        held = await run_queries.save(
+            tx, self.id, self.row["attempts"], state, seconds=leases.LEASE_SECONDS, at=clock.now()
+        )
         if not held:
             raise LostLease

@@ -19,7 +19,7 @@ from civicpulse.centre.attachments import join_attachments
 from civicpulse.centre.geocode import geocode
 from civicpulse.centre.incoming import drop
 from civicpulse.centre.ingest import ingest
-from civicpulse.centre.run import LEASE_SECONDS, LostLease, Run, RunFailed, Stopped
+from civicpulse.centre.run import LostLease, Run, RunFailed, Stopped
 from civicpulse.packs.store import current_pack
 
 log = get_logger(__name__)
@@ -47,7 +47,7 @@ async def run_next(
     the last batch that was committed. A fault of the run itself is kept with it, and it can be retried.
     """
     async with services.db.transaction(tenant) as tx:
-        row = await run_queries.take(tx, run_id=run_id, seconds=LEASE_SECONDS)
+        row = await run_queries.take(tx, run_id=run_id, seconds=leases.LEASE_SECONDS)
         pack = await current_pack(tx)
     if row is None:
         return None

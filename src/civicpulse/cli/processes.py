@@ -136,6 +136,8 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
             say.print("database  ready")
             environment = _environment(login, data)
             logins = _prepare(url, data, environment, sample=sample, say=say)
+            if logins:  # a sample's codes and links reach nobody but whoever sits before this terminal
+                environment.setdefault("CIVICPULSE_MESSAGES_IN_LOG", "1")
             commands = _commands(host, port)
             children = {name: _start(command, environment) for name, command in commands.items()}
             try:
@@ -200,7 +202,7 @@ def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool,
                 kept.write_text(json.dumps(logins, indent=2))
                 unfinished.unlink()
                 say.print(f"sample    ready in {time.monotonic() - began:.1f} s")
-        return json.loads(kept.read_text()) if kept.exists() else {}
+        return json.loads(kept.read_text()) if sample and kept.exists() else {}
 
     return asyncio.run(main())
 

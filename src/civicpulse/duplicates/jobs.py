@@ -30,7 +30,6 @@ log = get_logger(__name__)
 
 BATCH: Final = 10
 AT_ONCE: Final = 2  # of the five places that the client has: reports wait for theirs
-LEASE_SECONDS: Final = 120.0
 PAUSED_SECONDS: Final = 60.0
 
 DECIDED = "Not asked: staff has decided meanwhile."
@@ -71,14 +70,12 @@ async def opine_batch(services: Services, tenant: Tenant, client: LlmClient) -> 
 
     Safe beside itself and when cut off: what was taken is due again when its lease ends. A fault costs one pair a try.
     """
-    # No batch outlasts its lease, though each of its pairs hang until the time-out, and those of the reports before it.
-    lease = LEASE_SECONDS + 2 * BATCH / AT_ONCE * services.settings.llm_timeout_seconds
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
-        taken = await leases.take(tx, QUEUE, limit=BATCH, seconds=lease)
+        taken = await leases.take(tx, QUEUE, limit=BATCH, seconds=leases.LEASE_SECONDS)
     budget = await budget_of(services, tenant)
     batch = _Batch(services, tenant, pack, client, budget, asyncio.Semaphore(AT_ONCE))
-    async with asyncio.TaskGroup() as group:
+    async with leases.holding(services.db, tenant, QUEUE, taken), asyncio.TaskGroup() as group:
         for pair in taken:
             group.create_task(_settle(batch, pair))
     return len(taken)

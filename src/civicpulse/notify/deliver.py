@@ -18,7 +18,6 @@ log = get_logger(__name__)
 
 BATCH: Final = 50
 AT_ONCE: Final = 10
-LEASE_SECONDS: Final = 300.0  # no batch outlasts it: a sender that hangs is given up after 20 s
 NO_CONTACT: Final = "the recipient has no such contact any more"
 
 
@@ -43,11 +42,11 @@ async def deliver_pending(services: Services, tenant: Tenant, sender: Sender) ->
     way, and with the id that it had the first time, by which a service can tell.
     """
     async with services.db.transaction(tenant) as tx:
-        due = await leases.take(tx, QUEUE, limit=BATCH, seconds=LEASE_SECONDS, now=clock.now())
+        due = await leases.take(tx, QUEUE, limit=BATCH, seconds=leases.LEASE_SECONDS, now=clock.now())
         for row in due:
             row["path"] = track_path(tx, row["number"], token_of=None) if row["number"] else ""
     places = asyncio.Semaphore(AT_ONCE)
-    async with asyncio.TaskGroup() as group:
+    async with leases.holding(services.db, tenant, QUEUE, due, now=clock.now), asyncio.TaskGroup() as group:
         for row in due:
             group.create_task(_deliver(services, tenant, sender, row, places))
     return len(due)

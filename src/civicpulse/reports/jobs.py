@@ -7,7 +7,6 @@ from uuid import UUID
 from zlib import crc32
 
 from civicpulse.base import leases
-from civicpulse.base.clients.llm import MAX_AT_ONCE
 from civicpulse.base.db import Row, is_outage
 from civicpulse.base.log import get_logger
 from civicpulse.base.processes import TookTooLong
@@ -28,7 +27,6 @@ log = get_logger(__name__)
 
 BATCH: Final = 200
 LLM_BATCH: Final = 25  # a language model is slow, and what comes later waits for the batch
-LEASE_SECONDS: Final = 120.0
 LANES: Final = 4  # reports of one tenant settled at once, a connection each
 TENANTS: Final = 4  # worked for at once: with their lanes as many as a pool of usual size has
 
@@ -55,10 +53,15 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
     One fault costs one report. Safe beside itself, and when it is cut off at any moment: what was taken is due again
     when its lease ends, and what is processed is not processed again.
     """
-    limit, seconds = _measure(services)
     async with services.db.transaction(tenant) as tx:
         pack = await current_pack(tx)
-        taken = await leases.take(tx, QUEUE, limit=limit, seconds=seconds)
+        taken = await leases.take(tx, QUEUE, limit=_measure(services), seconds=leases.LEASE_SECONDS)
+    async with leases.holding(services.db, tenant, QUEUE, taken):
+        await _work_on(services, tenant, pack, taken)
+    return len(taken)
+
+
+async def _work_on(services: Services, tenant: Tenant, pack: Pack, taken: Sequence[Row]) -> None:
     for report in leases.worn_out(QUEUE, taken):
         await _put_back(services, tenant, report, leases.CUT_OFF)
     reports = [report for report in taken if report["attempts"] <= QUEUE.tries]
@@ -74,15 +77,11 @@ async def process_batch(services: Services, tenant: Tenant) -> int:
     async with asyncio.TaskGroup() as group:
         for lane in lanes(list(zip(reports, readings, strict=True))):
             group.create_task(work_lane(lane))
-    return len(taken)
 
 
-def _measure(services: Services) -> tuple[int, float]:
-    """Decides how many reports to take, and for how many seconds: a batch must not outlast its lease."""
-    settings = services.settings
-    if not (settings.llm_url or settings.llm_key):
-        return BATCH, LEASE_SECONDS
-    return LLM_BATCH, LEASE_SECONDS + LLM_BATCH / MAX_AT_ONCE * settings.llm_timeout_seconds
+def _measure(services: Services) -> int:
+    """Decides how many reports to take."""
+    return LLM_BATCH if services.settings.llm_url or services.settings.llm_key else BATCH
 
 
 def lanes(read: Sequence[Read]) -> list[list[Read]]:

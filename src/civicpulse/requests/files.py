@@ -11,7 +11,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import Media, View, answers
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Forbidden, Invalid, NotFound
+from civicpulse.base.errors import Forbidden, Invalid, NotFound, Problem
 from civicpulse.base.ids import new_id
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.requests import queries
@@ -81,7 +81,11 @@ def kind_of(media_type: str) -> str:
     "/requests/{number}/evidence",
     status_code=201,
     summary="Send files as evidence",
-    responses=answers({201: SentFilesView}, OUT_OF_SIGHT, {403: ("not_the_reporter",), 422: ("file_too_large",)}),
+    responses=answers(
+        {201: SentFilesView},
+        OUT_OF_SIGHT,
+        {403: ("not_the_reporter",), 422: ("file_too_large",), 507: ("storage_full",)},
+    ),
 )
 async def send_evidence(
     number: str,
@@ -100,7 +104,7 @@ async def send_evidence(
         raise Invalid(f"At most {MAX_FILES} files at once: send the others with another call.", field="file")
     actor = await speaking(caller, row, token)
     change = await open_change(caller.tx, actor, number)
-    items = [await _keep(caller.tx, request.app.state.storage, file) for file in files]
+    items = await _keep_all(caller.tx, request.app.state.storage, files)
     uploader = UPLOADERS[actor.type]
     kept = [item | {"request_id": row["id"]} for item in items]
     await queries.add_evidence(caller.tx, kept, uploaded_by=uploader, at=change.at)
@@ -111,6 +115,19 @@ async def send_evidence(
         for item in items
     ]
     return Json({"items": shown}, status_code=201)
+
+
+async def _keep_all(tx: Tx, storage: Storage, files: list[UploadFile]) -> list[Row]:
+    """Keeps each of the files, or none: what was kept before one that cannot be is taken away again."""
+    items: list[Row] = []
+    try:
+        for file in files:
+            items += [await _keep(tx, storage, file)]
+    except Problem:
+        for item in items:
+            await storage.delete(storage_key(tx, item["id"]))
+        raise
+    return items
 
 
 async def _keep(tx: Tx, storage: Storage, file: UploadFile) -> Row:

@@ -1,23 +1,30 @@
 """Wire shapes of what is done to requests."""
 
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from civicpulse.base.wire import LongText, ShortText, Wire, Word
+from civicpulse.base.wire import LongText, ShortText, Wire, Word, web_address
 
 PriorityName = Literal["P1", "P2", "P3", "P4"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
+
+
+def _of_the_web_or_ours(value: str) -> str:
+    return value if _OURS.fullmatch(value) else web_address(value)
+
+
+_OURS = re.compile(r"/evidence/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+EvidenceUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(_of_the_web_or_ours)]
 
 
 class EvidenceIn(Wire):
     """A stored file that shows something."""
 
     type: Literal["photo", "video", "file"]
-    url: Annotated[
-        str, StringConstraints(min_length=1, max_length=2000, pattern=r"^(https?|s3|gs|az|file)://\S+$|^/\S+$")
-    ]
+    url: EvidenceUrl
     sha256: Sha256
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import apprise
@@ -15,6 +15,8 @@ log = get_logger(__name__)
 
 CHANNELS = ("email", "sms")
 SEND_SECONDS = 20.0
+MASK: Final = "******"
+NO_SENDER: Final = "it reaches nobody: name a service in CIVICPULSE_SENDERS"
 _EXAMPLES = {"email": "someone@example.org", "sms": "+12025550123"}
 
 
@@ -46,13 +48,22 @@ class Sender(Protocol):
 
 
 class LogSender:
-    """Stands in where no service is set up: each message is one log line, to be read by whoever runs the server."""
+    """Stands in where no service is set up: each message is one log line that says so, without recipient, code or link.
+
+    Whoever may read a log could otherwise sign in as somebody else, or follow what they report. `in_full` shows it all:
+    for a sample on one's own machine, where the log is the only place to see it.
+    """
+
+    def __init__(self, *, in_full: bool = False) -> None:
+        self._in_full = in_full
 
     async def send(self, message: Message) -> None:
-        """Writes the message to the log; cannot fail."""
-        log.info(
-            "message", channel=message.channel, recipient=message.recipient, title=message.title, body=message.body
-        )
+        """Writes the line; cannot fail."""
+        if self._in_full:
+            said = {"recipient": message.recipient, "title": message.title, "body": message.body}
+        else:
+            said = dict.fromkeys(("recipient", "title", "body"), MASK) | {"hint": NO_SENDER}
+        log.info("message", channel=message.channel, **said)
 
 
 class AppriseSender:
@@ -91,7 +102,7 @@ class AppriseSender:
 
 def build_sender(settings: Settings) -> Sender:
     """Makes the sender that the settings ask for: Apprise when CIVICPULSE_SENDERS names services, else the log."""
-    return AppriseSender(settings.senders) if settings.senders else LogSender()
+    return AppriseSender(settings.senders) if settings.senders else LogSender(in_full=settings.messages_in_log)
 
 
 def _channel_of(text: str) -> tuple[str, str]:
