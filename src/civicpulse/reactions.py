@@ -2,6 +2,7 @@
 
 from civicpulse.base.outbox import Reactions
 from civicpulse.duplicates.reactions import ask_about_proposals
+from civicpulse.insight.reactions import follow_time_zone
 from civicpulse.notify.reactions import forget_citizen, tell_people
 from civicpulse.settings import Settings
 
@@ -13,6 +14,7 @@ REACTIONS: Reactions = {
     "request.unmerged": (tell_people,),
     "request.escalated": (tell_people,),
     "citizen.erased": (forget_citizen,),
+    "tenant.configured": (follow_time_zone,),
 }
 
 

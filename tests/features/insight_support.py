@@ -66,6 +66,7 @@ def random_columns(dice: random.Random, masters: list[UUID]) -> dict[str, Any]:
     status = dice.choice(list(STATES))
     at = NOON - timedelta(minutes=dice.randrange(0, 60 * 24 * 100))
     done = STATES[status] in ("resolved", "closed") and dice.random() < 0.9
+    minutes = dice.choice([-40, 3, 50, 700, 9000, 60000]) + dice.random()  # backwards, as v0.1.0 could store it
     return {
         "status": status,
         "state_category": STATES[status],
@@ -75,10 +76,10 @@ def random_columns(dice: random.Random, masters: list[UUID]) -> dict[str, Any]:
         "is_public": dice.random() < 0.8,
         "master_id": dice.choice(masters) if masters and dice.random() < 0.2 else None,
         "created_at": at,
-        "resolved_at": at + timedelta(minutes=dice.choice([3, 50, 700, 9000, 60000]) + dice.random()) if done else None,
+        "resolved_at": at + timedelta(minutes=minutes) if done else None,
         "sla_state": dice.choice(["on_time", "at_risk", "overdue", "breached", "no_sla"]) if not done else "completed",
         "sla_met": dice.choice([True, False, None]),
         "escalation_count": dice.choice([0, 0, 1, 3]),
         "rating": dice.choice([None, None, 1, 3, 5]),
-        "disputed": dice.random() < 0.1,
+        "disputes": dice.choice([0] * 9 + [1, 2]),
     }

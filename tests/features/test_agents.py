@@ -45,15 +45,15 @@ async def make(client: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 async def add_request(city: City, agent_id: str, number: int, **columns: Any) -> None:
     row = {"id": new_id(), "number": f"T-{number}", "agent": UUID(agent_id), "status": "assigned", "state": "open"}
     row |= {"priority": "P3", "created_at": datetime.now(UTC), "resolved_at": None, "sla_met": None, "rating": None}
-    row |= {"escalation_count": 0, "master_id": None} | columns
+    row |= {"escalation_count": 0, "master_id": None, "assigned_at": None} | columns
     async with city.transaction() as tx:
         await tx.run(
             """INSERT INTO requests (tenant_id, id, number, pack_version, category, description, status, state_category,
                    priority, priority_score, assigned_agent_id, created_at, resolved_at, updated_at, sla_met, rating,
-                   escalation_count, master_id)
+                   escalation_count, master_id, assigned_at)
                VALUES (%(tenant_id)s, %(id)s, %(number)s, 1, 'pothole', 'A hole', %(status)s, %(state)s, %(priority)s, 5,
                    %(agent)s, %(created_at)s, %(resolved_at)s, now(), %(sla_met)s, %(rating)s, %(escalation_count)s,
-                   %(master_id)s)""",
+                   %(master_id)s, %(assigned_at)s)""",
             row | {"tenant_id": tx.tenant_id},
         )
 
@@ -201,7 +201,8 @@ async def test_an_agent_is_found_by_id_and_by_code_with_workload_and_performance
         done = {"state": "resolved", "status": "resolved", "sla_met": True}
         rows: list[dict[str, Any]] = [
             {"priority": "P1"},
-            {"priority": "P2", "status": "in_progress", "escalation_count": 2},
+            {"priority": "P2", "status": "in_progress", "escalation_count": 2, "assigned_at": now - timedelta(days=2)},
+            {"status": "closed", "state": "closed", "escalation_count": 4, "assigned_at": now - timedelta(days=40)},
             done | {"created_at": now - timedelta(hours=3), "resolved_at": now - timedelta(hours=1), "rating": 5},
             done | {"created_at": now - timedelta(hours=5), "resolved_at": now - timedelta(hours=1), "sla_met": False},
             done | {"created_at": now - timedelta(days=90), "resolved_at": now - timedelta(days=60), "rating": 1},
@@ -210,6 +211,7 @@ async def test_an_agent_is_found_by_id_and_by_code_with_workload_and_performance
             await add_request(city, made["_id"], number, **row)
         by_id = (await client.get(f"/agents/{made['_id']}")).json()
         by_code = (await client.get("/agents/AG-PW-07")).json()
+        figures = (await client.get("/analytics/agents")).json()["items"][0]
     assert by_id == by_code
     assert by_id["workload"] == {
         "open": 2,
@@ -217,6 +219,8 @@ async def test_an_agent_is_found_by_id_and_by_code_with_workload_and_performance
         "in_progress": 1,
         "by_priority": {"P1": 1, "P2": 1, "P3": 0, "P4": 0},
     }
+    names = ("avg_resolution_minutes", "sla_met_pct", "avg_rating", "escalations")
+    assert by_id["performance"] == {"resolved_30d": figures["resolved"]} | {name: figures[name] for name in names}
     assert by_id["performance"] == {
         "resolved_30d": 2,
         "avg_resolution_minutes": 180.0,

@@ -57,9 +57,7 @@ async def test_what_is_open_ended_and_resolved_is_the_same_in_rules_in_sql_and_i
         assert (row["has_ended"], row["is_open"]) == (ended, not ended)
         assert row["is_open_master"] is row["in_backlog"] is (is_master and not ended)
         assert row["stands_resolved"] is stands_resolved(row)
-        # The ledger also counts what ended before it was created, which only v0.1.0 could store (migration 0003).
-        is_backward = row["resolved_at"] is not None and row["resolved_at"] < row["created_at"]
-        assert row["in_ledger"] is (stands_resolved(row) or (is_backward and is_master and ended))
+        assert row["in_ledger"] is stands_resolved(row)
         if stands_resolved(row):
             assert row["resolution_ms"] == round((row["resolved_at"] - row["created_at"]) / timedelta(milliseconds=1))
     assert sum(map(stands_resolved, rows)) == 6

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+import statistics
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from builders import create, move
+from builders import create, move, walk_to
 from insight_support import DAY, HOUR, NOON, add_row, change_row, random_columns
 from tests_support import problem
 
@@ -17,7 +18,8 @@ from civicpulse.base.turns import work_off
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.jobs import KPIS, kpis_line
 from civicpulse.insight.kpis.ledger import spans
-from civicpulse.insight.kpis.measures import BOUNDS, median_of
+from civicpulse.insight.kpis.measures import BOUNDS, MS_PER_MINUTE, middle_of
+from civicpulse.insight.reactions import follow_time_zone
 from civicpulse.insight.schemas import Period
 from conftest import City
 
@@ -27,14 +29,15 @@ SELECT count(*) AS requests, count(*) FILTER (WHERE m) AS masters, count(*) FILT
        round((sum(trunc(extract(epoch FROM resolved_at - created_at) * 1000)) FILTER (WHERE d))
              / nullif(count(*) FILTER (WHERE d), 0) / 60000, 2)::float8 AS avg_resolution_minutes,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - created_at)::float8 / 60)
-           FILTER (WHERE d AND resolved_at >= created_at) AS median,
-       count(*) FILTER (WHERE m AND NOT o AND sla_met) AS sla_met, count(*) FILTER (WHERE m AND NOT o AND NOT sla_met) AS sla_missed,
-       count(*) FILTER (WHERE m AND sla_state = 'at_risk') AS at_risk, count(*) FILTER (WHERE m AND sla_state = 'overdue') AS overdue,
-       count(*) FILTER (WHERE m AND sla_state = 'breached') AS breached, count(*) FILTER (WHERE m AND sla_state <> 'no_sla') AS with_sla,
-       count(rating) AS ratings, round(avg(rating), 3)::float8 AS avg_rating, count(*) FILTER (WHERE disputed) AS disputes,
+           FILTER (WHERE d) AS median,
+       count(*) FILTER (WHERE d AND sla_met) AS sla_met, count(*) FILTER (WHERE d AND NOT sla_met) AS sla_missed,
+       count(*) FILTER (WHERE m AND o AND sla_state = 'at_risk') AS at_risk, count(*) FILTER (WHERE m AND o AND sla_state = 'overdue') AS overdue,
+       count(*) FILTER (WHERE m AND o AND sla_state = 'breached') AS breached,
+       count(*) FILTER (WHERE m AND (o OR d) AND sla_state <> 'no_sla') AS with_sla,
+       count(rating) AS ratings, round(avg(rating), 3)::float8 AS avg_rating, coalesce(sum(disputes), 0)::int AS disputes,
        coalesce(sum(escalation_count), 0)::int AS escalations
 FROM (SELECT *, master_id IS NULL AS m, state_category IN ('open', 'waiting') AS o,
-             master_id IS NULL AND state_category IN ('resolved', 'closed') AND resolved_at IS NOT NULL AS d FROM requests) r
+             master_id IS NULL AND state_category IN ('resolved', 'closed') AND resolved_at >= created_at AS d FROM requests) r
 """
 COMPACT = (
     *(
@@ -102,9 +105,9 @@ async def assert_exact(city: City, answer: dict[str, Any], where: str = "true", 
             assert {row[column] for row in answer[f"by_{group}"]} == {row["key"] for row in keys}
             for row in answer[f"by_{group}"]:
                 assert_same(row, await brute(tx, f"({where}) AND {column} = %(key)s", key=row[column], **values))
-        grain = answer["computed"]["grain"]
+        grain, zone = answer["computed"]["grain"], answer["computed"]["time_zone"]
         for row in answer["by_period"]:
-            inside = f"({where}) AND date_trunc('{grain}', created_at)::date = %(start)s"
+            inside = f"({where}) AND date_trunc('{grain}', created_at AT TIME ZONE '{zone}')::date = %(start)s"
             assert_same(row, await brute(tx, inside, start=date.fromisoformat(row["start"]), **values))
         assert sum(row["requests"] for row in answer["by_period"]) == counted["requests"]
 
@@ -182,7 +185,7 @@ async def test_a_period_may_start_and_end_at_any_instant(city: City, folded: boo
             answer = (await admin.get("/analytics/kpis", params=params)).json()
             await assert_exact(city, answer, "created_at >= %(a)s AND created_at < %(b)s", a=since, b=until)
     answer = (await admin.get("/analytics/kpis", params={"from": "2026-02-10", "zone": "Z1"})).json()
-    await assert_exact(city, answer, "created_at >= '2026-02-10Z' AND zone_id = 'Z1'")
+    await assert_exact(city, answer, "created_at >= '2026-02-10T05:00Z' AND zone_id = 'Z1'")
     answer = (await admin.get("/analytics/kpis", params={"to": "2026-02-10T03:00:00+02:00"})).json()
     await assert_exact(city, answer, "created_at < '2026-02-10T01:00Z'")
     assert answer["computed"]["period"] == {"from": None, "to": "2026-02-10T01:00:00Z"}
@@ -193,7 +196,7 @@ def test_spans_cover_each_instant_once() -> None:
     base = datetime(2025, 11, 1, tzinfo=UTC)
     for _ in range(2000):
         ends = sorted(base + dice.choice([HOUR, DAY, timedelta(minutes=1)]) * dice.randrange(3000) for _ in range(2))
-        got = spans(Period(*ends))
+        got = spans(Period(ends[0], ends[1]))
         whole = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in got.edge_days]
         months = (got.last_month - got.first_month).days
         covered = sum((until - since for since, until in got.cut), timedelta()) + (len(whole) + months) * DAY
@@ -312,6 +315,7 @@ async def test_another_tenant_counts_nothing_of_it(city: City, other_city: City)
 
 async def test_the_number_of_statements_does_not_grow_with_rows(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await city.client("admin")
+    assert (await admin.get("/analytics/kpis")).status_code == 200  # the pack is known now
     counts: list[int] = []
     rows = Tx.rows
     value = Tx.value
@@ -324,7 +328,7 @@ async def test_the_number_of_statements_does_not_grow_with_rows(city: City, monk
         counts[-1] += 1
         return await value(self, *args)
 
-    for size in (5, 60):
+    for size in (40, 80):
         await filled(city, size, folded=False)
         with monkeypatch.context() as patch:
             patch.setattr(Tx, "rows", counted_rows)
@@ -386,25 +390,142 @@ async def test_bad_parameters_are_named(city: City, params: dict[str, str]) -> N
     assert document["errors"][0]["field"] in (*params, "since", "until")
 
 
-def test_the_median_of_a_histogram_is_near_the_true_one() -> None:
+def test_the_median_stands_at_its_rank_in_its_bucket() -> None:
     dice = random.Random(3)
-    for _ in range(20):
-        minutes = sorted(dice.lognormvariate(dice.uniform(3, 9), dice.uniform(0.5, 1.5)) for _ in range(5001))
+    for many in (1, 2, 5000, 5001):
+        times = sorted(int(dice.lognormvariate(6, 1.5) * MS_PER_MINUTE) for _ in range(many))
         histogram = [0] * (len(BOUNDS) + 1)
-        for value in minutes:
-            histogram[sum(value >= bound for bound in BOUNDS)] += 1
-        assert median_of(histogram) == pytest.approx(minutes[2500], rel=0.1)
-    assert median_of([0] * 32) is None
-    assert median_of([0] * 31 + [4]) == BOUNDS[-1]
+        for ms in times:
+            histogram[sum(ms >= bound * MS_PER_MINUTE for bound in BOUNDS)] += 1
+        middle = middle_of(histogram)
+        assert middle is not None
+        found = [ms for ms in times if ms >= middle.low_ms][middle.before :][: middle.many]
+        assert sum(found) / len(found) == statistics.median(times)
+    assert middle_of([0] * 32) is None
 
 
-async def test_above_the_limit_the_median_comes_from_the_histogram(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("civicpulse.insight.kpis.kpis.EXACT_UP_TO", 50)
+@pytest.mark.parametrize("folded", [True, False])
+async def test_the_median_of_many_is_exact(city: City, monkeypatch: pytest.MonkeyPatch, folded: bool) -> None:
+    """Whatever is filtered, and whether it is folded or not."""
+    monkeypatch.setattr("civicpulse.insight.kpis.kpis.FEW", 10)
+    await filled(city, folded=folded)
+    admin = await city.client("admin")
+    for params, where in (
+        ({}, "true"),
+        ({"zone": "Z1,Z2"}, "zone_id IN ('Z1', 'Z2')"),
+        ({"category": "noise"}, "category = 'noise'"),
+    ):
+        answer = (await admin.get("/analytics/kpis", params=params)).json()
+        assert answer["totals"]["resolution"]["count"] > 10
+        assert answer["totals"]["resolution"]["median_method"] == "exact"
+        await assert_exact(city, answer, where)
+
+
+# ------------------------------------------------------------------------------------------------------- the tenant's days
+
+
+async def configure(city: City, **changes: Any) -> None:
+    admin = await city.client("admin")
+    config = (await admin.get(f"/tenants/{city.tenant.slug}/config")).json()["config"]
+    answer = await admin.put(f"/tenants/{city.tenant.slug}/config", json={"config": {**config, **changes}})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_days_are_those_of_the_tenants_time_zone(city: City) -> None:
     async with city.transaction() as tx:
-        for number in range(60):
-            await add_row(tx, status="closed", resolved_at=NOON + timedelta(minutes=61 + number % 29))
-            if number == 30:
-                await fold_kpis(tx)
-    resolution = (await (await city.client()).get("/analytics/kpis")).json()["totals"]["resolution"]
-    assert resolution["median_method"] == "histogram"
-    assert resolution["median_minutes"] == 75.0
+        for at in ("2026-11-20T04:59:59Z", "2026-11-20T05:00:00Z", "2026-11-21T04:59:59Z", "2026-11-21T05:00:00Z"):
+            await add_row(tx, at=datetime.fromisoformat(at))
+    anyone = await city.client()
+    params = {"period": "day", "from": "2026-11-20", "to": "2026-11-21"}
+    answer = (await anyone.get("/analytics/kpis", params=params)).json()
+    assert answer["computed"]["time_zone"] == "America/New_York"
+    assert answer["computed"]["period"] == {"from": "2026-11-20T05:00:00Z", "to": "2026-11-21T05:00:00Z"}
+    assert [(row["period"], row["requests"]) for row in answer["by_period"]] == [("2026-11-20", 2)]
+    everything = (await anyone.get("/analytics/kpis", params={"period": "day"})).json()
+    days = [("2026-11-19", 1), ("2026-11-20", 2), ("2026-11-21", 1)]
+    assert [(row["period"], row["requests"]) for row in everything["by_period"]] == days
+    listed = (await anyone.get("/requests/", params={"from": "2026-11-20", "to": "2026-11-21"})).json()
+    assert len(listed["items"]) == 2
+
+
+async def test_a_new_time_zone_makes_the_figures_anew(city: City) -> None:
+    """They are right at once, read from the requests; the worker then makes cells of the new days."""
+    await filled(city, 80)
+    await configure(city, timezone="Asia/Almaty")
+    admin = await city.client("admin")
+    params = {"period": "day", "from": "2026-02-01"}
+    before = (await admin.get("/analytics/kpis", params=params)).json()
+    assert before["computed"]["time_zone"] == "Asia/Almaty"
+    await assert_exact(city, before, "created_at >= '2026-01-31T19:00Z'")
+    async with city.transaction() as tx:
+        await add_row(tx, at=NOON)  # noted while the cells do not fit
+        assert await tx.value("SELECT count(*) FROM kpi_ledgers WHERE time_zone = 'America/New_York'") == 1
+    tenant = await city.services.tenants.by_id(city.tenant.tenant_id)
+    assert tenant is not None
+    async with city.services.db.transaction(tenant) as tx:
+        await follow_time_zone(tx, {})
+        assert await tx.value("SELECT count(*) FROM kpi_ledgers WHERE time_zone IS NULL") == 1
+        await due.cover(tx, [KPIS], now=clock.wall() - timedelta(seconds=5))
+    await work_off(city.services.db, city.services.tenants, kpis_line(city.services))
+    async with city.services.db.transaction(tenant) as tx:
+        assert await tx.value("SELECT time_zone FROM kpi_ledgers") == "Asia/Almaty"
+        assert await tx.value("SELECT count(*) FROM kpi_deltas") == 0
+        await follow_time_zone(tx, {})
+        assert await tx.value("SELECT time_zone FROM kpi_ledgers") == "Asia/Almaty"
+    after = (await admin.get("/analytics/kpis", params=params)).json()
+    assert after["totals"]["requests"] == before["totals"]["requests"] + 1
+    await assert_exact(city, after, "created_at >= '2026-01-31T19:00Z'")
+    await assert_exact(city, (await admin.get("/analytics/kpis")).json())
+
+
+async def test_cells_of_the_release_before_are_made_anew(city: City) -> None:
+    """They have no word of whose days they are."""
+    await filled(city, 20)
+    async with city.transaction() as tx:
+        await tx.run("DELETE FROM kpi_ledgers")
+        await tx.run("UPDATE kpi_cells SET masters = masters + 1")
+        assert await fold_kpis(tx) == 0
+    await assert_exact(city, (await (await city.client("admin")).get("/analytics/kpis")).json())
+
+
+# ------------------------------------------------------------------------------------------------------ what counts as what
+
+
+async def test_a_dispute_counts_also_once_it_is_settled(city: City) -> None:
+    """Made anew or folded, for staff and for everybody, in totals and in each breakdown."""
+    staff, anyone = await city.client("dispatcher"), await city.client()
+    made = await create(anyone)
+    number = made["request_id"]
+    await walk_to(await city.client("admin"), number, "resolved")
+    token = {"X-Tracking-Token": made["tracking_token"]}
+    rated = await anyone.post(f"/requests/{number}/rating", headers=token, json={"rating": 1, "dispute_flag": True})
+    assert rated.status_code == 201, rated.text
+    assert (await move(staff, number, "in_progress")).status_code == 200
+    for fold in (False, True):
+        if fold:
+            async with city.transaction() as tx:
+                assert await fold_kpis(tx) > 0
+        for client in (staff, anyone):
+            answer = (await client.get("/analytics/kpis")).json()
+            rows = [answer[f"by_{group}"][0] for group in ("zone", "category", "priority", "period")]
+            assert answer["totals"]["ratings"]["disputes"] == 1
+            assert [row["disputes"] for row in rows] == [1, 1, 1, 1]
+
+
+async def test_what_was_no_case_meets_and_misses_nothing(city: City) -> None:
+    """Closed as spam: neither met nor resolved nor part of any share; also when it was late."""
+    staff = await city.client("dispatcher")
+    kept = await create(staff)
+    for _ in range(2):
+        spam = await create(staff, lat=40.9)
+        assert (await move(staff, spam["request_id"], "closed", reason="spam")).status_code == 200
+    async with city.transaction() as tx:
+        await change_row(
+            tx, await tx.value("SELECT id FROM requests WHERE number = %s", [kept["request_id"]]), sla_state="overdue"
+        )
+        await add_row(tx, status="closed", sla_met=False, sla_state="completed")
+        await add_row(tx, status="closed", resolved_at=NOON - HOUR, sla_met=True, sla_state="completed")
+    totals = (await staff.get("/analytics/kpis")).json()["totals"]
+    assert (totals["sla"]["met"], totals["sla"]["missed"], totals["sla"]["met_pct"]) == (0, 0, None)
+    assert (totals["sla"]["with_sla"], totals["sla"]["breach_pct"]) == (1, 100)
+    assert (totals["resolution"]["count"], totals["resolution"]["avg_minutes"]) == (0, None)

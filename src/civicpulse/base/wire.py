@@ -2,13 +2,17 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+# A margin at either end, so that no period before or after it leaves what a datetime can hold.
+FIRST_YEAR: Final = 1000
+LAST_YEAR: Final = 9900
+# Stands for the time zone of a day until it is known whose day it is: `began`.
+_OF_A_DAY: Final = timezone(timedelta(0), "a day")
 _NUMBER = re.compile(r"\s{0,20}[-+]?[\d.]{1,400}(e[-+]?\d{1,400})?\s{0,20}", re.IGNORECASE)
 
 
@@ -71,10 +75,9 @@ def _nothing_or_visible(value: str) -> str:
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must carry an offset, such as 2026-03-01T12:00:00Z")
-    # A margin at either end, so that no period before or after it leaves what a datetime can hold.
-    if not 1000 <= value.year <= 9999 or value.replace(tzinfo=UTC) > _LAST:
-        raise ValueError("must lie in the years 1000 to 9999")
-    return value.astimezone(UTC)
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return value if value.tzinfo is _OF_A_DAY else value.astimezone(UTC)
 
 
 def _plus_sign(value: Any) -> Any:
@@ -88,9 +91,16 @@ def _plus_sign(value: Any) -> Any:
 
 
 def _midnight(value: Any) -> Any:
-    if isinstance(value, str) and len(value) == 10:
-        return f"{value}T00:00:00Z"
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=_OF_A_DAY)
     return _plus_sign(value)
+
+
+def began(moment: datetime | None, zone: tzinfo) -> datetime | None:
+    """Says when a day that was given as DayOrInstant began in `zone`, in UTC; an instant, or None, is what it is."""
+    if moment is None or moment.tzinfo is not _OF_A_DAY:
+        return moment
+    return moment.replace(tzinfo=zone).astimezone(UTC)
 
 
 # An empty text says nothing; one that only looks empty is a mistake of whoever sent it.
@@ -103,3 +113,5 @@ Word = Annotated[
 ]
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(storable), AfterValidator(_not_blank)]
 DayOrInstant = Annotated[datetime, BeforeValidator(_midnight), AfterValidator(_aware)]
+# Where nobody's days are meant, as of what machines send: a day begins at midnight, UTC.
+DayOrInstantUtc = Annotated[DayOrInstant, AfterValidator(lambda moment: began(moment, UTC))]

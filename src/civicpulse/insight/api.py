@@ -72,10 +72,10 @@ async def get_kpis(
     ] = None,
 ) -> Response:
     """Answers backlog, SLA, resolution, ratings: totals and breakdowns, always as of the last committed change."""
-    sight = (await reader_of(caller)).of_sums
+    sight = (await reader_of(caller)).of_figures
     wanted = await scope(caller.tx, sight=sight, zone=zone, category=category, priority=priority)
     groups = one_of("group", words("group", group), kpis.GROUPS) or kpis.GROUPS
-    answer = await kpis.kpis(caller.tx, wanted, period(since, until), grain=grain, groups=groups)
+    answer = await kpis.kpis(caller.tx, wanted, await period(caller.tx, since, until), grain=grain, groups=groups)
     return _unless_seen(request, caller, answer)
 
 
@@ -90,7 +90,8 @@ async def get_cohorts(
 ) -> Response:
     """Answers repeat-issue cohorts: how many first reports of a week were followed by another at the same place, and where most were."""
     wanted = await scope(caller.tx, sight=(await reader_of(caller)).of_figures, zone=zone, category=category)
-    return Json(await recurrence.cohorts(caller.tx, wanted, period(since, until), days=days), headers={"Vary": VARY})
+    asked = await period(caller.tx, since, until)
+    return Json(await recurrence.cohorts(caller.tx, wanted, asked, days=days), headers={"Vary": VARY})
 
 
 @router.get("/analytics/agents", summary="List agents' workload and productivity", responses=answers(AgentFiguresPage))
@@ -102,7 +103,9 @@ async def get_agent_figures(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Lists agents by code: their open work now, what they did in the period (default: the last 30 days)."""
-    return Json(await agent_figures.agents(caller.tx, period(since, until), limit=limit, cursor=cursor))
+    sight = (await reader_of(caller)).of_figures
+    asked = await period(caller.tx, since, until)
+    return Json(await agent_figures.agents(caller.tx, asked, sight, limit=limit, cursor=cursor))
 
 
 async def _geojson(

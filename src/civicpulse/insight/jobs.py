@@ -15,10 +15,14 @@ from civicpulse.insight.scores.scores import compute_scores
 
 log = get_logger(__name__)
 
-# What comes in between is folded and measured together.
+# What comes in between is folded and measured together. Cells that are to be made anew are work, too.
 KPIS: Final = Source(
     "kpis",
-    "SELECT %(now)s::timestamptz + interval '5 seconds' WHERE EXISTS (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s)",
+    """
+    SELECT %(now)s::timestamptz + interval '5 seconds'
+    WHERE EXISTS (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s)
+       OR EXISTS (SELECT 1 FROM kpi_ledgers WHERE tenant_id = %(tenant_id)s AND time_zone IS NULL)
+    """,
 )
 METRICS: Final = Source(
     "metrics",

@@ -1,21 +1,28 @@
 """The filters that a question to analytics may have, read from the query string."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import Query
 
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import Invalid
 from civicpulse.base.wire import DayOrInstant
+from civicpulse.packs.store import began_here, current_pack
 from civicpulse.requests.filters import Box, RequestQuery, read_filters
 from civicpulse.requests.visibility import PUBLIC, Sight
 
-Since = Annotated[DayOrInstant | None, Query(alias="from", description="First instant, or a day (its midnight, UTC)")]
-Until = Annotated[
-    DayOrInstant | None, Query(alias="to", description="The instant or day (its midnight, UTC) before which")
+Since = Annotated[
+    DayOrInstant | None, Query(alias="from", description="First instant, or a day of the tenant's time zone")
 ]
+Until = Annotated[
+    DayOrInstant | None,
+    Query(alias="to", description="The instant, or the day of the tenant's time zone, before which"),
+]
+
+UTC: Final = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Half-open: since <= instant < until; None on either side is open."""
+    """Half-open: since <= instant < until; None on either side is open. Its days begin and end in `zone`."""
 
-    since: datetime | None = field(default=None)
-    until: datetime | None = field(default=None)
+    since: datetime | None = None
+    until: datetime | None = None
+    zone: ZoneInfo = UTC
 
     def document(self) -> dict[str, Any]:
         """Writes the period as it was understood."""
@@ -75,8 +83,9 @@ async def scope(
     )
 
 
-def period(since: datetime | None, until: datetime | None) -> Period:
-    """Makes the period; raises Invalid when it ends before it starts."""
-    if since is not None and until is not None and since > until:
+async def period(tx: Tx, since: datetime | None, until: datetime | None) -> Period:
+    """Makes the period, of the tenant's days; raises Invalid when it ends before it starts."""
+    begun, ended = await began_here(tx, since, until)
+    if begun is not None and ended is not None and begun > ended:
         raise Invalid("from must not be later than to.", field="from")
-    return Period(since, until)
+    return Period(begun, ended, (await current_pack(tx)).time_zone)

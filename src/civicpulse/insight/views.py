@@ -51,7 +51,7 @@ class ResolutionView(View):
     count: int
     avg_minutes: float | None
     median_minutes: float | None
-    median_method: Literal["exact", "histogram"]
+    median_method: Literal["exact"]
 
 
 class RatingsView(View):
@@ -130,7 +130,7 @@ class KpisComputedView(View):
     grain: Literal["day", "week", "month"]
     filters: FiltersView
     generated_at: datetime
-    timezone: str
+    time_zone: str
     how: dict[str, str]
 
 
@@ -183,7 +183,7 @@ class CohortsComputedView(View):
     days: int
     filters: FiltersView
     generated_at: datetime
-    timezone: str
+    time_zone: str
     how: dict[str, str]
 
 
@@ -225,7 +225,7 @@ class AgentsComputedView(View):
 
     period: PeriodView
     generated_at: datetime
-    timezone: str
+    time_zone: str
 
 
 class AgentFiguresPage(Page[AgentFiguresView]):

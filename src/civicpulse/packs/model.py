@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -162,6 +163,11 @@ class Pack:
     def stages(self, timestamp: str) -> tuple[str, ...]:
         """Lists the names of the states that note this stage time on entry (rules.lifecycle.STAGE_TIMES), in pack order."""
         return tuple(name for name, state in self.workflow.states.items() if state.timestamp == timestamp)
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """The time zone in which the tenant's days begin and end."""
+        return ZoneInfo(self.document.timezone)
 
     @property
     def version(self) -> str:

@@ -1,8 +1,10 @@
 """A tenant's pack versions: stored as immutable rows, compiled once a process."""
 
+from datetime import datetime
 from uuid import UUID
 
 from civicpulse.base.db import Tx
+from civicpulse.base.wire import began
 from civicpulse.packs.model import Pack, PackDocument, compile_pack
 
 _compiled: dict[tuple[UUID, int], Pack] = {}
@@ -25,3 +27,9 @@ async def pack_version(tx: Tx, version: int) -> Pack:
 async def current_pack(tx: Tx) -> Pack:
     """Finds the pack that new requests of this tenant get."""
     return await pack_version(tx, tx.tenant.pack_version)
+
+
+async def began_here(tx: Tx, *moments: datetime | None) -> tuple[datetime | None, ...]:
+    """Says when each of what was given as DayOrInstant began: days are the tenant's own."""
+    zone = (await current_pack(tx)).time_zone
+    return tuple(began(moment, zone) for moment in moments)

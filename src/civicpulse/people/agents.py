@@ -112,6 +112,7 @@ async def read(caller: Caller, key: str) -> dict[str, Any]:
         assigned=pack.stages("assigned_at"),
         in_progress=pack.stages("in_progress_at"),
         since=now - PERFORMANCE_WINDOW,
+        until=now,
     )
     schedule = schedule_of(row)
     return agent_document(row, caller=caller) | {

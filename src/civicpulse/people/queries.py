@@ -146,18 +146,17 @@ SELECT count(*) FILTER (WHERE w.open) AS open,
        count(*) FILTER (WHERE w.open AND w.priority = 'P2') AS p2,
        count(*) FILTER (WHERE w.open AND w.priority = 'P3') AS p3,
        count(*) FILTER (WHERE w.open AND w.priority = 'P4') AS p4,
-       count(*) FILTER (WHERE NOT w.open) AS resolved,
-       (avg(extract(epoch FROM w.resolved_at - w.created_at) / 60) FILTER (WHERE NOT w.open))::float8
-           AS resolution_minutes,
-       (avg(w.sla_met::int * 100) FILTER (WHERE NOT w.open))::float8 AS sla_met_pct,
-       (avg(w.rating) FILTER (WHERE NOT w.open))::float8 AS rating,
-       coalesce(sum(w.escalation_count), 0)::int AS escalations
+       count(*) FILTER (WHERE w.done) AS resolved,
+       (avg(extract(epoch FROM w.resolved_at - w.created_at) / 60) FILTER (WHERE w.done))::float8 AS resolution_minutes,
+       (avg(w.sla_met::int * 100) FILTER (WHERE w.done))::float8 AS sla_met_pct,
+       (avg(w.rating) FILTER (WHERE w.done))::float8 AS rating,
+       coalesce(sum(w.escalation_count) FILTER (WHERE w.assigned_at >= %(since)s AND w.assigned_at < %(until)s), 0)::int AS escalations
 FROM (
-    SELECT r.status, r.priority, r.created_at, r.resolved_at, r.sla_met, r.rating, r.escalation_count,
-           {is_open("r")} AS open
+    SELECT r.status, r.priority, r.created_at, r.assigned_at, r.resolved_at, r.sla_met, r.rating, r.escalation_count,
+           {is_open("r")} AS open, {stands_resolved("r")} AND r.resolved_at >= %(since)s AND r.resolved_at < %(until)s AS done
     FROM requests r
     WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = %(id)s AND r.master_id IS NULL
-      AND ({is_open("r")} OR {stands_resolved("r")} AND r.resolved_at >= %(since)s)
+      AND ({is_open("r")} OR r.assigned_at >= %(since)s OR {stands_resolved("r")} AND r.resolved_at >= %(since)s)
 ) w
 """
 
@@ -329,13 +328,19 @@ async def lock_agent(tx: Tx, agent_id: UUID) -> Row | None:
 
 
 async def agent_work(
-    tx: Tx, agent_id: UUID, *, assigned: Sequence[str], in_progress: Sequence[str], since: datetime
+    tx: Tx, agent_id: UUID, *, assigned: Sequence[str], in_progress: Sequence[str], since: datetime, until: datetime
 ) -> Row:
-    """Counts open requests of an agent, and what was resolved since `since`, in one statement.
+    """Counts open requests of an agent, what was resolved in [since, until), and escalations of what was assigned then, in one statement.
 
     `assigned`, `in_progress`: the states that are counted by these names.
     """
-    values = {"id": agent_id, "assigned": list(assigned), "in_progress": list(in_progress), "since": since}
+    values = {
+        "id": agent_id,
+        "assigned": list(assigned),
+        "in_progress": list(in_progress),
+        "since": since,
+        "until": until,
+    }
     row = await tx.row(AGENT_WORK, values | {"tenant_id": tx.tenant_id})
     return row or {}
 

@@ -9,7 +9,7 @@ from civicpulse.base.answers import Page, answers
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant
-from civicpulse.packs.store import pack_version
+from civicpulse.packs.store import began_here, pack_version
 from civicpulse.reports.issue_queries import issue_facts, issue_reports
 from civicpulse.requests.api import OUT_OF_SIGHT, TrackingToken
 from civicpulse.requests.filters import (
@@ -51,14 +51,15 @@ async def list_issues(
 ) -> Response:
     """Lists master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
     sight = (await reader_of(caller)).sight
+    began_from, began_to = await began_here(caller.tx, created_from, created_to)
     wanted = RequestFilters(
         status=await issue_states(caller.tx, words("status", status)),
         category=await known_categories(caller.tx, words("category", category)),
         priority=priorities_of(words("severity", severity)),
         zone=await known_zones(caller.tx, words("area", area), name="area"),
         text=q,
-        created_from=created_from,
-        created_to=created_to,
+        created_from=began_from,
+        created_to=began_to,
         merged=False,
     )
     rows, next_cursor = await list_requests(caller.tx, wanted, sight, sort=sort, limit=limit, cursor=cursor)

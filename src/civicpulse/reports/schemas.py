@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict
 
-from civicpulse.base.wire import DayOrInstant
+from civicpulse.base.wire import DayOrInstantUtc
 from civicpulse.intake.schemas import Told, Where
 
 
@@ -26,4 +26,4 @@ class ReportIn(Told):
     )
 
     location: Where = None
-    submitted_at: DayOrInstant | None = None
+    submitted_at: DayOrInstantUtc | None = None

@@ -12,7 +12,7 @@ from psycopg import sql
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import Invalid, NoSuchChoice
 from civicpulse.base.wire import DayOrInstant, storable
-from civicpulse.packs.store import current_pack
+from civicpulse.packs.store import began_here, current_pack
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests.named import known_things
 from civicpulse.requests.views.issue import WORDS, word_of
@@ -133,6 +133,7 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
     named = await known_things(
         tx, {"agent": ("agent", asked.agent or None), "citizen_id": ("citizen", asked.citizen_id)}
     )
+    created_from, created_to = await began_here(tx, asked.created_from, asked.created_to)
     return RequestFilters(
         status=await known_states(tx, words("status", asked.status)),
         category=await known_categories(tx, words("category", asked.category)),
@@ -141,8 +142,8 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
         sla_state=sla_states(words("sla_state", asked.sla_state)),
         source=await known_sources(tx, words("source", asked.source)),
         agent_id=named["agent"],
-        created_from=asked.created_from,
-        created_to=asked.created_to,
+        created_from=created_from,
+        created_to=created_to,
         text=asked.q,
         merged=asked.merged,
         needs_person=asked.needs_person,

@@ -27,7 +27,7 @@ DEFAULTS: Final[Row] = {
     "zone_id": "UNZONED", "master_id": None, "assigned_agent_id": None, "candidate_agents": [], "assignment_policy": None,
     "office_id": None, "sla": None, "sla_state": "no_sla", "sla_due_at": None, "sla_met": None, "sla_pauses": [],
     "sla_steps_fired": 0, "next_sla_at": None, "escalation_count": 0, "breach_reason": None, "milestones": {},
-    "rating": None, "disputed": False, "notes": [], "triaged_at": None, "assigned_at": None, "in_progress_at": None,
+    "rating": None, "disputed": False, "disputes": 0, "notes": [], "triaged_at": None, "assigned_at": None, "in_progress_at": None,
     "resolved_at": None, "closed_at": None, "segment": None, "country_code": None, "geo_quality": None,
     "needs_person": False,
 }  # fmt: skip

@@ -107,7 +107,7 @@ async def rate(
     }
     if await tx.run(queries.ADD_FEEDBACK, values) == 0:
         raise Conflict(f"{number} has been rated already.", code="already_rated")
-    change.set(rating=rating, disputed=dispute)
+    change.set(rating=rating, disputed=dispute, disputes=row["disputes"] + dispute)
     change.tell("request.rated", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
     return await change.apply()
 

@@ -32,7 +32,7 @@ WHERE o.tenant_id = %(tenant_id)s AND e.at > %(since)s ORDER BY e.at, o.subject_
 
 TABLES = (
     "requests", "events", "citizens", "agents", "zones", "assignments", "comments", "feedback", "evidence", "escalations",
-    "duplicate_links", "duplicate_rejections", "notifications", "outbox", "kpi_cells", "kpi_deltas", "reports", "analyses",
+    "duplicate_links", "duplicate_rejections", "notifications", "outbox", "kpi_cells", "kpi_deltas", "kpi_ledgers", "reports", "analyses",
     "offices", "ticket_details", "sla_metrics", "sla_unmeasured", "performance_scores",
 )  # fmt: skip
 

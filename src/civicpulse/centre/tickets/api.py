@@ -16,7 +16,7 @@ from civicpulse.centre.tickets import listing, queries
 from civicpulse.centre.tickets.documents import ticket_documents
 from civicpulse.centre.tickets.queries import TicketFilters
 from civicpulse.centre.views import DashboardView
-from civicpulse.packs.store import current_pack
+from civicpulse.packs.store import began_here, current_pack
 from civicpulse.requests.assignment.queries import list_managers
 from civicpulse.requests.filters import Many, RequestFilters, known_sources, known_states, words
 from civicpulse.requests.named import known_things
@@ -61,6 +61,7 @@ async def list_tickets(
     pack = await current_pack(caller.tx)
     reach = (await reader_of(caller)).reach
     named = await known_things(caller.tx, {"office": ("office", office), "manager": ("agent", manager)})
+    created_from, created_to = await began_here(caller.tx, since, until)
     wanted = TicketFilters(
         RequestFilters(
             status=await known_states(caller.tx, words("status", status)),
@@ -70,8 +71,8 @@ async def list_tickets(
             office_id=named["office"],
             agent_id=named["manager"],
             assigned=assigned,
-            created_from=since,
-            created_to=until,
+            created_from=created_from,
+            created_to=created_to,
         ),
         sentiment=sentiment,
         language=listing.language_of(pack, language),
@@ -156,5 +157,6 @@ async def get_dashboard_figures(
     until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
 ) -> Response:
     """Counts tickets in all and by category, sentiment, language, office, segment and town; their mean priority (1..10)."""
-    rows = await queries.get_stats(caller.tx, (await reader_of(caller)).reach, since=since, until=until)
+    begun, ended = await began_here(caller.tx, since, until)
+    rows = await queries.get_stats(caller.tx, (await reader_of(caller)).reach, since=begun, until=ended)
     return Json(listing.stats_document(rows, await current_pack(caller.tx)))

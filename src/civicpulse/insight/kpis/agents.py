@@ -9,6 +9,7 @@ from civicpulse.base.paging import decode_cursor, encode_cursor, page
 from civicpulse.insight.kpis import queries
 from civicpulse.insight.schemas import Period
 from civicpulse.packs.store import current_pack
+from civicpulse.requests.visibility import Sight
 
 DEFAULT_PERIOD: Final = timedelta(days=30)
 SORT: Final = "agent_code"
@@ -44,15 +45,17 @@ def _closed(period: Period, now: datetime) -> tuple[datetime, datetime]:
     return period.since or until - DEFAULT_PERIOD, until
 
 
-async def agents(tx: Tx, period: Period, *, limit: int, cursor: str | None) -> dict[str, Any]:
-    """Reads one page of agents by code. Masters only; assigned by assigned_at, resolved by resolved_at (R-KPI-03)."""
+async def agents(tx: Tx, period: Period, sight: Sight, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    """Reads one page of agents by code, with figures of the masters that are seen; assigned by assigned_at, resolved by resolved_at (R-KPI-03)."""
     now = clock.now()
     since, until = _closed(period, now)
     after = decode_cursor(cursor, SORT, (str,))[0] if cursor else ""
     working = (await current_pack(tx)).stages("in_progress_at")
-    rows = await queries.list_agents(tx, in_progress=working, since=since, until=until, after=after, limit=limit + 1)
+    rows = await queries.list_agents(
+        tx, sight, in_progress=working, since=since, until=until, after=after, limit=limit + 1
+    )
     more = len(rows) > limit
     shown = rows[:limit]
     next_cursor = encode_cursor(SORT, [shown[-1]["agent_code"]]) if more else None
-    computed = {"period": {"from": since, "to": until}, "generated_at": now, "timezone": "UTC"}
+    computed = {"period": {"from": since, "to": until}, "generated_at": now, "time_zone": period.zone.key}
     return page([_item(row) for row in shown], next_cursor, computed=computed)

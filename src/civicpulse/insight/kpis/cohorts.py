@@ -21,7 +21,7 @@ HOW: Final = {
     "first_report": "a master with no other master of its category in its cell within `days` before it",
     "repeats": "later masters there, each within `days` of the one before it; looked for until `days` after the period",
     "recurrence_rate": "repeated / first_reports",
-    "week": "the ISO week (UTC) of the first report",
+    "week": "the ISO week, of time_zone, of the first report",
 }
 
 
@@ -70,7 +70,13 @@ async def cohorts(tx: Tx, scope: Scope, period: Period, *, days: int) -> dict[st
     now = clock.now()
     since, until = bounded(period, now=now)
     rows, worst = await queries.recurrence(
-        tx, scope, since=since, until=until, window=timedelta(days=days), places=WORST_PLACES
+        tx,
+        scope,
+        since=since,
+        until=until,
+        zone=period.zone.key,
+        window=timedelta(days=days),
+        places=WORST_PLACES,
     )
     totals: Row = {name: sum(row[name] for row in rows) for name in ("first_reports", "repeated", "repeats")}
     return {
@@ -82,7 +88,7 @@ async def cohorts(tx: Tx, scope: Scope, period: Period, *, days: int) -> dict[st
             "days": days,
             "filters": {**scope.values(), "public_only": scope.public_only},
             "generated_at": now,
-            "timezone": "UTC",
+            "time_zone": period.zone.key,
             "how": HOW,
         },
     }

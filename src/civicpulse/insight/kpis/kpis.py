@@ -6,12 +6,12 @@ from typing import Any
 
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
-from civicpulse.insight.kpis import ledger, measures
+from civicpulse.insight.kpis import ledger, measures, medians
 from civicpulse.insight.schemas import Period, Scope
 
 GROUPS = ("zone", "category", "priority", "period")
-# Up to here the median is exact, over the requests themselves; above, from the histogram.
-EXACT_UP_TO = 20_000
+# Up to here the median is taken over all that was resolved; above, it is looked up by its rank.
+FEW = 20_000
 
 Sections = dict[str, dict[str, dict[str, int]]]
 
@@ -48,37 +48,32 @@ def _by_period(section: dict[str, dict[str, int]], grain: str) -> list[dict[str,
     ]
 
 
-async def _median(
-    tx: Tx, scope: Scope, period: Period, sections: Sections, histogram: list[int]
-) -> tuple[float | None, str]:
-    resolved = sum(histogram)
-    if resolved == 0:
-        return None, "exact"
-    if resolved > EXACT_UP_TO:
-        return measures.median_of(histogram), "histogram"
+async def _median(tx: Tx, scope: Scope, period: Period, sections: Sections, histogram: list[int]) -> float | None:
+    middle = measures.middle_of(histogram)
+    if middle is None:
+        return None
+    if sum(histogram) > FEW:
+        return await medians.median_by_rank(tx, scope, period, middle)
     occurring = {
         name: [key for key, sums in sections[name].items() if sums["resolved"]]
         for name in ("zone", "category", "priority")
     }
-    median = await ledger.exact_median(
+    return await medians.median_of_few(
         tx,
+        scope,
         period,
         zones=occurring["zone"],
         categories=occurring["category"],
         priorities=occurring["priority"],
-        sight=scope.sight,
     )
-    return median, "exact"
 
 
 async def kpis(tx: Tx, scope: Scope, period: Period, *, grain: str, groups: tuple[str, ...]) -> dict[str, Any]:
     """Computes totals, breakdowns and how they were computed (R-KPI-01). At most two statements, whatever the number of rows."""
     sections, histogram = _added_up(await ledger.read_ledger(tx, scope, period, grain=grain))
-    median, method = await _median(tx, scope, period, sections, histogram)
+    median = await _median(tx, scope, period, sections, histogram)
     by_state = {state: sums["backlog"] for state, sums in sorted(sections["state"].items()) if sums["backlog"]}
-    answer: dict[str, Any] = {
-        "totals": measures.totals(_all_of(sections["state"]), by_state=by_state, median=median, median_method=method)
-    }
+    answer: dict[str, Any] = {"totals": measures.totals(_all_of(sections["state"]), by_state=by_state, median=median)}
     for group, name in (("zone", "zone_id"), ("category", "category"), ("priority", "priority")):
         if group in groups:
             answer[f"by_{group}"] = _breakdown(sections[group], name)
@@ -89,7 +84,7 @@ async def kpis(tx: Tx, scope: Scope, period: Period, *, grain: str, groups: tupl
         "grain": grain,
         "filters": {**scope.values(), "public_only": scope.public_only},
         "generated_at": clock.now(),
-        "timezone": "UTC",
+        "time_zone": period.zone.key,
         "how": measures.HOW,
     }
     return answer

@@ -1,21 +1,24 @@
-"""The KPI ledger in SQL: one statement that reads it, one that folds it (migration 0003 says what it is).
+"""The KPI ledger in SQL: the statements that read it, fold it and make it anew (migrations 0003 and 0020 say what it is).
 
 A question is answered from three sources that never overlap: month cells inside the period, day cells at its edges, and
 loose rows, that is deltas not folded yet and the requests of a day that the period cuts. All in one statement, hence one
 snapshot: a fold that commits meanwhile cannot make a request count twice or not at all.
+
+Cells are of all requests and of the public ones, and of the tenant's own days. Who sees something between has what is not
+public and yet theirs added from the requests themselves, as loose rows. And while the cells are of another time zone, or
+are to be made anew, all rows are loose: slower, and right.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from psycopg import sql
 
-from civicpulse.base.conditions import stands_resolved
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.kpis.measures import BUCKETS, MEASURES
 from civicpulse.insight.schemas import Period, Scope
-from civicpulse.requests.visibility import PUBLIC, Sight
+from civicpulse.requests.visibility import PUBLIC
 
 DIMENSION_BITS = {"zone_id": 1, "category": 2, "priority": 4}
 OLDEST, NEWEST = date(1, 1, 1), date(9999, 12, 1)
@@ -27,6 +30,7 @@ SECTIONS = {"state": "status", "zone": "zone_id", "category": "category", "prior
 _SUMS = sql.SQL(", ").join(
     sql.SQL("coalesce(sum({name}), 0)::bigint AS {name}").format(name=sql.Identifier(name)) for name in MEASURES
 )
+_SUMS_ALONE = sql.SQL(", ").join(sql.SQL("sum({})").format(sql.Identifier(name)) for name in MEASURES)
 _NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in MEASURES)
 _HISTOGRAM = sql.SQL("ARRAY[{}]").format(
     sql.SQL(", ").join(sql.SQL("coalesce(sum({}), 0)::bigint").format(sql.Identifier(name)) for name in BUCKETS)
@@ -35,26 +39,30 @@ _NO_HISTOGRAM = sql.SQL("NULL::bigint[]")
 
 _CELLS = sql.SQL("""
 SELECT {section} AS section, ({key})::text AS key, {sums}, {histogram} AS histogram
-FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s AND c.dims = {dims} AND {span}{filters} GROUP BY {group}
+FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s AND c.dims = {dims} AND {span}{filters} AND {fits} GROUP BY {group}
 """)
 
 _MONTHS = sql.SQL("c.is_month AND c.start >= %(first_month)s AND c.start < %(last_month)s")
 _EDGE_DAYS = sql.SQL("NOT c.is_month AND c.start = ANY(%(edge_days)s)")
 _ALL_DAYS = sql.SQL("NOT c.is_month AND c.start >= %(first_day)s AND c.start < %(last_day)s")
 
+# Whether the cells are of the days that are asked for. A tenant without a row has no cells: what it has is in the deltas.
+_FITS = sql.SQL("""coalesce(
+    (SELECT coalesce(k.time_zone = %(time_zone)s, false) FROM kpi_ledgers k WHERE k.tenant_id = %(tenant_id)s), true)""")
+
 _LOOSE = sql.SQL("""
 WITH loose AS MATERIALIZED (
-    SELECT c.day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
+    SELECT (c.at AT TIME ZONE %(time_zone)s::text)::date AS day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
     FROM kpi_deltas c
-    WHERE c.tenant_id = %(tenant_id)s AND c.day >= %(first_day)s AND c.day < %(last_day)s{filters}
-    {cut_days}
+    WHERE c.tenant_id = %(tenant_id)s AND c.at >= %(first_at)s AND c.at < %(last_at)s{filters} AND {fits}
+    {requests}
 )
 """)
-_CUT_DAY = sql.SQL("""
+_REQUESTS = sql.SQL("""
     UNION ALL
-    SELECT c.day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
+    SELECT (c.created_at AT TIME ZONE %(time_zone)s::text)::date AS day, c.zone_id, c.category, c.priority, c.status, c.bucket, {names}
     FROM kpi_contributions c
-    WHERE c.tenant_id = %(tenant_id)s AND c.created_at >= %({since})s AND c.created_at < %({until})s{filters}
+    WHERE c.tenant_id = %(tenant_id)s AND c.created_at >= %({since})s AND c.created_at < %({until})s{filters} AND {condition}
 """)
 
 _LOOSE_SECTIONS = sql.SQL("""
@@ -72,13 +80,46 @@ SELECT count(*) FROM (SELECT 1 FROM kpi_deltas WHERE tenant_id = %(tenant_id)s L
 
 LOCK_LEDGER = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
 
+HOW_IT_STANDS = """
+SELECT (SELECT k.time_zone FROM kpi_ledgers k WHERE k.tenant_id = %(tenant_id)s) AS time_zone,
+       EXISTS (SELECT 1 FROM kpi_ledgers k WHERE k.tenant_id = %(tenant_id)s) AS is_kept,
+       EXISTS (SELECT 1 FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s) AS has_cells
+"""
+
+PUT_ZONE = """
+INSERT INTO kpi_ledgers (tenant_id, time_zone) VALUES (%(tenant_id)s, %(time_zone)s)
+ON CONFLICT (tenant_id) DO UPDATE SET time_zone = excluded.time_zone
+"""
+
+FORGET_ZONE = """
+UPDATE kpi_ledgers SET time_zone = NULL WHERE tenant_id = %(tenant_id)s AND time_zone <> %(time_zone)s
+"""
+
+# One statement, hence one snapshot of requests and deltas: what is written meanwhile adds its own deltas to these.
+_BEGIN_ANEW = sql.SQL("""
+WITH no_cells AS (
+    DELETE FROM kpi_cells c WHERE c.tenant_id = %(tenant_id)s
+), no_deltas AS (
+    DELETE FROM kpi_deltas d WHERE d.tenant_id = %(tenant_id)s
+)
+INSERT INTO kpi_deltas (tenant_id, day, at, zone_id, category, priority, status, is_public, bucket, {names})
+SELECT %(tenant_id)s, s.day, s.day::timestamp AT TIME ZONE %(time_zone)s::text, s.zone_id, s.category, s.priority, s.status, s.is_public,
+       s.bucket, {sums}
+FROM (
+    SELECT (c.created_at AT TIME ZONE %(time_zone)s::text)::date AS day, c.zone_id, c.category, c.priority, c.status, c.is_public, c.bucket,
+           {names}
+    FROM kpi_contributions c WHERE c.tenant_id = %(tenant_id)s
+) AS s
+GROUP BY s.day, s.zone_id, s.category, s.priority, s.status, s.is_public, s.bucket
+""")
+
 # Each delta goes into eight subsets of the dimensions, per day and per month. A cell that counts nothing any more goes.
 _FOLD = sql.SQL("""
 WITH taken AS (
     DELETE FROM kpi_deltas d WHERE d.tenant_id = %(tenant_id)s{some} RETURNING *
 ), merged AS (
-    SELECT day, zone_id, category, priority, status, is_public, {sums}, {pivot}
-    FROM taken GROUP BY day, zone_id, category, priority, status, is_public
+    SELECT (at AT TIME ZONE %(time_zone)s::text)::date AS day, zone_id, category, priority, status, is_public, {sums}, {pivot}
+    FROM taken GROUP BY 1, 2, 3, 4, 5, 6
 )
 MERGE INTO kpi_cells c
 USING (
@@ -132,6 +173,7 @@ def _fold_statement(*, some: bool) -> sql.Composed:
 
 FOLD_ALL = _fold_statement(some=False)
 FOLD_SOME = _fold_statement(some=True)
+BEGIN_ANEW = _BEGIN_ANEW.format(names=_NAMES, sums=_SUMS_ALONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +188,9 @@ class Spans:
     cut: tuple[tuple[datetime, datetime], ...]
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _midnight(day: date, zone: tzinfo = UTC) -> datetime:
+    """Says when a day begins; the ends of the calendar are of UTC."""
+    return datetime.combine(day, time(), UTC if day in (OLDEST, NEWEST) else zone).astimezone(UTC)
 
 
 def _month_after(day: date) -> date:
@@ -155,17 +198,17 @@ def _month_after(day: date) -> date:
 
 
 def spans(period: Period) -> Spans:
-    """Decides how to read `period` from the ledger. Days and months are half-open, of UTC."""
-    since = None if period.since is None else period.since.astimezone(UTC)
-    until = None if period.until is None else period.until.astimezone(UTC)
-    first, last = OLDEST if since is None else since.date(), NEWEST if until is None else until.date()
+    """Decides how to read `period` from the ledger. Days and months are half-open, of the period's time zone."""
+    since, until, zone = period.since, period.until, period.zone
+    first = OLDEST if since is None else since.astimezone(zone).date()
+    last = NEWEST if until is None else until.astimezone(zone).date()
     cut: list[tuple[datetime, datetime]] = []
-    if since is not None and since != _midnight(first):
+    if since is not None and since != _midnight(first, zone):
         first += DAY
-        end = _midnight(first)
+        end = _midnight(first, zone)
         cut.append((since, end if until is None else min(end, until)))
-    if until is not None and until != _midnight(last) and last >= first:
-        cut.append((_midnight(last), until))
+    if until is not None and until != _midnight(last, zone) and last >= first:
+        cut.append((_midnight(last, zone), until))
     last = max(first, last)
     first_month = first if first.day == 1 else _month_after(first)
     last_month = last.replace(day=1)
@@ -179,15 +222,32 @@ def _days(first: date, last: date) -> tuple[date, ...]:
     return tuple(first + DAY * number for number in range((last - first).days))
 
 
-def _filters(scope: Scope) -> sql.Composable:
-    parts = [sql.SQL(" AND c.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
-    return sql.Composed([*parts, sql.SQL(" AND {}").format(_summed(scope.sight))])
+def _lists(scope: Scope) -> sql.Composed:
+    return sql.Composed(
+        [sql.SQL(" AND c.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()]
+    )
 
 
-def _summed(sight: Sight) -> sql.Composed:
-    """Says what a sum is taken over. The ledger keeps apart what is public and what is not, and knows nobody's own requests."""
-    assert sight.is_everything or sight == PUBLIC, "sums are kept of all requests and of the public ones"
-    return sight.predicate("c")
+def _filters(scope: Scope) -> sql.Composed:
+    """Says what of the ledger is summed: the filters, of all requests or of the public ones."""
+    kept = scope.sight if scope.sight.is_everything else PUBLIC
+    return sql.Composed([_lists(scope), sql.SQL(" AND {}").format(kept.predicate("c"))])
+
+
+def _from_requests(scope: Scope, where: Spans) -> sql.Composed:
+    """Selects the loose rows that are read from the requests: of cut days, of what is seen and not public, of all while nothing fits."""
+    filters, lists, seen = _filters(scope), _lists(scope), scope.sight.predicate("c")
+
+    def rows(since: str, until: str, filters: sql.Composable, condition: sql.Composable) -> sql.Composed:
+        ends = {"since": sql.SQL(since), "until": sql.SQL(until)}
+        return _REQUESTS.format(names=_NAMES, filters=filters, condition=condition, **ends)
+
+    parts = [rows(f"cut_{n}_since", f"cut_{n}_until", filters, _FITS) for n in range(len(where.cut))]
+    if not scope.sight.is_everything and not scope.public_only:
+        more = sql.SQL("NOT {} AND {} AND {}").format(PUBLIC.predicate("c"), seen, _FITS)
+        parts.append(rows("since", "until", lists, more))
+    parts.append(rows("since", "until", lists, sql.SQL("{} AND NOT {}").format(seen, _FITS)))
+    return sql.Composed(parts)
 
 
 def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
@@ -208,6 +268,7 @@ def _sections(scope: Scope, where: Spans, grain: str) -> list[sql.Composed]:
             dims=sql.Literal(filtered | bit),
             span=span,
             filters=filters,
+            fits=_FITS,
             group=key,
         )
 
@@ -233,18 +294,18 @@ async def read_ledger(tx: Tx, scope: Scope, period: Period, *, grain: str) -> li
     Rows of the same section and key come from different sources and are to be added up; `histogram` is on some.
     """
     where = spans(period)
-    filters = _filters(scope)
-    cut_days = [
-        _CUT_DAY.format(names=_NAMES, filters=filters, since=sql.SQL(f"cut_{n}_since"), until=sql.SQL(f"cut_{n}_until"))
-        for n in range(len(where.cut))
-    ]
-    loose = _LOOSE.format(names=_NAMES, filters=filters, cut_days=sql.Composed(cut_days))
+    loose = _LOOSE.format(names=_NAMES, filters=_filters(scope), fits=_FITS, requests=_from_requests(scope, where))
     branches = [*_sections(scope, where, grain), _LOOSE_SECTIONS.format(grain=sql.Literal(grain), sums=_SUMS)]
     values: dict[str, Any] = {
         **scope.values(),
+        **scope.sight.parameters,
+        **ends(period),
         "tenant_id": tx.tenant_id,
+        "time_zone": period.zone.key,
         "first_day": where.first_day,
         "last_day": where.last_day,
+        "first_at": _midnight(where.first_day, period.zone),
+        "last_at": _midnight(where.last_day, period.zone),
         "first_month": where.first_month,
         "last_month": where.last_month,
         "edge_days": list(where.edge_days),
@@ -254,31 +315,9 @@ async def read_ledger(tx: Tx, scope: Scope, period: Period, *, grain: str) -> li
     return await tx.rows(sql.Composed([loose, sql.SQL(" UNION ALL ").join(branches)]), values)
 
 
-# Every dimension is named with the values that occur, so that the index is descended to each of them.
-EXACT_MEDIAN = sql.SQL(f"""
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', c.resolved_at - c.created_at) / 60)
-FROM requests c
-WHERE c.tenant_id = %(tenant_id)s AND {stands_resolved("c")}
-  AND c.zone_id = ANY(%(zones)s) AND c.category = ANY(%(categories)s) AND c.priority = ANY(%(priorities)s)
-  AND c.created_at >= %(since)s AND c.created_at < %(until)s AND {{seen}}
-""")
-
-
-async def exact_median(
-    tx: Tx, period: Period, *, zones: list[str], categories: list[str], priorities: list[str], sight: Sight
-) -> float | None:
-    """Computes the median resolution time in minutes over the requests themselves; cost grows with how many were resolved."""
-    statement = EXACT_MEDIAN.format(seen=_summed(sight))
-    values = {
-        "tenant_id": tx.tenant_id,
-        "zones": zones,
-        "categories": categories,
-        "priorities": priorities,
-        "since": period.since or _midnight(OLDEST),
-        "until": period.until or _midnight(NEWEST),
-    }
-    median: float | None = await tx.value(statement, values)
-    return median
+def ends(period: Period) -> dict[str, datetime]:
+    """Makes the parameters since and until, open ends closed."""
+    return {"since": period.since or _midnight(OLDEST), "until": period.until or _midnight(NEWEST)}
 
 
 async def count_deltas(tx: Tx, *, limit: int) -> int:
@@ -293,6 +332,35 @@ async def lock_ledger(tx: Tx, lock: int) -> bool:
     return locked
 
 
-async def fold(tx: Tx, *, limit: int, all_of_them: bool) -> None:
-    """Moves the tenant's deltas (or `limit` of them) into the cells."""
-    await tx.run(FOLD_ALL if all_of_them else FOLD_SOME, {"tenant_id": tx.tenant_id, "limit": limit})
+async def fits(tx: Tx, zone: str) -> bool:
+    """Makes sure that what is folded now belongs to the days of this time zone; False when the cells are of others.
+
+    A tenant that has no cells yet gets the zone.
+    """
+    stands = await tx.row(HOW_IT_STANDS, {"tenant_id": tx.tenant_id})
+    assert stands is not None, "a SELECT without FROM has a row"
+    if not stands["is_kept"] and not stands["has_cells"]:
+        await tx.run(PUT_ZONE, {"tenant_id": tx.tenant_id, "time_zone": zone})
+        return True
+    return bool(stands["time_zone"] == zone)
+
+
+async def forget_other_zone(tx: Tx, zone: str) -> None:
+    """Says that cells of the days of another time zone than this are to be made anew."""
+    await tx.run(FORGET_ZONE, {"tenant_id": tx.tenant_id, "time_zone": zone})
+
+
+async def begin_anew(tx: Tx, zone: str) -> None:
+    """Throws the tenant's cells and deltas away and notes every request anew, by the days of this time zone.
+
+    The ledger is locked (`lock_ledger`): nobody folds meanwhile.
+    """
+    values = {"tenant_id": tx.tenant_id, "time_zone": zone}
+    await tx.run(BEGIN_ANEW, values)
+    await tx.run(PUT_ZONE, values)
+
+
+async def fold(tx: Tx, zone: str, *, limit: int, all_of_them: bool) -> None:
+    """Moves the tenant's deltas (or `limit` of them) into the cells, by the days of this time zone."""
+    values = {"tenant_id": tx.tenant_id, "time_zone": zone, "limit": limit}
+    await tx.run(FOLD_ALL if all_of_them else FOLD_SOME, values)

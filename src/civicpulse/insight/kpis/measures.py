@@ -1,10 +1,12 @@
 """What the ledger counts, and the figures made of it. Pure: sums in, figures out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 from typing import Any, Final
 
-# The measures of kpi_deltas and kpi_cells, in their order (migration 0003).
+# The measures of kpi_deltas and kpi_cells, in their order (migrations 0003 and 0020).
 MEASURES: Final = (
     "masters", "duplicates", "backlog", "resolved", "resolution_ms", "with_sla", "met", "missed", "on_time", "at_risk",
     "overdue", "breached", "escalations", "rating_1", "rating_2", "rating_3", "rating_4", "rating_5", "disputes",
@@ -23,11 +25,12 @@ Sums = Mapping[str, int]
 HOW: Final = {
     "requests": "masters and duplicates created in the period; all work is counted on masters",
     "backlog": "masters in an open or waiting state now",
-    "sla": "met and missed: finished masters within or past their target; on_time, at_risk, overdue, breached: the others, now",
-    "breach_pct": "100 * (missed + overdue + breached) / masters with an SLA",
-    "resolution": "from created_at to resolved_at, in minutes, of masters that are resolved or closed",
-    "ratings": "ratings, disputes and escalations count on masters and duplicates",
-    "period": "by created_at, from <= created_at < to; days, weeks (ISO) and months are of UTC",
+    "sla": "met and missed: resolved masters within or past their target; on_time, at_risk, overdue, breached: open ones, now",
+    "breach_pct": "100 * (missed + overdue + breached) / masters with an SLA that are open or were resolved",
+    "resolution": "from created_at to resolved_at, in minutes, of masters that are resolved or closed; what was closed as no "
+    "case (spam, cancelled, invalid, a duplicate) was not resolved, and met or missed nothing",
+    "ratings": "ratings, disputes and escalations count on masters and duplicates; a dispute counts also once it is settled",
+    "period": "by created_at, from <= created_at < to; days, weeks (ISO) and months are of time_zone",
 }
 
 
@@ -79,7 +82,7 @@ def compact(sums: Sums) -> dict[str, Any]:
     }
 
 
-def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None, median_method: str) -> dict[str, Any]:
+def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None) -> dict[str, Any]:
     """Computes the measures of everything in scope. `by_state` is the backlog by state."""
     ratings, average = _ratings(sums)
     sla = {name: sums[name] for name in ("with_sla", "met", "missed", "on_time", "at_risk", "overdue", "breached")}
@@ -94,7 +97,7 @@ def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None, med
             "count": sums["resolved"],
             "avg_minutes": average_minutes(sums),
             "median_minutes": None if median is None else round(median, 2),
-            "median_method": median_method,
+            "median_method": "exact",
         },
         "ratings": {
             "count": ratings,
@@ -106,22 +109,24 @@ def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None, med
     }
 
 
-def median_of(histogram: Sequence[int]) -> float | None:
-    """Computes the median in minutes, interpolated inside its bucket; None when the histogram is empty.
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """Where a median stands: `many` resolutions (one, or the two that it lies between), `before` others from `low_ms` on."""
 
-    The last bucket has no upper bound: a median in there is given as its lower one.
-    """
-    half = sum(histogram) / 2
-    if half <= 0:
+    low_ms: int
+    before: int
+    many: int
+
+
+def middle_of(histogram: Sequence[int]) -> Middle | None:
+    """Finds where the median stands, by the bucket that holds it; None when the histogram is empty."""
+    count = sum(histogram)
+    if count <= 0:
         return None
-    below = 0
-    for bucket, count in enumerate(histogram):
-        if below + count >= half and count:
-            low = float(BOUNDS[bucket - 1]) if bucket else 0.0
-            high = float(BOUNDS[bucket]) if bucket < len(BOUNDS) else low
-            return low + (high - low) * (half - below) / count
-        below += count
-    return None
+    rank, many = (count - 1) // 2, 1 if count % 2 else 2
+    bucket = next(bucket for bucket, reached in enumerate(accumulate(histogram)) if rank < reached)
+    low = BOUNDS[bucket - 1] * MS_PER_MINUTE if bucket else 0
+    return Middle(low, rank - sum(histogram[:bucket]), many)
 
 
 def period_label(start: date, grain: str) -> str:

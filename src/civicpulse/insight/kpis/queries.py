@@ -9,6 +9,7 @@ from psycopg import sql
 from civicpulse.base.conditions import is_open_master, stands_resolved
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.schemas import Scope
+from civicpulse.requests.visibility import Sight
 
 # A master repeats the one before it at the same place and in the same category when it comes within the window; otherwise
 # it is a first report, and what repeats it, one after the other, is its chain. The window before the period is read only to
@@ -33,7 +34,7 @@ WITH reports AS (
 """)
 
 _WEEKS = sql.SQL("""
-SELECT date_trunc('week', first_at)::date AS start, count(*) FILTER (WHERE is_first) AS first_reports,
+SELECT date_trunc('week', first_at AT TIME ZONE %(time_zone)s::text)::date AS start, count(*) FILTER (WHERE is_first) AS first_reports,
        count(*) FILTER (WHERE is_first AND to_repeat IS NOT NULL) AS repeated, count(*) FILTER (WHERE NOT is_first) AS repeats,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', to_repeat) / 86400)
            FILTER (WHERE is_first AND to_repeat IS NOT NULL) AS median_days,
@@ -59,19 +60,19 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS open, count(*) FILTER (WHERE r.status = ANY(%(in_progress)s)) AS in_progress,
            count(*) FILTER (WHERE r.sla_state = 'overdue') AS overdue, count(*) FILTER (WHERE r.sla_state = 'breached') AS breached
     FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND {is_open_master("r")}
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND {is_open_master("r")} AND {{seen}}
 ) AS o
 CROSS JOIN LATERAL (
     SELECT count(*) AS assigned, coalesce(sum(r.escalation_count), 0)::bigint AS escalations
     FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND r.master_id IS NULL AND {{seen}}
       AND r.assigned_at >= %(since)s AND r.assigned_at < %(until)s
 ) AS s
 CROSS JOIN LATERAL (
     SELECT count(*) AS resolved, avg(date_part('epoch', r.resolved_at - r.created_at) / 60) AS minutes,
            count(*) FILTER (WHERE r.sla_met) AS met, count(r.sla_met) AS judged, avg(r.rating)::float8 AS rating, count(r.rating) AS ratings
     FROM requests r
-    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND {stands_resolved("r")}
+    WHERE r.tenant_id = %(tenant_id)s AND r.assigned_agent_id = a.id AND {stands_resolved("r")} AND {{seen}}
       AND r.resolved_at >= %(since)s AND r.resolved_at < %(until)s
 ) AS d
 ORDER BY a.agent_code
@@ -79,9 +80,9 @@ ORDER BY a.agent_code
 
 
 async def recurrence(
-    tx: Tx, scope: Scope, *, since: datetime, until: datetime, window: timedelta, places: int
+    tx: Tx, scope: Scope, *, since: datetime, until: datetime, zone: str, window: timedelta, places: int
 ) -> tuple[list[Row], list[Row]]:
-    """Finds chains of repeats whose first report is in [since, until): by week (start), and the `places` with most repeats.
+    """Finds chains of repeats whose first report is in [since, until): by week (start) of `zone`, and the `places` with most repeats.
 
     One statement; cost grows with the requests created in the period and one window on either side.
     """
@@ -100,6 +101,7 @@ async def recurrence(
         "read_to": until + window,
         "window": window,
         "places": places,
+        "time_zone": zone,
     }
     rows = await tx.rows(statement, values)
     weeks = sorted((row for row in rows if row["start"] is not None), key=lambda row: row["start"])
@@ -107,12 +109,12 @@ async def recurrence(
 
 
 async def list_agents(
-    tx: Tx, *, in_progress: Sequence[str], since: datetime, until: datetime, after: str, limit: int
+    tx: Tx, sight: Sight, *, in_progress: Sequence[str], since: datetime, until: datetime, after: str, limit: int
 ) -> list[Row]:
-    """Lists agents whose code follows `after`, with their open work now and what they did in the period. One statement.
+    """Lists agents whose code follows `after`, with their open work now and what they did in the period, as far as it is seen.
 
     `in_progress`: the states in which somebody works on a request.
     """
     values = {"since": since, "until": until, "after": after, "limit": limit}
     values |= {"tenant_id": tx.tenant_id, "in_progress": list(in_progress)}
-    return await tx.rows(sql.Composed([_AGENTS]), values)
+    return await tx.rows(_AGENTS.format(seen=sight.predicate()), values | sight.parameters)

@@ -46,7 +46,7 @@ async def list_sla_metrics(
     cursor: Cursor = None,
 ) -> Response:
     """Lists figures by time of resolution, latest first; taken every 15 minutes. `from` and `to` are times of resolution."""
-    during, reader = period(since, until), await reader_of(caller)
+    during, reader = await period(caller.tx, since, until), await reader_of(caller)
     if number is not None:
         await known_request(caller.tx, "request_id", number, reader.sight)
     wanted = {
@@ -86,7 +86,7 @@ async def list_scores(
         raise Invalid("Ask either for zones or for level=tenant.", field="level")
     answer = await scores.list_scores(
         caller.tx,
-        period(since, until),
+        await period(caller.tx, since, until),
         public_only=not (await reader_of(caller)).of_sums.is_everything,
         zones=zones,
         level=level,

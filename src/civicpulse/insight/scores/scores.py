@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
@@ -62,7 +63,7 @@ async def compute_scores(tx: Tx) -> int:
     scores: list[dict[str, Any]] = []
     for public_only, audience in ((False, EVERYTHING), (True, PUBLIC)):
         sums = _sums(row for row in resolved if audience.sees(row))
-        counts = await _counts(tx, audience)
+        counts = await _counts(tx, audience, pack.time_zone)
         scores += _scores(sums, counts, zones, weights, public_only=public_only)
     as_stored = {"compliance": weights.compliance, "speed": weights.speed}
     written = await queries.put_scores(tx, scores, hour=hour_of(now), weights=as_stored, window=WINDOW, now=now)
@@ -81,14 +82,14 @@ def _sums(rows: Iterator[Row]) -> Sums:
     return sums
 
 
-async def _counts(tx: Tx, audience: Sight) -> Counts:
+async def _counts(tx: Tx, audience: Sight, zone: ZoneInfo) -> Counts:
     """Counts open and finished masters by zone, as the KPIs have them at this moment."""
     counts: Counts = defaultdict(lambda: (0, 0))
-    for row in await ledger.read_ledger(tx, Scope(audience), Period(), grain="month"):
+    for row in await ledger.read_ledger(tx, Scope(audience), Period(zone=zone), grain="month"):
         if row["section"] == "zone":
-            for zone in (row["key"], WHOLE_TENANT):
-                still_open, finished = counts[zone]
-                counts[zone] = still_open + row["backlog"], finished + row["masters"] - row["backlog"]
+            for code in (row["key"], WHOLE_TENANT):
+                still_open, finished = counts[code]
+                counts[code] = still_open + row["backlog"], finished + row["masters"] - row["backlog"]
     return counts
 
 

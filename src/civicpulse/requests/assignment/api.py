@@ -9,6 +9,7 @@ from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import answers
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import DayOrInstant, Wire, Word
+from civicpulse.packs.store import began_here
 from civicpulse.requests.assignment.simulating import simulate
 from civicpulse.requests.views.simulation import SimulationView
 from civicpulse.requests.visibility import reader_of
@@ -41,12 +42,13 @@ class SimulationIn(Wire):
 )
 async def simulate_assignments(body: SimulationIn, caller: Caller = needs(Permission.ASSIGNMENT_SIMULATE)) -> Response:
     """Shows before and after for each ticket, counts of changes and the load of each office and agent. Nothing is written."""
+    since, until = await began_here(caller.tx, body.since, body.until)
     simulated = await simulate(
         caller.tx,
         body.policy.model_dump(),
         (await reader_of(caller)).reach,
-        since=body.since,
-        until=body.until,
+        since=since,
+        until=until,
         numbers=body.numbers,
         limit=body.limit,
     )
