@@ -155,8 +155,8 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
     roles = await roles_at_door(services_of(request).db, tenant)
     role = _role_of(owner, roles)
     if not role.may(permission):
-        refused, detail = (Forbidden, role) if owner else (Unauthenticated, None)
-        raise refused(roles.refusal(permission, detail), extra={"permission": permission})
+        refused = Forbidden if owner else Unauthenticated
+        raise refused(roles.refusal(permission, role if owner else None), extra={"permission": permission})
     actor = Actor.of(role, str(owner.actor_id or owner.token_id) if owner else None)
     actor_id = owner.actor_id if owner else None
     return Visitor(tenant, actor, actor_id, _idempotency_key(request), _if_match(request))
