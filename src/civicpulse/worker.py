@@ -29,7 +29,7 @@ from civicpulse.notify.deliver import delivery_line
 from civicpulse.reactions import reactions_for
 from civicpulse.reports import queries as reports
 from civicpulse.reports.jobs import reports_line
-from civicpulse.requests.jobs import CLOCKS, answers_timer, clocks_line
+from civicpulse.requests.jobs import CLOCKS, WORDINGS, answers_timer, clocks_line, wordings_line
 from civicpulse.settings import Settings
 from civicpulse.triage.jobs import training_timer
 
@@ -43,7 +43,7 @@ AFTER_FAILURE_SECONDS: Final = 2.0
 FED: Final[Sequence[Source]] = (
     notifications.QUEUE.source, opinion_queries.QUEUE.source, CLOCKS, KPIS, METRICS,
 )  # fmt: skip
-SOURCES: Final[Sequence[Source]] = (outbox.QUEUE.source, reports.QUEUE.source, run_queries.QUEUE.source, *FED)
+SOURCES: Final[Sequence[Source]] = (outbox.QUEUE.source, reports.QUEUE.source, run_queries.QUEUE.source, WORDINGS, *FED)
 
 
 def lines_of(services: Services, *, stopping: Callable[[], bool]) -> list[Line]:
@@ -56,6 +56,7 @@ def lines_of(services: Services, *, stopping: Callable[[], bool]) -> list[Line]:
         runs_line(services, Storage(settings.storage_url), stopping=stopping),
         delivery_line(services, build_sender(settings)),
         clocks_line(services),
+        wordings_line(services),
         kpis_line(services),
         metrics_line(services),
         *([opinions] if opinions else []),

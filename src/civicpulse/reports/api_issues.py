@@ -50,7 +50,8 @@ async def list_issues(
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Lists master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
-    sight = (await reader_of(caller)).sight
+    reader = await reader_of(caller)
+    sight = reader.sight
     began_from, began_to = await began_here(caller.tx, created_from, created_to)
     wanted = RequestFilters(
         status=await issue_states(caller.tx, words("status", status)),
@@ -58,6 +59,7 @@ async def list_issues(
         priority=priorities_of(words("severity", severity)),
         zone=await known_zones(caller.tx, words("area", area), name="area"),
         text=q,
+        whole=reader.reads_whole,
         created_from=began_from,
         created_to=began_to,
         merged=False,
@@ -66,7 +68,11 @@ async def list_issues(
     facts = await issue_facts(caller.tx, [row["id"] for row in rows], sight) if rows else {}
     items = [
         issue_document(
-            row, facts[row["id"]], await pack_version(caller.tx, row["pack_version"]), tenant=caller.tenant.slug
+            row,
+            facts[row["id"]],
+            await pack_version(caller.tx, row["pack_version"]),
+            tenant=caller.tenant.slug,
+            is_staff=reader.sees_as_staff(row),
         )
         for row in rows
     ]
@@ -84,8 +90,9 @@ async def get_issue(
         row = await visible_request(caller, row["master_request_id"], token)
     facts = await issue_facts(caller.tx, [row["id"]], reader.sight)
     pack = await pack_version(caller.tx, row["pack_version"])
-    document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug)
-    if reader.sees_as_staff(row):
+    is_staff = reader.sees_as_staff(row)
+    document = issue_document(row, facts[row["id"]], pack, tenant=caller.tenant.slug, is_staff=is_staff)
+    if is_staff:
         reports = await issue_reports(caller.tx, row["id"], reader.reach, limit=MAX_REPORTS)
         document["reports"] = [issue_report_document(report) for report in reports]
     return Json(document)

@@ -68,8 +68,8 @@ def etag(version: int) -> dict[str, str]:
 async def document_for(caller: Caller, row: Row, reader: Reader | None = None) -> dict[str, Any]:
     """Writes the document as this caller may see it."""
     reader = reader or await reader_of(caller)
-    document = request_document(row, await pack_version(caller.tx, row["pack_version"]))
-    return document if reader.sees_as_staff(row) else public_document(document)
+    pack = await pack_version(caller.tx, row["pack_version"])
+    return request_document(row, pack) if reader.sees_as_staff(row) else public_document(row, pack)
 
 
 async def answer(caller: Caller, number: str, **more: Any) -> Response:
@@ -112,7 +112,8 @@ async def list_requests(
         # All strangers are one actor: what one of them reported in confidence is not the next one's to see.
         raise Unauthenticated("Without a token nothing is yours: send a token, or the request's tracking token.")
     reader = await reader_of(caller)
-    wanted = await read_filters(caller.tx, asked, reporter=caller.actor.key if mine else None)
+    reporter = caller.actor.key if mine else None
+    wanted = await read_filters(caller.tx, asked, reporter=reporter, whole=reader.reads_whole)
     rows, next_cursor = await listing.list_requests(
         caller.tx, wanted, reader.sight, sort=sort, limit=limit, cursor=cursor
     )
@@ -273,11 +274,7 @@ async def list_request_events(
     is_staff = reader.sees_as_staff(row)
     found = await queries.list_events(caller.tx, row["id"], after=after, limit=limit + 1)
     shown = await trail_as_seen(caller.tx, reader.sight, found[:limit])
-    shown = [
-        event_document(event, is_staff=is_staff, is_anonymous=row["anonymous"])
-        for event in shown
-        if is_staff or is_public_event(event)
-    ]
+    shown = [event_document(event, row, is_staff=is_staff) for event in shown if is_staff or is_public_event(event)]
     next_after = str(found[limit - 1]["seq"]) if len(found) > limit else None
     return Json(page(shown, next_after))
 

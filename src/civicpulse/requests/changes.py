@@ -13,12 +13,15 @@ from civicpulse.base.events import Actor
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import clock, queries, store
+from civicpulse.requests.public import TEXTS, public_texts
 from civicpulse.rules.lifecycle import Standing, enter, follow
 from civicpulse.rules.words.saying import say_standing
 from civicpulse.rules.workflow import State
 
 CLOCKED = frozenset({"status", "sla", "sla_pauses", "master_id"})
 """Columns after whose change the clock is read again."""
+SHOWN = TEXTS | {"redacted"}
+"""Columns after whose change the public reads something else."""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,8 @@ class Change:
 
     def settle(self) -> store.Changed:
         """Reads the clock again where the change calls for it; what the store is to write."""
+        if self.columns.keys() & SHOWN:
+            self.set(public_texts=public_texts(self.row))
         if self.columns.keys() & CLOCKED:
             self.set(**clock.row_columns(self.row, self.pack, self.at))
         return store.Changed(self.row["id"], self.columns, self.events)

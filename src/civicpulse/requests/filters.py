@@ -16,7 +16,7 @@ from civicpulse.packs.store import began_here, current_pack
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests.named import known_things
 from civicpulse.requests.views.issue import WORDS, word_of
-from civicpulse.requests.visibility import Sight
+from civicpulse.requests.visibility import NOTHING, Sight
 from civicpulse.rules.priority import PRIORITIES, PRIORITY_OF_SEVERITY
 
 Box = tuple[float, float, float, float]
@@ -44,7 +44,8 @@ class RequestFilters:
     """What a list is filtered by; empty means everything. Who may see is not said here: a list takes both.
 
     A request must meet every filter, and of one filter's values any. `bbox` is west, south, east, north; with west greater
-    than east it goes across the 180th meridian.
+    than east it goes across the 180th meridian. `text` is looked for in whole texts of those requests that `whole` sees, else in
+    what the public reads of them.
     """
 
     status: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class RequestFilters:
     created_from: datetime | None = None
     created_to: datetime | None = None
     text: str | None = None
+    whole: Sight = NOTHING
     merged: bool | None = None
     needs_person: bool | None = None
     bbox: Box | None = None
@@ -128,7 +130,9 @@ async def request_query(
     )
 
 
-async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = None) -> RequestFilters:
+async def read_filters(
+    tx: Tx, asked: RequestQuery, *, reporter: str | None = None, whole: Sight = NOTHING
+) -> RequestFilters:
     """Reads the filters that `asked` means to this tenant. Raises NoSuchChoice for a value that does not exist, Invalid for others."""
     named = await known_things(
         tx, {"agent": ("agent", asked.agent or None), "citizen_id": ("citizen", asked.citizen_id)}
@@ -145,6 +149,7 @@ async def read_filters(tx: Tx, asked: RequestQuery, *, reporter: str | None = No
         created_from=created_from,
         created_to=created_to,
         text=asked.q,
+        whole=whole,
         merged=asked.merged,
         needs_person=asked.needs_person,
         bbox=parse_bbox(asked.bbox),
@@ -318,9 +323,22 @@ def conditions(wanted: RequestFilters, sight: Sight) -> tuple[list[sql.Composabl
         parts.append(sql.SQL(box_condition(wanted.bbox)))
         values |= box_values(wanted.bbox)
     if wanted.text:
-        parts.append(sql.SQL("r.id IN (SELECT id FROM gate_search(%(text)s, %(limit)s))"))
-        values |= {"text": wanted.text, "limit": MAX_TEXT_MATCHES}
+        parts.append(_has_text(wanted.whole))
+        values |= {"text": wanted.text, "limit": MAX_TEXT_MATCHES} | wanted.whole.parameters
     return parts, values
+
+
+def _has_text(whole: Sight) -> sql.Composable:
+    everywhere = sql.SQL("r.id IN (SELECT id FROM gate_search(%(text)s, %(limit)s))")
+    if whole.is_everything:
+        return everywhere
+    # What is hidden from the public must not be found by the public either: a hit would tell that it is there.
+    public = sql.SQL("r.id IN (SELECT id FROM gate_search_public(%(text)s, %(limit)s))")
+    if whole == NOTHING:
+        return public
+    return sql.SQL("({public} OR ({whole} AND {everywhere}))").format(
+        public=public, whole=whole.predicate(), everywhere=everywhere
+    )
 
 
 def _is_master(sight: Sight) -> sql.Composable:

@@ -5,11 +5,15 @@ from typing import Final
 
 from civicpulse.base import clock, due
 from civicpulse.base.due import Source
+from civicpulse.base.events import SYSTEM
 from civicpulse.base.idempotency import forget_before
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.turns import Line, timer
+from civicpulse.requests import queries
+from civicpulse.requests.public import public_texts
+from civicpulse.requests.store import Changed, change
 from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
 
 log = get_logger(__name__)
@@ -21,6 +25,29 @@ CLOCKS: Final = Source(
     "clocks",
     "SELECT date_trunc('minute', min(next_sla_at)) + interval '1 minute' FROM requests WHERE tenant_id = %(tenant_id)s",
 )
+
+
+# Rows that an earlier release has written.
+WORDINGS: Final = Source(
+    "wordings",
+    "SELECT min(r.created_at) FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.public_texts IS NULL",
+)
+WORDED_AT_ONCE: Final = 500
+
+
+def wordings_line(services: Services) -> Line:
+    """Makes the worker's line of requests of which nobody has worked out yet what the public reads."""
+
+    async def work(tenant: Tenant) -> int:
+        async with services.db.transaction(tenant) as tx:
+            rows = await queries.lock_unlooked(tx, limit=WORDED_AT_ONCE)
+            changes = [Changed(row["id"], {"public_texts": public_texts(row)}) for row in rows]
+            await change(tx, SYSTEM, changes, at=clock.now(), quietly=True)
+            if len(rows) < WORDED_AT_ONCE:
+                await due.renew(tx, WORDINGS, now=clock.now())
+        return len(rows)
+
+    return Line(WORDINGS.name, work)
 
 
 def clocks_line(services: Services) -> Line:

@@ -48,6 +48,17 @@ ORDER BY r.next_sla_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 """
 
 
+LOCK_UNLOOKED = """
+SELECT r.id, r.description, r.address_hint, r.sub_category, r.tags, r.redacted FROM requests r
+WHERE r.tenant_id = %(tenant_id)s AND r.public_texts IS NULL ORDER BY r.created_at, r.id LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
+"""
+
+
+async def lock_unlooked(tx: Tx, *, limit: int) -> list[Row]:
+    """Locks requests of which nobody has worked out yet what the public reads, oldest first."""
+    return await tx.rows(LOCK_UNLOOKED, {"tenant_id": tx.tenant_id, "limit": limit})
+
+
 async def find_request(tx: Tx, number: str) -> Row | None:
     """Finds the request with its duplicates, evidence and feedback, or None. One statement."""
     return await tx.row(GET_REQUEST, {"tenant_id": tx.tenant_id, "number": number})
@@ -109,8 +120,9 @@ async def add_evidence(tx: Tx, rows: Sequence[Row], *, uploaded_by: str, at: dat
 
 
 ADD_COMMENT = """
-INSERT INTO comments (tenant_id, id, request_id, parent_id, author_type, author_id, is_internal, body, created_at)
-VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(parent_id)s, %(author_type)s, %(author_id)s, %(is_internal)s, %(body)s, %(at)s)
+INSERT INTO comments (tenant_id, id, request_id, parent_id, author_type, author_id, is_internal, body, public_body, created_at)
+VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(parent_id)s, %(author_type)s, %(author_id)s, %(is_internal)s, %(body)s,
+        %(public_body)s, %(at)s)
 """
 
 COMMENT_REQUEST = "SELECT request_id, is_internal FROM comments WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
@@ -142,7 +154,7 @@ FIND_AGENT = "SELECT id, agent_code, name, active FROM agents WHERE tenant_id = 
 
 LIST_EVENTS = """
 SELECT e.seq, e.type, e.actor_type, e.actor_id, e.at, e.meta, encode(e.hash, 'hex') AS hash,
-       c.body AS message, c.is_internal, c.erased_at,
+       c.body AS message, c.public_body AS public_message, c.is_internal, c.erased_at,
        (SELECT o.actor_id FROM events o WHERE o.tenant_id = e.tenant_id AND o.subject_id = e.subject_id AND o.seq = 1) AS opened_by
 FROM events e
 LEFT JOIN comments c ON e.type IN ('comment.added', 'comment') AND c.tenant_id = e.tenant_id AND c.id = (e.meta ->> 'comment_id')::uuid

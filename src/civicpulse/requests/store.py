@@ -18,6 +18,7 @@ from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor
+from civicpulse.requests.public import TEXTS, public_texts
 
 # What a request is when it comes in; whoever opens one sets the rest.
 DEFAULTS: Final[Row] = {
@@ -29,7 +30,7 @@ DEFAULTS: Final[Row] = {
     "sla_steps_fired": 0, "next_sla_at": None, "escalation_count": 0, "breach_reason": None, "milestones": {},
     "rating": None, "disputed": False, "disputes": 0, "notes": [], "triaged_at": None, "assigned_at": None, "in_progress_at": None,
     "resolved_at": None, "closed_at": None, "segment": None, "country_code": None, "geo_quality": None,
-    "needs_person": False,
+    "needs_person": False, "public_texts": None, "redacted": [],
 }  # fmt: skip
 REQUIRED: Final = (
     "id", "number", "pack_version", "category", "description", "status", "state_category", "priority", "priority_score",
@@ -117,6 +118,8 @@ async def insert(
     `quietly` sets off no reactions: for history, of which nobody is to be told. A request whose source and external id
     are known already is left out.
     """
+    for row, _ in requests:
+        row["public_texts"] = public_texts(row)
     events = [
         {"id": row["id"], "seq": seq, "type": event.type, "at": event.at or row["created_at"], "meta": event.meta}
         for row, told in requests
@@ -155,6 +158,10 @@ def _shape(changed: Changed) -> tuple[str, ...]:
 def _change_statement(columns: tuple[str, ...], quietly: bool) -> sql.Composed:
     """Makes the statement that sets `columns`; the actions need a few dozen. Names of columns are ours, never a caller's."""
     unknown = set(columns) - set(NAMES) | set(columns) & {"id", "version", "event_seq", "updated_at"}
+    if TEXTS & set(columns) and "public_texts" not in columns:
+        raise ValueError(
+            "a text of a request is changed together with what the public reads of it: see requests/public.py"
+        )
     if unknown:
         raise ValueError(f"requests have no column that can be set called {', '.join(sorted(unknown))}")
     given = "".join(f", g.{name}" for name in columns)

@@ -150,6 +150,11 @@ class Reader:
         return self.is_staff and self.reach.sees(row)
 
     @property
+    def reads_whole(self) -> Sight:
+        """Those whose texts the reader reads, and therefore searches, whole: of the others what the public reads."""
+        return self.reach if self.is_staff else NOTHING
+
+    @property
     def of_figures(self) -> Sight:
         """What maps and figures are made of: they are kept for the next caller, so nobody but staff adds what is their own."""
         return PUBLIC | self.reach if self.is_staff else PUBLIC

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from civicpulse.base.answers import View
 from civicpulse.base.db import Row
+from civicpulse.requests.public import public_comment
 from civicpulse.requests.trail import INTERNAL, PUBLIC_META, actor_id_of, cst_name, name_of
 
 ActorType = Literal["citizen", "agent", "dispatcher", "system"]
@@ -53,19 +54,20 @@ class CommentView(View):
     meta: CommentMetaView
 
 
-def event_document(event: Row, *, is_staff: bool, is_anonymous: bool) -> dict[str, Any]:
-    """Writes an event of a request, which may have been reported anonymously; a comment's text comes from outside the trail."""
+def event_document(event: Row, request: Row, *, is_staff: bool) -> dict[str, Any]:
+    """Writes an event of a request; a comment's text comes from outside the trail."""
     meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
     name = name_of(event)
     if name == "comment.added":
-        meta = {**meta, "message": event["message"], "erased": event["erased_at"] is not None}
+        message = event["message"] if is_staff else public_comment(event, request["redacted"])
+        meta = {**meta, "message": message, "erased": event["erased_at"] is not None}
     return {
         "seq": event["seq"],
         "type": name,
         "name": cst_name(event),
         "by": {
             "actor_type": event["actor_type"],
-            "actor_id": actor_id_of(event, is_anonymous=is_anonymous) if is_staff else None,
+            "actor_id": actor_id_of(event, is_anonymous=request["anonymous"]) if is_staff else None,
         },
         "at": event["at"],
         "meta": meta,

@@ -7,6 +7,7 @@ from uuid import UUID
 from civicpulse.base.answers import View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
+from civicpulse.requests.public import as_public
 from civicpulse.requests.views.request import Priority, Severity, SlaState
 from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.priority import SEVERITY_OF_PRIORITY
@@ -81,8 +82,13 @@ def word_of(pack: Pack, status: str) -> str:
     return "in-progress" if is_begun else "open"
 
 
-def issue_document(row: Row, facts: Row, pack: Pack, *, tenant: str) -> dict[str, Any]:
-    """Writes one issue: `row` is the master's, `facts` what is known of its duplicates (count, first_at, last_at, summary)."""
+def issue_document(row: Row, facts: Row, pack: Pack, *, tenant: str, is_staff: bool) -> dict[str, Any]:
+    """Writes one issue: `row` is the master's, `facts` what is known of its duplicates (count, first_at, last_at, summary).
+
+    The public reads no summary of a text of which something is hidden: it may say what is hidden in other words.
+    """
+    shown = row if is_staff else as_public(row)
+    summary = facts["summary"] if shown["description"] == row["description"] else None
     count, created_at = facts["count"], row["created_at"]
     place = {"type": "Point", "coordinates": [row["lon"], row["lat"]]} if row["lon"] is not None else {}
     return {
@@ -95,9 +101,9 @@ def issue_document(row: Row, facts: Row, pack: Pack, *, tenant: str) -> dict[str
         "priority": row["priority"],
         "status": word_of(pack, row["status"]),
         "state": row["status"],
-        "summary": facts["summary"] or _start_of(row["description"]),
-        "description": row["description"],
-        "location": {"type": None, "coordinates": None, **place, "address_hint": row["address_hint"]},
+        "summary": summary or _start_of(shown["description"]),
+        "description": shown["description"],
+        "location": {"type": None, "coordinates": None, **place, "address_hint": shown["address_hint"]},
         "created_at": created_at,
         "resolved_at": row["resolved_at"],
         "report_count": 1 + count,

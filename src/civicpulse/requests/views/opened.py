@@ -54,6 +54,6 @@ def opened_document(
     """
     document = request_document(row, pack)
     if not as_staff:
-        document = public_document(document) | {"citizen_ref": document["citizen_ref"]}
+        document = public_document(row, pack) | {"citizen_ref": document["citizen_ref"]}
     document["duplicates"] |= {"proposed": list(proposed)} | ({} if why is None else {"why": why})
     return document | {"tracking_token": token}
