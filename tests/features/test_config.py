@@ -16,6 +16,7 @@ from civicpulse.base.logins import application_url
 from civicpulse.base.services import open_services
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import PackDocument
+from civicpulse.packs.store import pack_version
 from civicpulse.packs.thresholds import with_thresholds
 from civicpulse.settings import Settings
 from conftest import City, make_city
@@ -407,3 +408,54 @@ def test_thresholds_keep_the_proportions_of_the_policy_they_come_from() -> None:
             "priority": "P2",
         }
     ]
+
+
+CIVIC_STATES = ["new", "triaged", "assigned", "in_progress", "resolved", "closed"]
+
+
+async def test_states_stay_in_the_order_of_the_pack(city: City) -> None:
+    """Whatever the database makes of an object's keys: in the configuration, in choices and in figures."""
+    admin = await city.client("admin")
+    config = (await read(admin, city))["config"]
+    assert list(config["workflow"]["states"]) == config["workflow"]["order"] == CIVIC_STATES
+    parked = {"category": "waiting", "title": "Parked"}
+    workflow = dict(config["workflow"])
+    del workflow["order"]
+    workflow["states"] = {"new": workflow["states"]["new"], "zz_parked": parked, **workflow["states"]}
+    way = {"roles": ["dispatcher"]}
+    workflow["transitions"] = [
+        *workflow["transitions"], {"from": "new", "to": "zz_parked", **way}, {"from": "zz_parked", "to": "new", **way},
+    ]  # fmt: skip
+    expected = ["new", "zz_parked", *CIVIC_STATES[1:]]
+    changed = await patch(admin, city, workflow=workflow)
+    assert list(changed["config"]["workflow"]["states"]) == expected
+    assert list((await read(admin, city))["config"]["workflow"]["states"]) == expected
+    told = problem(await admin.get("/requests/?status=lost"), 422)
+    assert told["errors"][0]["choices"] == expected
+    first = await create(admin)
+    for lat, state in ((40.9, "triaged"), (41.1, "zz_parked")):
+        assert (
+            await move(admin, (await create(admin, lat=lat))["request_id"], state, priority="P2")
+        ).status_code == 200
+    assert first["status"] == "new"
+    by_state = (await admin.get("/analytics/kpis")).json()["totals"]["by_state"]
+    assert list(by_state) == ["new", "zz_parked", "triaged"]
+
+    workflow["order"] = ["closed", "gone", "new", "closed"]
+    shown = (await patch(admin, city, workflow=workflow))["config"]["workflow"]
+    assert list(shown["states"]) == shown["order"] == ["closed", *(state for state in expected if state != "closed")]
+    problem(await admin.patch(where(city), json={"workflow": {**workflow, "order": [{}]}}), 422)
+    problem(await admin.patch(where(city), json={"workflow": {**workflow, "states": ["new"]}}), 422)
+
+
+async def test_a_version_without_an_order_has_that_in_which_states_are_reached(city: City) -> None:
+    admin = await city.client("admin")
+    async with city.transaction() as tx:
+        await tx.run(
+            "INSERT INTO pack_versions (tenant_id, version, document, created_by) "
+            "SELECT tenant_id, 7, document #- '{workflow,order}', 'before' FROM pack_versions WHERE version = 1"
+        )
+        pack = await pack_version(tx, 7)
+    assert list(pack.workflow.states) == ["new", "triaged", "closed", "assigned", "in_progress", "resolved"]
+    told = (await admin.get(where(city, "/versions/7"))).json()
+    assert list(told["config"]["workflow"]["states"]) == list(pack.workflow.states)

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from civicpulse.packs.checks import Problem, inconsistencies
+from civicpulse.packs.order import stored_order
 from civicpulse.packs.roles import RolesShape, role_problems, standard_roles, unknown_roles
 from civicpulse.packs.shapes import (
     DAYS,
@@ -95,7 +96,7 @@ class PackDocument(Shape):
     @classmethod
     def stored(cls, document: Any) -> Self:
         """Reads a version that was stored, maybe by an earlier release, when transitions could name any role."""
-        return cls.model_validate(document, context=_STORED)
+        return cls.model_validate(stored_order(document), context=_STORED)
 
     @model_validator(mode="after")
     def _is_consistent(self, info: ValidationInfo) -> Self:

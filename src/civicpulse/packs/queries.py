@@ -6,6 +6,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.packs.order import stored_order
 
 # Not FOR UPDATE: rows that refer to the tenant are written all the time, and need not wait for a configuration.
 LOCK_TENANT = "SELECT pack_version FROM tenants WHERE tenant_id = %(tenant_id)s FOR NO KEY UPDATE"
@@ -38,7 +39,8 @@ async def lock_tenant(tx: Tx) -> None:
 
 async def get_configuration(tx: Tx, version: int | None = None) -> Row | None:
     """Reads the tenant with its pack of that version, None when there is no such version; without a version, the current one."""
-    return await tx.row(GET_CONFIGURATION, {"tenant_id": tx.tenant_id, "version": version})
+    row = await tx.row(GET_CONFIGURATION, {"tenant_id": tx.tenant_id, "version": version})
+    return row and row | {"document": stored_order(row["document"])}
 
 
 async def add_version(tx: Tx, version: int, document: dict[str, Any], *, at: datetime, by: str) -> None:

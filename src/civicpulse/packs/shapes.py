@@ -4,11 +4,12 @@ import re
 from datetime import date
 from functools import cache
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from civicpulse.packs.order import with_order
 from civicpulse.rules.duplicates import DuplicatePolicy
 
 # What a message may say; anything else in braces is refused, so a template cannot reach into objects.
@@ -147,12 +148,28 @@ class TransitionShape(Shape):
 
 
 class WorkflowShape(Shape):
-    """States and transitions; its version is what a request remembers as `transition_rules_version`."""
+    """States and transitions; its version is what a request remembers as `transition_rules_version`.
+
+    `order` is the order in which people see the states: left out, that in which they are written.
+    """
 
     version: Label
     initial: Name
     states: dict[Name, StateShape] = Field(min_length=1)
+    order: tuple[Name, ...] = ()
     transitions: tuple[TransitionShape, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, raw: Any) -> Any:
+        sound = (
+            isinstance(raw, dict)
+            and isinstance(raw.get("states"), dict)
+            and isinstance(raw.get("order", ()), list | tuple)
+        )
+        if not sound or not all(isinstance(name, str) for name in raw.get("order", ())):
+            return raw  # the fields say what is wrong
+        return with_order(raw)
 
 
 class CalendarShape(Shape):

@@ -8,6 +8,7 @@ from civicpulse.base import clock
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.kpis import ledger, measures, medians
 from civicpulse.insight.schemas import Period, Scope
+from civicpulse.packs.store import current_pack
 
 GROUPS = ("zone", "category", "priority", "period")
 # Up to here the median is taken over all that was resolved; above, it is looked up by its rank.
@@ -72,7 +73,9 @@ async def kpis(tx: Tx, scope: Scope, period: Period, *, grain: str, groups: tupl
     """Computes totals, breakdowns and how they were computed (R-KPI-01). At most two statements, whatever the number of rows."""
     sections, histogram = _added_up(await ledger.read_ledger(tx, scope, period, grain=grain))
     median = await _median(tx, scope, period, sections, histogram)
-    by_state = {state: sums["backlog"] for state, sums in sorted(sections["state"].items()) if sums["backlog"]}
+    states = sections["state"]
+    in_order = dict.fromkeys((*(await current_pack(tx)).workflow.states, *sorted(states)))
+    by_state = {state: states[state]["backlog"] for state in in_order if state in states and states[state]["backlog"]}
     answer: dict[str, Any] = {"totals": measures.totals(_all_of(sections["state"]), by_state=by_state, median=median)}
     for group, name in (("zone", "zone_id"), ("category", "category"), ("priority", "priority")):
         if group in groups:

@@ -111,10 +111,14 @@ def totals(sums: Sums, *, by_state: Mapping[str, int], median: float | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """Where a median stands: `many` resolutions (one, or the two that it lies between), `before` others from `low_ms` on."""
+    """Where a median stands: at `many` resolutions, one, or the two that it lies between.
 
-    low_ms: int
-    before: int
+    They come when `passed` others are passed from `bound_ms` on: upwards, or where `is_down` downwards from below it.
+    """
+
+    bound_ms: int
+    is_down: bool
+    passed: int
     many: int
 
 
@@ -126,7 +130,13 @@ def middle_of(histogram: Sequence[int]) -> Middle | None:
     rank, many = (count - 1) // 2, 1 if count % 2 else 2
     bucket = next(bucket for bucket, reached in enumerate(accumulate(histogram)) if rank < reached)
     low = BOUNDS[bucket - 1] * MS_PER_MINUTE if bucket else 0
-    return Middle(low, rank - sum(histogram[:bucket]), many)
+    high = BOUNDS[bucket] * MS_PER_MINUTE if bucket < len(BOUNDS) else None
+    before = rank - sum(histogram[:bucket])
+    behind = histogram[bucket] - before - many
+    # The upper of two may lie in the next bucket: then it is looked for upwards, over the bound.
+    if high is not None and 0 <= behind < before:
+        return Middle(high, True, behind, many)
+    return Middle(low, False, before, many)
 
 
 def period_label(start: date, grain: str) -> str:

@@ -19,14 +19,14 @@ WHERE c.tenant_id = %(tenant_id)s AND {stands_resolved("c")}
   AND c.created_at >= %(since)s AND c.created_at < %(until)s AND {{seen}}
 """)
 
-# From the lowest time of a bucket on, in the order of the index requests_resolution_ms: nothing is sorted, and no more is read
-# than the bucket.
+# From the nearer end of a bucket on, in the order of the index requests_resolution_ms: nothing is sorted, and no more is read
+# than half of the bucket.
 _MS = "(date_part('epoch', c.resolved_at - c.created_at) * 1000)::bigint"
 BY_RANK: Final = sql.SQL(f"""
 SELECT {_MS} AS ms FROM requests c
-WHERE c.tenant_id = %(tenant_id)s AND {stands_resolved("c")} AND {_MS} >= %(low_ms)s
+WHERE c.tenant_id = %(tenant_id)s AND {stands_resolved("c")} AND {_MS} {{bound}}
   AND c.created_at >= %(since)s AND c.created_at < %(until)s{{filters}} AND {{seen}}
-ORDER BY {_MS} OFFSET %(before)s LIMIT %(many)s
+ORDER BY {_MS} {{way}} OFFSET %(passed)s LIMIT %(many)s
 """)
 
 
@@ -41,14 +41,19 @@ async def median_of_few(
 
 
 async def median_by_rank(tx: Tx, scope: Scope, period: Period, middle: Middle) -> float:
-    """Finds the median in minutes by its rank among those that took at least as long as `middle` says."""
+    """Finds the median in minutes by its rank, counted from where `middle` says."""
     filters = [
         sql.SQL(" AND c.{column} = ANY(%({column})s)").format(column=sql.SQL(column)) for column in scope.values()
     ]
-    statement = BY_RANK.format(filters=sql.Composed(filters), seen=scope.sight.predicate("c"))
-    values = {"low_ms": middle.low_ms, "before": middle.before, "many": middle.many}
+    statement = BY_RANK.format(
+        bound=sql.SQL("< %(bound)s" if middle.is_down else ">= %(bound)s"),
+        way=sql.SQL("DESC" if middle.is_down else "ASC"),
+        filters=sql.Composed(filters),
+        seen=scope.sight.predicate("c"),
+    )
+    values = {"bound": middle.bound_ms, "passed": middle.passed, "many": middle.many}
     found = await tx.rows(statement, _values(tx, scope, period) | values)
-    times = [row["ms"] for row in found] or [middle.low_ms]  # none only when they were all reopened at this moment
+    times = [row["ms"] for row in found] or [middle.bound_ms]  # none only when they were all reopened at this moment
     return float(sum(times) / len(times) / MS_PER_MINUTE)
 
 
