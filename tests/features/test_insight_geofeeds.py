@@ -241,6 +241,48 @@ async def test_zones_carry_what_is_open_and_what_was_resolved(city: City) -> Non
     assert (await feed(client, ZONES, bbox="10,10,11,11"))["features"] == []
 
 
+async def test_what_lies_in_no_zone_is_counted_with_the_zones(city: City) -> None:
+    await add_zone(city, "Z1")
+    client = await city.client()
+    assert [f["properties"]["zone_id"] for f in (await feed(client, ZONES, fresh="true"))["features"]] == ["Z1"]
+    async with city.transaction() as tx:
+        await add_row(tx, zone_id="Z1")
+        await add_row(tx, lon=-75.5)
+        await add_row(tx, lon=None, sla_state="breached")
+        await add_row(tx, lon=None, zone_id="GONE")
+        await add_row(tx, lon=None, is_public=False)
+    whole = await feed(client, ZONES, fresh="true")
+    rows = {f["properties"]["zone_id"]: f for f in whole["features"]}
+    assert {code: row["properties"]["open"] for code, row in rows.items()} == {"Z1": 1, "UNZONED": 2, "GONE": 1}
+    assert (rows["UNZONED"]["geometry"], rows["GONE"]["geometry"], rows["Z1"]["geometry"]) == (None, None, SQUARE)
+    assert (rows["UNZONED"]["properties"]["name"], rows["UNZONED"]["properties"]["breached"]) == (
+        "Outside every zone",
+        1,
+    )
+    assert whole["aggregation"]["count"] == 4
+    only = await feed(client, ZONES, zone="UNZONED", fresh="true")
+    assert [f["properties"]["open"] for f in only["features"]] == [2]
+    near = await feed(client, ZONES, bbox="-76,40,-75,41", fresh="true")
+    assert [(f["properties"]["zone_id"], f["properties"]["open"]) for f in near["features"]] == [("UNZONED", 1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "params"), [(HEATMAP, {}), (HEATMAP, {"max_points": 1}), (CLUSTERS, {"zoom": 17}), (CLUSTERS, {"zoom": 5})]
+)
+async def test_a_map_says_how_many_requests_are_not_on_it(city: City, path: str, params: dict[str, Any]) -> None:
+    async with city.transaction() as tx:
+        for number in range(3):
+            await add_row(tx, lon=-74.0 - number / 10)
+        await add_row(tx, lon=None)
+        await add_row(tx, cell=None, geo_quality="town")
+        await add_row(tx, lon=None, is_public=False)
+        await add_row(tx, lon=None, status="closed")
+    for role, box, expected in ((None, None, 2), ("admin", None, 3), (None, "-74.05,40.6,-73.9,40.8", 1)):
+        asked = params | ({"bbox": box} if box else {})
+        told = (await feed(await city.client(role), path, **asked))["aggregation"]
+        assert (told["count"], told["left_out"]) == (1 if box else 3, expected)
+
+
 async def test_a_young_feed_is_served_again_and_an_old_one_made_anew(city: City) -> None:
     client = await city.client()
     with clock.at(NOON):
@@ -304,7 +346,7 @@ async def test_zones_count_public_requests_only_for_the_public(city: City) -> No
 async def test_another_tenant_sees_none_of_it(city: City, other_city: City) -> None:
     await add_zone(city, "Z1")
     async with city.transaction() as tx:
-        await add_row(tx)
+        await add_row(tx, zone_id="Z1")
     home, foreign = await city.client("admin"), await other_city.client("admin")
     for path in (HEATMAP, CLUSTERS, ZONES):
         assert len((await home.get(path)).json()["features"]) == 1

@@ -13,6 +13,7 @@ from civicpulse.rules.lifecycle import (
     STAGE_TIMES,
     STATE_COLUMNS,
     Standing,
+    conditions_of,
     enter,
     follow,
     is_ended,
@@ -140,3 +141,16 @@ def test_a_duplicate_stands_where_its_master_stands(
     columns = follow(duplicate, master)
     assert {name: columns[name] for name in STATE_COLUMNS} == {name: master[name] for name in STATE_COLUMNS}
     assert (columns["sla_state"], columns["disputed"]) == (sla_state, disputed)
+
+
+@pytest.mark.parametrize(
+    ("request_", "holds"),
+    [
+        ({"disputed": False}, False),
+        ({"disputed": True}, True),
+        ({"disputed": False, "has_disputed_duplicate": False}, False),
+        ({"disputed": False, "has_disputed_duplicate": True}, True),
+    ],
+)
+def test_a_dispute_of_one_reporter_is_a_dispute_of_the_work(request_: dict[str, Any], holds: bool) -> None:
+    assert conditions_of(request_) == (frozenset({"dispute_accepted"}) if holds else frozenset())

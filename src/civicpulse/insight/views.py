@@ -302,20 +302,24 @@ class ClusterFeature(View):
 
 
 class ZoneFiguresFeature(View):
-    """A zone's polygon."""
+    """A zone's polygon; null for what lies outside every zone that has one."""
 
     type: Literal["Feature"]
     properties: ZoneFiguresView
-    geometry: PolygonView
+    geometry: PolygonView | None
 
 
 class AggregationView(View):
-    """How the features came about, and how many requests are in them."""
+    """How the features came about, and how many requests are in them.
+
+    `left_out`: how many others are on no map, as they have no place, or one of which only the town or the region is known.
+    """
 
     method: str
     weight_formula: str
     unit: Literal["request", "cell", "zone"]
     count: int
+    left_out: int = optional()
     h3_resolution: int = optional()
     tile_hint: str = optional()
 

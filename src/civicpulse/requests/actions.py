@@ -11,7 +11,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
-from civicpulse.rules.lifecycle import is_ended
+from civicpulse.rules.lifecycle import conditions_of, is_ended
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.priority import score_of_priority
 from civicpulse.rules.sla import LATE
@@ -38,8 +38,6 @@ async def transition(
 def decide_move(change: Change, to: str, *, said: Mapping[str, Any]) -> Decision | Refusal:
     """Asks the pack's workflow about a move to `to`, with what the request and the call (`said`) bring."""
     row = change.row
-    # What one reporter disputes is the work that all of them share.
-    is_disputed = row["disputed"] or row.get("has_disputed_duplicate")
     return decide_transition(
         change.pack.workflow,
         current=row["status"],
@@ -47,7 +45,7 @@ def decide_move(change: Change, to: str, *, said: Mapping[str, Any]) -> Decision
         role=change.actor.role,
         is_bound=change.actor.is_bound,
         present=_present(change, said),
-        facts=frozenset({"dispute_accepted"} if is_disputed else ()),
+        facts=conditions_of(row),
     )
 
 

@@ -15,6 +15,8 @@ RELATED_SEEN = """
 (SELECT m.number FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id AND {master_seen}) AS master_request_id,
 (SELECT coalesce(json_agg(d.number ORDER BY d.created_at, d.id), '[]') FROM requests d
  WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND {duplicate_seen}) AS linked_duplicates,
+EXISTS (SELECT 1 FROM requests d
+        WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen}) AS has_disputed_duplicate,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
                                             'uploaded_at', e.uploaded_at) ORDER BY e.uploaded_at, e.id), '[]')
  FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS evidence

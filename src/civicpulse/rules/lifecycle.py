@@ -42,6 +42,12 @@ def stands_resolved(request: Mapping[str, Any]) -> bool:
     )
 
 
+def conditions_of(request: Mapping[str, Any]) -> frozenset[str]:
+    """Lists the conditions of transitions that hold for a request, as a row; what one reporter disputes, all of them share."""
+    is_disputed = request["disputed"] or request.get("has_disputed_duplicate")
+    return frozenset({"dispute_accepted"} if is_disputed else ())
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a request stands before it enters another state. `milestones`: name → when it was noted."""

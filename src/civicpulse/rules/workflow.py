@@ -49,9 +49,13 @@ class Workflow:
         """Finds the state of that name; KeyError when the workflow has none."""
         return self.states[name]
 
-    def next_states(self, state: str) -> tuple[str, ...]:
-        """Lists the names of the states that an edge from `state` leads to, in pack order; empty for an unknown state."""
-        return tuple(dict.fromkeys(edge.target for edge in self.transitions if edge.source == state))
+    def next_states(self, state: str, facts: frozenset[str] | None = None) -> tuple[str, ...]:
+        """Lists the names of the states that an edge from `state` leads to, in pack order; empty for an unknown state.
+
+        With `facts` only the edges whose conditions hold.
+        """
+        edges = (edge for edge in self.transitions if edge.source == state)
+        return tuple(dict.fromkeys(edge.target for edge in edges if facts is None or facts.issuperset(edge.when)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def decide_transition(
     the request or the call satisfies, `facts` the conditions that hold. Refusal codes: unknown_state,
     transition_not_allowed, role_not_allowed, missing_fields, condition_not_met.
     """
-    asked = Refusal("transition_not_allowed", current, to, role, allowed_next=workflow.next_states(current))
+    asked = Refusal("transition_not_allowed", current, to, role, allowed_next=workflow.next_states(current, facts))
     for name in (current, to):
         if name not in workflow.states:
             return replace(asked, code="unknown_state", target=name, reasons=(Reason("unknown_state"),))

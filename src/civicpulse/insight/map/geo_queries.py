@@ -43,6 +43,8 @@ CROSS JOIN LATERAL (
 
 _COUNT = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {open} AND r.cell IS NOT NULL LIMIT %(limit)s) AS few")
 
+_LEFT_OUT = sql.SQL("SELECT count(*) FROM {open} AND r.cell IS NULL")
+
 _POINTS = sql.SQL("""
 SELECT r.number, r.category, r.priority, r.status, r.zone_id, r.lon, r.lat, {weight} AS weight,
        greatest(%(epoch)s - date_part('epoch', r.created_at), 0) / 3600 AS age_hours
@@ -131,14 +133,19 @@ def _spans(scope: Scope) -> list[Span] | None:
     return None if scope.bbox is None else cell_spans(scope.bbox)
 
 
+def _open_anywhere(scope: Scope) -> sql.Composed:
+    filters = _filters(scope)
+    masters: sql.Composed = _OPEN.format(filters=filters)
+    if scope.sight.is_everything:
+        return masters
+    seen = {"public": PUBLIC.predicate(), "master_seen": scope.sight.predicate("m")}
+    return _OPEN_SEEN.format(columns=_COLUMNS, open=masters, filters=filters, **seen)
+
+
 def _open(scope: Scope) -> sql.Composed:
     """Writes what follows FROM to read the open requests in scope as `r`, up to a WHERE that takes further conditions."""
-    filters = _filters(scope)
-    everywhere: sql.Composed = _OPEN.format(filters=filters)
-    if not scope.sight.is_everything:
-        seen = {"public": PUBLIC.predicate(), "master_seen": scope.sight.predicate("m")}
-        everywhere = _OPEN_SEEN.format(columns=_COLUMNS, open=everywhere, filters=filters, **seen)
-    return everywhere if _spans(scope) is None else _OPEN_IN_SPANS.format(columns=_COLUMNS, open=everywhere)
+    anywhere = _open_anywhere(scope)
+    return anywhere if _spans(scope) is None else _OPEN_IN_SPANS.format(columns=_COLUMNS, open=anywhere)
 
 
 def _parent(cell: str, resolution: int | str) -> sql.SQL:
@@ -160,6 +167,12 @@ async def count_open(tx: Tx, scope: Scope, *, limit: int) -> int:
     """Counts the open requests with a place, up to `limit`."""
     statement = _COUNT.format(open=_open(scope))
     counted: int = await tx.value(statement, _values(tx, scope, limit=limit))
+    return counted
+
+
+async def count_left_out(tx: Tx, scope: Scope) -> int:
+    """Counts the open requests that are on no map: without a place, or of which only the town or the region is known."""
+    counted: int = await tx.value(_LEFT_OUT.format(open=_open_anywhere(scope)), _values(tx, scope))
     return counted
 
 

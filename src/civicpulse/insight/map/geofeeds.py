@@ -10,11 +10,13 @@ import orjson
 from civicpulse.base.db import Row, Tx
 from civicpulse.insight.map import geo_queries
 from civicpulse.insight.schemas import Scope
+from civicpulse.places.zones import UNZONED
 from civicpulse.requests.filters import Box, longitudes
 from civicpulse.rules.heat import FORMULA
 
 HEATMAP_FINEST: Final = 9
 RECENT: Final = timedelta(days=30)
+OUTSIDE: Final = "Outside every zone"
 
 # Zoom → H3 resolution: cells of some 60 to 130 pixels on a map of 512-pixel tiles. From POINTS_ZOOM on, single requests.
 RESOLUTIONS: Final = (1, 1, 1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10)
@@ -75,6 +77,7 @@ async def heatmap(
 ) -> tuple[Features, dict[str, Any]]:
     """Draws open requests as weighted points, or, when there are more than `max_points`, as cells with their weights added up."""
     aggregation: dict[str, Any] = {"method": "weighted_heatmap", "weight_formula": FORMULA}
+    aggregation["left_out"] = await geo_queries.count_left_out(tx, scope)
     if await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
         rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
         return [_request_point(row) for row in rows], {**aggregation, "unit": "request", "count": len(rows)}
@@ -93,6 +96,7 @@ async def clusters(
 ) -> tuple[Features, dict[str, Any]]:
     """Draws open requests grouped for a zoom; a group of one is the request itself, at its own place."""
     aggregation: dict[str, Any] = {"method": "cluster", "weight_formula": FORMULA, "tile_hint": f"z={zoom}"}
+    aggregation["left_out"] = await geo_queries.count_left_out(tx, scope)
     if zoom >= POINTS_ZOOM and await geo_queries.count_open(tx, scope, limit=max_points + 1) <= max_points:
         rows = await geo_queries.list_points(tx, scope, weights=weights, at=at, limit=max_points)
         features = [_single(row, round(row["weight"], 4)) for row in rows]
@@ -125,15 +129,25 @@ def _clustered(rows: list[Row], singles: Mapping[int, Row], zoom: int) -> Iterat
 
 
 async def zones(tx: Tx, scope: Scope, *, weights: Mapping[str, float], at: datetime) -> tuple[Features, dict[str, Any]]:
-    """Draws every zone's polygon with what is open in it now and what was resolved in the last 30 days."""
+    """Draws every zone's polygon with what is open in it now and what was resolved in the last 30 days.
+
+    What lies in no zone, or in one that has no polygon any more, is a feature without a geometry: nothing is left out.
+    """
     by_zone = {row["zone_id"]: row for row in await geo_queries.count_by_zone(tx, scope, weights=weights, at=at)}
     resolved = {row["zone_id"]: row for row in await geo_queries.resolved_by_zone(tx, scope, since=at - RECENT)}
     features = []
-    for zone in await geo_queries.list_zones(tx, scope):
+    drawable = await geo_queries.list_zones(tx, scope)
+    for zone in drawable:
         geometry = orjson.loads(zone["geometry"])
         if scope.bbox is None or _touches(geometry, scope.bbox):
             found = {"now": by_zone.get(zone["zone_id"], {}), "done": resolved.get(zone["zone_id"], {})}
             features.append({"type": "Feature", "properties": _zone_properties(zone, **found), "geometry": geometry})
+    drawn = {zone["zone_id"] for zone in drawable}
+    for code in sorted((by_zone.keys() | resolved.keys()) - drawn):
+        if scope.bbox is None or code in by_zone:  # what was resolved is not counted by box
+            zone = {"zone_id": code, "name": OUTSIDE if code == UNZONED else code}
+            found = {"now": by_zone.get(code, {}), "done": resolved.get(code, {})}
+            features.append({"type": "Feature", "properties": _zone_properties(zone, **found), "geometry": None})
     count = sum(feature["properties"]["open"] for feature in features)
     return features, {"method": "zone_summary", "weight_formula": FORMULA, "unit": "zone", "count": count}
 

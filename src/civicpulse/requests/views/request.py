@@ -9,6 +9,7 @@ from pydantic import Field
 from civicpulse.base.answers import View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
+from civicpulse.rules.lifecycle import conditions_of
 
 STATE_TIMES = ("created_at", "triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at", "updated_at")
 
@@ -225,6 +226,10 @@ class AssignedRequestView(RequestView):
     decision: DecisionView
 
 
+def _allowed_next(row: Row, pack: Pack) -> tuple[str, ...]:
+    return () if row["master_id"] is not None else pack.workflow.next_states(row["status"], conditions_of(row))
+
+
 def request_document(row: Row, pack: Pack) -> dict[str, Any]:
     """Writes the whole document, as staff sees it. `row` has requests' columns and, where read, its relations."""
     return {
@@ -250,7 +255,7 @@ def request_document(row: Row, pack: Pack) -> dict[str, Any]:
             "current_state": row["status"],
             "state_title": pack.title_of(row["status"]),
             "state_category": row["state_category"],
-            "allowed_next": pack.workflow.next_states(row["status"]) if row["master_id"] is None else (),
+            "allowed_next": _allowed_next(row, pack),
             "transition_rules_version": pack.workflow.version,
         },
         "sla_policy": row["sla"],

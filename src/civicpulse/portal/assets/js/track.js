@@ -92,7 +92,7 @@ async function showFacts(request, zoneName) {
 async function showPlace(request) {
   const point = request.location?.coordinates;
   const zones = await get("/analytics/geofeeds/zones").catch(() => ({ features: [] })); // the map is an extra: the facts come without it
-  const zone = zones.features.find(({ properties }) => properties.zone_id === request.location?.zone_id);
+  const zone = zones.features.find(({ properties, geometry }) => geometry && properties.zone_id === request.location?.zone_id);
   await showFacts(request, zone?.properties.name);
   if (!point) {
     $("map").hidden = true;
