@@ -1,8 +1,10 @@
 """What a process holds open while it runs; web app, worker and commands build it the same way."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.db import Database
@@ -10,6 +12,9 @@ from civicpulse.base.processes import Processes
 from civicpulse.base.tenancy import TenantDirectory
 from civicpulse.base.tracing import tracing
 from civicpulse.settings import Settings
+
+ROWS_AT_ONCE: Final = 50_000
+"""Objects that may come together before the collector looks for cycles: a batch of rows is some tens of thousands, none garbage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Opens what a process needs and closes it at the end of the block."""
+    gc.set_threshold(ROWS_AT_ONCE, 10, 10)
     with tracing(settings):
         db = Database(settings.database_url, size=settings.pool_size)
         processes = Processes()
