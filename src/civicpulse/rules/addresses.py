@@ -261,12 +261,18 @@ def _ascii_digit(char: str) -> str:
 
 
 def _words(text: str) -> list[str]:
+    """Cuts a text into its words, as `_known_words` does."""
+    return list(_known_words(text))
+
+
+@lru_cache(maxsize=8192)  # an address is looked at from several sides, and towns and post codes come again and again
+def _known_words(text: str) -> tuple[str, ...]:
     """Finds letters, digits and marks of any script; a dash or stroke stays only between digits ("1500-1502")."""
     if text.isascii():  # the same rules as `_kept`, by one expression
         cleaned = _ASCII_GAPS.sub(" ", text).replace("'", "").replace("#", " unit ")
     else:
         cleaned = "".join(_kept(text, index) for index in range(len(text)))
-    return [_canonical(word) for word in cleaned.split()]
+    return tuple(_canonical(word) for word in cleaned.split())
 
 
 def _kept(text: str, index: int) -> str:
