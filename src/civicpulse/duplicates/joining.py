@@ -14,7 +14,7 @@ from civicpulse.packs.model import Pack
 from civicpulse.requests import clock
 from civicpulse.requests.queries import lock_by_ids
 from civicpulse.requests.store import Event
-from civicpulse.requests.visibility import readers_of, seen_candidates
+from civicpulse.requests.visibility import NOTHING, readers_of, seen_candidates
 from civicpulse.rules.duplicates import Candidate, Judgement, judge
 from civicpulse.rules.lifecycle import STATE_COLUMNS, is_ended
 
@@ -36,9 +36,11 @@ class Joining:
         can have been turned down before.
         """
         verdicts: dict[UUID, Judgement] = {}
-        seen = await seen_candidates(self._tx, [(readers_of(row), found) for row, found in coming])
-        for (row, found), shared in zip(coming, seen, strict=True):
-            candidates = [*candidates_of(found, shared), *self._beside.candidates(row)]
+        near = [(row, found) for row, found in coming if found]
+        seen = await seen_candidates(self._tx, [(readers_of(row), found) for row, found in near])
+        shared = {row["id"]: ids for (row, _), ids in zip(near, seen, strict=True)}
+        for row, found in coming:
+            candidates = [*candidates_of(found, shared.get(row["id"], ())), *self._beside.candidates(row)]
             policy = self._pack.duplicate_policy(row["category"])
             verdict = judge(report_of(row, row["created_at"]), candidates, policy) if candidates else _NEW
             verdicts[row["id"]] = verdict
@@ -107,7 +109,7 @@ class _Beside:
     def candidates(self, row: Row) -> list[Candidate]:
         """Finds the requests before it that may be the same: the latest hundred."""
         found = [one for name in self._pack.compatible(row["category"]) for one in self._by_category.get(name, ())]
-        sight = readers_of(row)
+        sight = readers_of(row) if found else NOTHING
         return [replace(one, is_shared=sight.sees(self._rows[one.id])) for one in found[-MAX_BESIDE:]]
 
 
