@@ -5,17 +5,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.formparsers import MultiPartParser
 
 from civicpulse import __version__
 from civicpulse.accounts.tokens import TokenBook
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
+from civicpulse.base.doors import Doorway
 from civicpulse.base.health import router as health
 from civicpulse.base.log import configure_logging
 from civicpulse.base.observe import Observe
 from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
-from civicpulse.base.web import Doorway, GzipReads, add_error_handlers, complete_openapi
+from civicpulse.base.web import GzipReads, add_error_handlers, complete_openapi
 from civicpulse.centre.api import router as pipeline
 from civicpulse.centre.tickets.api import router as tickets
 from civicpulse.duplicates.api import router as duplicates
@@ -36,6 +38,8 @@ from civicpulse.requests.assignment.api import router as assignments
 from civicpulse.requests.files import router as files
 from civicpulse.settings import Settings, get_settings
 from civicpulse.triage.api import router as triage
+
+SPOOLED_BYTES = 16 * 1024  # of each file of a form that are held in memory; a form may have a thousand
 
 DESCRIPTION = """Service requests: intake, workflow, SLA clock, duplicates, assignment, audit, analytics.
 
@@ -103,6 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.router.routes.extend(router.routes)
     mount_portal(app)
     complete_openapi(app)
+    MultiPartParser.spool_max_size = SPOOLED_BYTES
     app.add_middleware(GzipReads, minimum_size=4096, compresslevel=4)
     app.add_middleware(Observe)
     app.add_middleware(

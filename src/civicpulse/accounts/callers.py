@@ -3,6 +3,7 @@
 A route has a caller by construction: `caller: Caller = needs(Permission.X)` is the only way to a transaction.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,9 @@ from civicpulse.base.db import Tx
 from civicpulse.base.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from civicpulse.base.events import Actor
 from civicpulse.base.log import bind
+from civicpulse.base.ratelimit import network_of
 from civicpulse.base.tenancy import Tenant
-from civicpulse.base.web import services_of
+from civicpulse.base.web import begin_once, services_of
 from civicpulse.rules.access import Permission, Role, Roles, Scope
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -120,11 +122,14 @@ def _role_of(owner: TokenOwner | None, roles: Roles) -> Role:
     return role
 
 
-def _idempotency_key(request: Request) -> str | None:
+def _idempotency_key(request: Request, owner: TokenOwner | None) -> str | None:
+    """The caller's key; that of a stranger is joined with where they call from: another one with the same key is somebody else."""
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:
         raise Invalid("Idempotency-Key must have 1 to 200 characters.", field="Idempotency-Key")
-    return key
+    if key is None or owner is not None:
+        return key
+    return hashlib.sha256(f"{_network(request)}\x1f{key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _if_match(request: Request) -> int | None:
@@ -143,13 +148,14 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
     `reads`: whatever its method, it counts as a read where an anonymous caller's calls are counted.
     Raises Unauthenticated (bad or missing token), NotFound (tenant), Forbidden (role), TooMany (anonymous, too often).
     """
-    token = _bearer(request)
-    owner = await request.app.state.tokens.owner(token) if token else None
-    if token and owner is None:
-        raise Unauthenticated("This token is unknown, revoked or has expired: ask for a new one.", code="invalid_token")
-    if owner is None:
-        kind = "read" if reads or request.method in SAFE_METHODS else "write"
-        request.app.state.limiter.count(kind, request.client.host if request.client else "unknown")
+    met: dict[Permission, Visitor] = request.scope.setdefault("civicpulse.visitors", {})
+    if permission not in met:
+        met[permission] = await _recognise(request, permission, reads=reads)
+    return met[permission]
+
+
+async def _recognise(request: Request, permission: Permission, *, reads: bool) -> Visitor:
+    owner = await _owner(request, reads=reads)
     tenant = await _tenant(request, owner)
     bind(tenant=tenant.slug)
     roles = await roles_at_door(services_of(request).db, tenant)
@@ -159,13 +165,39 @@ async def recognise(request: Request, permission: Permission, *, reads: bool = F
         raise refused(roles.refusal(permission, role if owner else None), extra={"permission": permission})
     actor = Actor.of(role, str(owner.actor_id or owner.token_id) if owner else None)
     actor_id = owner.actor_id if owner else None
-    return Visitor(tenant, actor, actor_id, _idempotency_key(request), _if_match(request))
+    return Visitor(tenant, actor, actor_id, _idempotency_key(request, owner), _if_match(request))
 
 
-async def identify(request: Request, permission: Permission, *, reads: bool = False) -> Caller:
+async def _owner(request: Request, *, reads: bool) -> TokenOwner | None:
+    """Whom the token stands for; None without one. Whoever has none that is good is counted by the address they call from."""
+    try:
+        token = _bearer(request)
+        owner: TokenOwner | None = await request.app.state.tokens.owner(token) if token else None
+        if token and owner is None:
+            words = "This token is unknown, revoked or has expired: ask for a new one."
+            raise Unauthenticated(words, code="invalid_token")
+    except Unauthenticated:
+        _count(request, reads=reads)
+        raise
+    if owner is None:
+        _count(request, reads=reads)
+    return owner
+
+
+def _count(request: Request, *, reads: bool) -> None:
+    kind = "read" if reads or request.method in SAFE_METHODS else "write"
+    request.app.state.limiter.count(kind, request.client.host if request.client else "")
+
+
+def _network(request: Request) -> str:
+    return network_of(request.client.host if request.client else "")
+
+
+async def identify(request: Request, permission: Permission, *, reads: bool = False, once: bool = False) -> Caller:
     """Finds out who calls, lets them in only with `permission`, and opens a transaction in `request.state.tx`.
 
-    Raises what `recognise` raises; `reads` as there.
+    `once`: with an Idempotency-Key the call is done once, and what it was answered is answered again.
+    Raises what `recognise` raises, `reads` as there, and Replayed.
     """
     visitor = await recognise(request, permission, reads=reads)
     request.state.tx = await services_of(request).db.begin(visitor.tenant)
@@ -174,17 +206,33 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
     for name, value in request.path_params.items():
         if guard := PATH_GUARDS.get(name):
             await guard(request, value)
+    if once and visitor.idempotency_key is not None:
+        request.state.kept = await begin_once(request, caller.tx, _scope(request, visitor), visitor.idempotency_key)
     return caller
 
 
-def needs(permission: Permission, *, reads: bool = False) -> Any:
-    """Makes a dependency that gives the route its Caller and lets nobody in without `permission`; `reads` as in `recognise`."""
+def _scope(request: Request, visitor: Visitor) -> str:
+    """Whose answer is kept, and to what: the caller, who may have come by a tracking link, and the path."""
+    link = hashlib.sha256(request.headers.get("x-tracking-token", "").encode()).hexdigest()[:16]
+    return f"{request.method} {request.url.path}:{visitor.actor.key}:{link}"
+
+
+def needs(permission: Permission, *, reads: bool = False, once: bool = False) -> Any:
+    """Makes a dependency that gives the route its Caller and lets nobody in without `permission`; the rest as in `identify`."""
 
     async def caller(request: Request) -> Caller:
-        return await identify(request, permission, reads=reads)
+        return await identify(request, permission, reads=reads, once=once)
 
     caller.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
+    caller.at_door = _at_door(permission, reads=reads)  # type: ignore[attr-defined]  # asked before the body is read
     return Depends(caller)
+
+
+def _at_door(permission: Permission, *, reads: bool = False) -> Callable[[Request], Awaitable[None]]:
+    async def at_door(request: Request) -> None:
+        await recognise(request, permission, reads=reads)
+
+    return at_door
 
 
 def visits(permission: Permission) -> Any:
@@ -194,4 +242,5 @@ def visits(permission: Permission) -> Any:
         return await recognise(request, permission)
 
     visitor.permission = permission  # type: ignore[attr-defined]  # read by the test that walks the routes
+    visitor.at_door = _at_door(permission)  # type: ignore[attr-defined]  # asked before the body is read
     return Depends(visitor)

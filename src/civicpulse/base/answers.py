@@ -21,7 +21,7 @@ PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 REPLAYABLE: Problems = {422: ("idempotency_key_reused",)}
 CONDITIONAL: Problems = {412: ("version_mismatch",)}
 ANY: Problems = {422: ("invalid",), 500: ("internal_error",), 503: ("unavailable",)}
-WITH_BODY: Problems = {400: ("malformed_json", "bad_request"), 413: ("too_large",)}
+WITH_BODY: Problems = {400: ("malformed_json", "bad_request"), 408: ("too_slow",), 413: ("too_large",)}
 WITH_CALLER: Problems = {
     401: ("unauthenticated", "invalid_token"),
     403: ("forbidden", "unknown_role"),
@@ -34,6 +34,7 @@ MEANINGS = {
     401: "A token is needed, or the one sent is not valid",
     403: "The caller may not",
     404: "Not there, or not the caller's to see",
+    408: "The body comes too slowly",
     409: "The state of things does not allow it",
     410: "It was valid once",
     412: "Somebody else changed it meanwhile",

@@ -43,21 +43,32 @@ async def once(
     """
     if key is None:
         return await create(), False
-    row = {"tenant_id": tx.tenant_id, "scope": scope, "key": key}
     fingerprint = _fingerprint(body)
+    kept = await answer_before(tx, scope=scope, key=key, fingerprint=fingerprint)
+    if kept is not None:
+        return orjson.loads(kept), True
+    answer = orjson.dumps(await create(), option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    await keep_answer(tx, scope=scope, key=key, fingerprint=fingerprint, answer=answer.decode())
+    return orjson.loads(answer), False
+
+
+async def answer_before(tx: Tx, *, scope: str, key: str, fingerprint: bytes) -> str | None:
+    """What the call with this key was answered before, or None: then the key is the caller's until the transaction ends.
+
+    Raises Invalid when the key came with another body.
+    """
     await tx.run(LOCK_KEY, {"number": lock_number("idempotency", tx.tenant_id, scope, key)})
-    kept = await tx.row(FIND_ANSWER, row)
+    kept = await tx.row(FIND_ANSWER, {"tenant_id": tx.tenant_id, "scope": scope, "key": key})
     if kept is None:
-        answer = orjson.dumps(await create(), option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
-        await keep_answer(tx, scope=scope, key=key, fingerprint=fingerprint, answer=answer.decode())
-        return orjson.loads(answer), False
+        return None
     if bytes(kept["fingerprint"]) != fingerprint:
         raise Invalid(
             "This Idempotency-Key came with another body before: use a new key.",
             field="Idempotency-Key",
             code="idempotency_key_reused",
         )
-    return orjson.loads(kept["answer"]), True
+    answer: str = kept["answer"]
+    return answer
 
 
 async def keep_answer(tx: Tx, *, scope: str, key: str, fingerprint: bytes, answer: str) -> None:

@@ -1,47 +1,40 @@
 """How HTTP is spoken here: one transaction per request committed before the answer leaves, problem documents, JSON by orjson."""
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import File
 from fastapi.routing import APIRoute
 from psycopg import DataError, OperationalError
 from psycopg_pool import PoolTimeout
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from civicpulse.base.answers import ANY, WITH_BODY, WITH_CALLER, ProblemView, merged, problem_answers, response_class
+from civicpulse.base.db import Tx
+from civicpulse.base.doors import check_shape, check_size, raise_limit
 from civicpulse.base.errors import Invalid, Problem
+from civicpulse.base.idempotency import answer_before, keep_answer
+from civicpulse.base.json import Json as Json
+from civicpulse.base.json import ProblemJson as ProblemJson
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 
 log = get_logger(__name__)
 
+MAX_ERRORS = 100  # told of in one answer
+MAX_WORDS = 300  # of a field's name or what is wrong with it, in characters
+
 # Checks that an id in a path exists for the caller, so that a caller of another tenant learns "not found" before
 # anything about the body. Rooms register theirs by the path parameter's name.
 ID_GUARDS: dict[str, Callable[[Request], Awaitable[None]]] = {}
-
-
-class Json(Response):
-    """A JSON answer serialised by orjson; what comes out of our own tables is not validated again."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Serialises `content`; datetimes become RFC 3339 UTC with Z."""
-        return orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
-
-
-class ProblemJson(Json):
-    """An RFC 9457 answer."""
-
-    media_type = "application/problem+json"
 
 
 class DeclaredRoute(APIRoute):
@@ -49,6 +42,7 @@ class DeclaredRoute(APIRoute):
 
     problems: dict[int, tuple[str, ...]]
     parameters: frozenset[str]
+    takes_files: bool
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         declared = options.get("responses") or {}
@@ -63,18 +57,31 @@ class DeclaredRoute(APIRoute):
         )
         self.responses = {**self.responses, **problem_answers(self.problems)}
         self.parameters = frozenset(_parameters(self.dependant))
+        self.takes_files = any(isinstance(field.field_info, File) for field in self.dependant.body_params)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Puts the check of the query's parameters before the handler."""
+        """Puts before the handler what can be said without the body: which parameters there are, who calls, and how often."""
         handle = super().get_route_handler()
 
         async def known(request: Request) -> Response:
             unknown = [name for name in request.query_params if name not in self.parameters]
             if unknown:
                 await self._refuse(request, unknown)
+            if self.body_field is not None:
+                await self._meet(request)
             return await handle(request)
 
         return known
+
+    async def _meet(self, request: Request) -> None:
+        """Lets nobody send a body who may not, and nobody one that is too large, too deep or too wide."""
+        for admit in _admissions(self):
+            await admit.at_door(request)  # type: ignore[attr-defined]  # see accounts.callers
+        if self.takes_files:
+            raise_limit(request, services_of(request).settings.upload_limit_bytes)
+        check_size(request)
+        if not self.takes_files:
+            check_shape(await request.body())
 
     async def _refuse(self, request: Request, unknown: list[str]) -> None:
         """Raises what the caller would hear anyway, else Invalid that names what this operation takes."""
@@ -120,6 +127,10 @@ class TransactionRoute(DeclaredRoute):
         async def in_transaction(request: Request) -> Response:
             try:
                 response = await handle(request)
+                await _keep_answer(request, response)
+            except Replayed as before:
+                await _finish(request, commit=False)
+                return before.response
             except RequestValidationError:
                 try:
                     await _check_ids(request)
@@ -140,6 +151,45 @@ async def _finish(request: Request, *, commit: bool) -> None:
     if tx is not None:
         request.state.tx = None
         await services_of(request).db.finish(tx, commit=commit)
+
+
+class Replayed(Exception):
+    """The call was done before, and `response` is what it was answered."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__("done before")
+        headers = {"Idempotent-Replayed": "true"}
+        self.response = Response(answer, status_code=200, media_type=Json.media_type, headers=headers)
+
+
+async def begin_once(request: Request, tx: Tx, scope: str, key: str) -> dict[str, Any]:
+    """Sees to it that a call is done once: under what its answer is to be kept. Raises Replayed when it was done before.
+
+    The answer is kept in the transaction of the change, which the handler must not end by itself.
+    """
+    kept: dict[str, Any] = {"scope": scope, "key": key, "fingerprint": await _fingerprint(request)}
+    if (answer := await answer_before(tx, **kept)) is not None:
+        raise Replayed(answer)
+    return kept
+
+
+async def _fingerprint(request: Request) -> bytes:
+    """Of a form, whose parts may be separated by any word, by what is in it; of anything else byte by byte."""
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        return hashlib.sha256(await request.body()).digest()
+    parts: list[bytes] = []
+    for name, value in (await request.form()).multi_items():
+        content = value.encode() if isinstance(value, str) else await value.read()
+        if not isinstance(value, str):
+            await value.seek(0)
+        parts += [name.encode(), hashlib.sha256(content).digest()]
+    return hashlib.sha256(b"\x1f".join(parts)).digest()
+
+
+async def _keep_answer(request: Request, response: Response) -> None:
+    kept = getattr(request.state, "kept", None)
+    if kept is not None and response.status_code < 400:
+        await keep_answer(request.state.tx, **kept, answer=bytes(response.body).decode())
 
 
 async def end_transaction(request: Request) -> None:
@@ -169,7 +219,7 @@ def _choices(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _safe(value: str) -> str:
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return value[:MAX_WORDS].encode("utf-8", "replace").decode("utf-8")
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -177,14 +227,17 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     problem = Problem("The input is not valid: see errors.", code="invalid")
     problem.status, problem.title = 422, "Invalid input"
     errors = error.errors()
+    listed = errors[:MAX_ERRORS]
+    if len(errors) > MAX_ERRORS:
+        problem.detail = f"The input is not valid: see errors, the first {MAX_ERRORS} of {len(errors)}."
     if any(item["type"] == "json_invalid" for item in errors):
         problem.status, problem.code, problem.title = 400, "malformed_json", "Malformed JSON"
         problem.detail = "The body is not valid JSON: " + "; ".join(
-            _safe(str(item.get("ctx", {}).get("error", item["msg"]))) for item in errors
+            _safe(str(item.get("ctx", {}).get("error", item["msg"]))) for item in listed
         )
     else:
         problem.extra["errors"] = [
-            {"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} | _choices(item) for item in errors
+            {"field": _safe(_field(item["loc"])), "detail": _safe(item["msg"])} | _choices(item) for item in listed
         ]
     return _problem(request, problem)
 
@@ -196,10 +249,10 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 400: "bad_request"}
+    codes = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
     problem = Problem(str(error.detail), code=codes.get(error.status_code, f"http_{error.status_code}"))
     problem.status, problem.title = error.status_code, str(error.detail)
-    problem.headers = dict(error.headers or {})
+    problem.headers = dict(error.headers or {}) | ({"Connection": "close"} if error.status_code == 408 else {})
     return _problem(request, problem)
 
 
@@ -263,49 +316,3 @@ class GzipReads(GZipMiddleware):
         """Handles one connection."""
         is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         await (super().__call__ if is_read else self.app)(scope, receive, send)
-
-
-class Doorway:
-    """The outermost layer: `/api/x` and `/x/` are `/x`; a body over the limit is refused before it is held in memory."""
-
-    def __init__(self, app: ASGIApp, *, body_limit_bytes: int, upload_limit_bytes: int) -> None:
-        self.app = app
-        self.body_limit_bytes = body_limit_bytes
-        self.upload_limit_bytes = upload_limit_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        scope["path"] = _plain(scope["path"])
-        headers = dict(scope["headers"])
-        # A multipart body is spooled to disk piece by piece, so it may be larger than one that is held in memory.
-        is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
-        limit = self.upload_limit_bytes if is_upload else self.body_limit_bytes
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            await self._refuse(scope, receive, send, limit)
-            return
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise HTTPException(413, f"The body is larger than {limit} bytes.")
-            return message
-
-        await self.app(scope, counted, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        problem = Problem(f"The body is larger than {limit} bytes.", code="too_large")
-        problem.status, problem.title = 413, "Too large"
-        await ProblemJson(problem.document(scope["path"]), status_code=413)(scope, receive, send)
-
-
-def _plain(path: str) -> str:
-    if path == "/api" or path.startswith("/api/"):
-        path = path[4:] or "/"
-    return path.rstrip("/") or "/"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from civicpulse.accounts.callers import Caller, needs
-from civicpulse.base.answers import answers
+from civicpulse.base.answers import REPLAYABLE, answers
 from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute
 from civicpulse.base.wire import ShortText, Wire, Word
 from civicpulse.duplicates import merging, rejecting
@@ -91,10 +91,15 @@ async def take_back_rejection(number: str, other: str, caller: Caller = needs(Pe
     "/requests/{number}/merge",
     summary="Merge two requests that report the same",
     responses=answers(
-        RequestView, OUT_OF_SIGHT, {409: ("already_merged", "pair_rejected", "master_has_ended", "merge_race")}
+        RequestView,
+        OUT_OF_SIGHT,
+        {409: ("already_merged", "pair_rejected", "master_has_ended", "merge_race")},
+        REPLAYABLE,
     ),
 )
-async def merge_requests(number: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE)) -> Response:
+async def merge_requests(
+    number: str, body: MergeIn, caller: Caller = needs(Permission.REQUEST_MERGE, once=True)
+) -> Response:
     """Merges two: the older of the two masters stays master, unless it is private and the other public; the answer is this request."""
     await check_reach(caller, body.other)
     await merging.merge(caller.tx, caller.actor, number, other=body.other, force=body.force)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base import clock as time
-from civicpulse.base.answers import CONDITIONAL, Page, View, answers, optional
+from civicpulse.base.answers import CONDITIONAL, REPLAYABLE, Page, View, answers, optional
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid, Unauthenticated
 from civicpulse.base.paging import MAX_LIMIT, page
@@ -171,10 +171,10 @@ async def note_milestone(
 @router.post(
     "/requests/{number}/escalate",
     summary="Escalate by hand",
-    responses=answers(RequestView, OUT_OF_SIGHT, {409: ("not_open",)}, CONDITIONAL),
+    responses=answers(RequestView, OUT_OF_SIGHT, {409: ("not_open",)}, CONDITIONAL, REPLAYABLE),
 )
 async def escalate_request(
-    number: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE)
+    number: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE, once=True)
 ) -> Response:
     """Adds a manual escalation to the trail and to the count, and reads the clock anew."""
     await actions.escalate(caller.tx, caller.actor, number, reason=body.reason, seen_version=caller.if_match)
@@ -210,10 +210,10 @@ async def auto_assign_request(
     "/requests/{number}/comment",
     status_code=201,
     summary="Add a comment",
-    responses=answers({201: CommentView}, OUT_OF_SIGHT),
+    responses=answers({201: CommentView, 200: CommentView}, OUT_OF_SIGHT, REPLAYABLE),
 )
 async def comment_on_request(
-    number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT)
+    number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT, once=True)
 ) -> Response:
     """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
@@ -234,13 +234,17 @@ async def comment_on_request(
     status_code=201,
     summary="Rate the outcome",
     responses=answers(
-        {201: RatedView},
+        {201: RatedView, 200: RatedView},
         OUT_OF_SIGHT,
+        REPLAYABLE,
         {403: ("not_the_reporter", "staff_does_not_rate"), 409: ("not_resolved", "already_rated")},
     ),
 )
 async def rate_request(
-    number: str, body: RatingIn, caller: Caller = needs(Permission.REQUEST_RATE), token: TrackingToken = None
+    number: str,
+    body: RatingIn,
+    caller: Caller = needs(Permission.REQUEST_RATE, once=True),
+    token: TrackingToken = None,
 ) -> Response:
     """Rates the work, once a request, by its reporter (account, token or X-Tracking-Token), after resolution; may dispute it."""
     row = await visible_request(caller, number, token)

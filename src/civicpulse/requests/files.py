@@ -8,11 +8,11 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
 from civicpulse.accounts.callers import Caller, needs
-from civicpulse.base.answers import Media, View, answers
+from civicpulse.base.answers import REPLAYABLE, Media, View, answers
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Forbidden, Invalid, NotFound, Problem
-from civicpulse.base.ids import new_id
+from civicpulse.base.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from civicpulse.base.ids import lock_number, new_id
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.requests import queries
 from civicpulse.requests.actions import UPLOADERS
@@ -28,6 +28,16 @@ MAX_BYTES = 15 * 1024 * 1024
 # Shown in the page as what they are; anything else is offered for download only.
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "application/pdf"})
 OTHER = "application/octet-stream"
+
+FILES_OF_A_REQUEST = 200
+FILES_OF_A_REPORTER = 30
+
+LOCK_FILES = "SELECT pg_advisory_xact_lock(%(number)s)"
+
+COUNT = """
+SELECT count(*) AS all, count(*) FILTER (WHERE uploaded_by = 'citizen') AS reporters FROM evidence
+WHERE tenant_id = %(tenant_id)s AND request_id = %(request_id)s AND media_type IS NOT NULL
+"""
 
 FIND = """
 SELECT e.id, e.media_type, e.file_name, e.sha256, r.number FROM evidence e
@@ -82,16 +92,17 @@ def kind_of(media_type: str) -> str:
     status_code=201,
     summary="Send files as evidence",
     responses=answers(
-        {201: SentFilesView},
+        {201: SentFilesView, 200: SentFilesView},
         OUT_OF_SIGHT,
-        {403: ("not_the_reporter",), 422: ("file_too_large",), 507: ("storage_full",)},
+        REPLAYABLE,
+        {403: ("not_the_reporter",), 409: ("too_many_files",), 422: ("file_too_large",), 507: ("storage_full",)},
     ),
 )
 async def send_evidence(
     number: str,
     request: Request,
     files: Annotated[list[UploadFile], File(alias="file")],
-    caller: Caller = needs(Permission.REQUEST_RATE),
+    caller: Caller = needs(Permission.REQUEST_RATE, once=True),
     token: TrackingToken = None,
 ) -> Response:
     """Takes up to ten files of 15 MB (multipart field `file`), by staff or by the reporter; answers type, url and sha256 of each."""
@@ -100,8 +111,8 @@ async def send_evidence(
         raise Forbidden(
             "Only staff and the person who reported this request may add evidence.", code="not_the_reporter"
         )
-    if len(files) > MAX_FILES:
-        raise Invalid(f"At most {MAX_FILES} files at once: send the others with another call.", field="file")
+    _check_number(files)
+    await _check_quota(caller, row["id"], len(files), is_staff=reader.sees_as_staff(row))
     actor = await speaking(caller, row, token)
     change = await open_change(caller.tx, actor, number)
     items = await _keep_all(caller.tx, request.app.state.storage, files)
@@ -115,6 +126,26 @@ async def send_evidence(
         for item in items
     ]
     return Json({"items": shown}, status_code=201)
+
+
+def _check_number(files: list[UploadFile]) -> None:
+    if len(files) > MAX_FILES:
+        raise Invalid(f"At most {MAX_FILES} files at once: send the others with another call.", field="file")
+
+
+async def _check_quota(caller: Caller, request_id: UUID, more: int, *, is_staff: bool) -> None:
+    """Raises Conflict when a request has as many files as it may, or its reporter has sent as many as they may."""
+    # Under the lock of the request, so that two calls at once count each other's.
+    await caller.tx.run(LOCK_FILES, {"number": lock_number("files", caller.tx.tenant_id, request_id)})
+    about = {"tenant_id": caller.tx.tenant_id, "request_id": request_id}
+    counted = await caller.tx.row(COUNT, about)
+    assert counted is not None
+    has, most = (counted["all"], FILES_OF_A_REQUEST) if is_staff else (counted["reporters"], FILES_OF_A_REPORTER)
+    if has + more > most or counted["all"] + more > FILES_OF_A_REQUEST:
+        raise Conflict(
+            f"There are {has} files already, and there may be {most}: choose the ones that matter.",
+            code="too_many_files",
+        )
 
 
 async def _keep_all(tx: Tx, storage: Storage, files: list[UploadFile]) -> list[Row]:
