@@ -11,11 +11,11 @@ from civicpulse import __version__
 from civicpulse.accounts.tokens import TokenBook
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
-from civicpulse.base.doors import Doorway
+from civicpulse.base.doors.bodies import Doorway
+from civicpulse.base.doors.observe import Observe
+from civicpulse.base.doors.ratelimit import RateLimiter
 from civicpulse.base.health import router as health
 from civicpulse.base.log import configure_logging
-from civicpulse.base.observe import Observe
-from civicpulse.base.ratelimit import RateLimiter
 from civicpulse.base.services import open_services
 from civicpulse.base.web import GzipReads, add_error_handlers, complete_openapi
 from civicpulse.centre.api import router as pipeline

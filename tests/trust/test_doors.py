@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from tests_support import problem
 
 from civicpulse.app import create_app
-from civicpulse.base import doors
+from civicpulse.base.doors import bodies
+from civicpulse.base.doors.ratelimit import network_of
 from civicpulse.base.logins import application_url
-from civicpulse.base.ratelimit import network_of
 from civicpulse.settings import Settings
 from conftest import City
 
@@ -100,8 +100,8 @@ async def test_a_body_that_comes_too_slowly_is_given_up(
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(doors, "GRACE_SECONDS", grace)
-    monkeypatch.setattr(doors, "BYTES_PER_SECOND", 1e9)
+    monkeypatch.setattr(bodies, "GRACE_SECONDS", grace)
+    monkeypatch.setattr(bodies, "BYTES_PER_SECOND", 1e9)
     answer = await (await city.client()).post("/requests", content=endless(), headers=JSON)
     problem(answer, 408, "too_slow")
     assert answer.headers["connection"] == "close"

@@ -14,10 +14,10 @@ from fastapi import Depends, Request
 from civicpulse.accounts.roles import roles_at_door
 from civicpulse.accounts.tokens import TokenOwner
 from civicpulse.base.db import Tx
+from civicpulse.base.doors.ratelimit import network_of
 from civicpulse.base.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from civicpulse.base.events import Actor
 from civicpulse.base.log import bind
-from civicpulse.base.ratelimit import network_of
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.web import begin_once, services_of
 from civicpulse.rules.access import Permission, Role, Roles, Scope
@@ -123,7 +123,7 @@ def _role_of(owner: TokenOwner | None, roles: Roles) -> Role:
 
 
 def _idempotency_key(request: Request, owner: TokenOwner | None) -> str | None:
-    """The caller's key; that of a stranger is joined with where they call from: another one with the same key is somebody else."""
+    """Reads the caller's key; that of a stranger is joined with where they call from: another one with the same key is somebody else."""
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:
         raise Invalid("Idempotency-Key must have 1 to 200 characters.", field="Idempotency-Key")
@@ -169,7 +169,7 @@ async def _recognise(request: Request, permission: Permission, *, reads: bool) -
 
 
 async def _owner(request: Request, *, reads: bool) -> TokenOwner | None:
-    """Whom the token stands for; None without one. Whoever has none that is good is counted by the address they call from."""
+    """Finds whom the token stands for; None without one. Whoever has none that is good is counted by the address they call from."""
     try:
         token = _bearer(request)
         owner: TokenOwner | None = await request.app.state.tokens.owner(token) if token else None
@@ -212,7 +212,7 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
 
 
 def _scope(request: Request, visitor: Visitor) -> str:
-    """Whose answer is kept, and to what: the caller, who may have come by a tracking link, and the path."""
+    """Says whose answer is kept, and to what: the caller, who may have come by a tracking link, and the path."""
     link = hashlib.sha256(request.headers.get("x-tracking-token", "").encode()).hexdigest()[:16]
     return f"{request.method} {request.url.path}:{visitor.actor.key}:{link}"
 

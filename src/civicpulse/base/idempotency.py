@@ -53,7 +53,7 @@ async def once(
 
 
 async def answer_before(tx: Tx, *, scope: str, key: str, fingerprint: bytes) -> str | None:
-    """What the call with this key was answered before, or None: then the key is the caller's until the transaction ends.
+    """Finds what the call with this key was answered before, or None: then the key is the caller's until the transaction ends.
 
     Raises Invalid when the key came with another body.
     """

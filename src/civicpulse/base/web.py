@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from civicpulse.base.answers import ANY, WITH_BODY, WITH_CALLER, ProblemView, merged, problem_answers, response_class
 from civicpulse.base.db import Tx
-from civicpulse.base.doors import check_shape, check_size, raise_limit
+from civicpulse.base.doors.bodies import check_shape, check_size, raise_limit
 from civicpulse.base.errors import Invalid, Problem
 from civicpulse.base.idempotency import answer_before, keep_answer
 from civicpulse.base.json import Json as Json
@@ -174,7 +174,7 @@ async def begin_once(request: Request, tx: Tx, scope: str, key: str) -> dict[str
 
 
 async def _fingerprint(request: Request) -> bytes:
-    """Of a form, whose parts may be separated by any word, by what is in it; of anything else byte by byte."""
+    """Hashes what was sent: of a form, whose parts may be separated by any word, what is in it; anything else byte by byte."""
     if not request.headers.get("content-type", "").startswith("multipart/"):
         return hashlib.sha256(await request.body()).digest()
     parts: list[bytes] = []

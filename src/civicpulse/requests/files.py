@@ -140,10 +140,10 @@ async def _check_quota(caller: Caller, request_id: UUID, more: int, *, is_staff:
     about = {"tenant_id": caller.tx.tenant_id, "request_id": request_id}
     counted = await caller.tx.row(COUNT, about)
     assert counted is not None
-    has, most = (counted["all"], FILES_OF_A_REQUEST) if is_staff else (counted["reporters"], FILES_OF_A_REPORTER)
-    if has + more > most or counted["all"] + more > FILES_OF_A_REQUEST:
+    has, limit = (counted["all"], FILES_OF_A_REQUEST) if is_staff else (counted["reporters"], FILES_OF_A_REPORTER)
+    if has + more > limit or counted["all"] + more > FILES_OF_A_REQUEST:
         raise Conflict(
-            f"There are {has} files already, and there may be {most}: choose the ones that matter.",
+            f"There are {has} files already, and there may be {limit}: choose the ones that matter.",
             code="too_many_files",
         )
 

@@ -10,7 +10,7 @@ from civicpulse.base.errors import TooMany
 
 
 def network_of(address: str) -> str:
-    """The network that an address counts for: a house has one IPv4 address and 18 quintillion of IPv6, which are its /64."""
+    """Finds the network that an address counts for: a house has one IPv4 address and 18 quintillion of IPv6, which are its /64."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:

@@ -117,7 +117,7 @@ def check_shape(body: bytes) -> None:
 
 
 def _depth(body: bytes) -> int:
-    """How deep the brackets go, counted no further than is allowed."""
+    """Counts how deep the brackets go, no further than is allowed."""
     depth = deepest = 0
     for bracket in _BRACKETS.finditer(_STRINGS.sub(b"", body)):
         depth += 1 if bracket[0] in b"[{" else -1
