@@ -9,6 +9,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from tests_support import sweep_city
 
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid
@@ -95,12 +96,46 @@ async def test_what_ended_as_a_duplicate_cancelled_or_invalid_counts_in_no_resol
     solved, *others = await stored(city)
     assert (solved["resolved_at"], solved["tags"]) == (datetime(2025, 3, 4, 15, tzinfo=UTC), [])
     assert {(row["state_category"], row["resolved_at"], row["sla_met"]) for row in others} == {("closed", None, None)}
+    assert {row["closed_at"] for row in others} == {datetime(2025, 3, 4, 15, tzinfo=UTC)}
+    totals = (await (await city.client("dispatcher")).get("/analytics/kpis")).json()["totals"]
+    assert (totals["resolution"]["count"], totals["sla"]["met"] + totals["sla"]["missed"]) == (1, 1)
+    assert (totals["masters"], totals["sla"]["with_sla"]) == (4, 1)
     assert [row["tags"] for row in others] == [["duplicate"], ["cancelled"], ["invalid"]]
 
 
-async def test_a_request_that_the_city_opened_again_is_told(city: City, tmp_path: Path) -> None:
+async def test_a_request_that_the_city_opened_again_is_opened_where_nobody_touched_it(
+    city: City, tmp_path: Path
+) -> None:
     closed = ROW.replace("T10:00:00,,Open", "T10:00:00,2025-03-04T10:00:00,Closed")
     await bring(city, tmp_path / "day1.csv", HEADER + closed)
+    report = await bring(city, tmp_path / "day2.csv", HEADER + ROW.replace("Open", "Reopened"))
+    assert (report.updated, report.unchanged, report.notes["opened_again"], report.doubts) == (1, 0, 1, ())
+    (opened,) = await stored(city)
+    assert (opened["status"], opened["resolved_at"], opened["closed_at"], opened["sla_met"]) == (
+        "new",
+        None,
+        None,
+        None,
+    )
+    async with city.transaction() as tx:
+        assert (await verify_tenant(tx))[1] is None
+        assert await tx.value("SELECT count(*) FROM outbox") == 0
+    assert (await sweep_city(city)).escalations == 0
+    told = (await (await city.client("admin")).get(f"/requests/{opened['number']}/events")).json()["items"]
+    assert [event["meta"].get("to") for event in told] == [None, "resolved", "closed", "new"]
+    assert (await bring(city, tmp_path / "day3.csv", HEADER + ROW.replace("Open", "Reopened"))).unchanged == 1
+    assert (await bring(city, tmp_path / "day4.csv", HEADER + closed)).updated == 1
+    assert (await stored(city))[0]["closed_at"] == datetime(2025, 3, 4, 15, tzinfo=UTC)
+
+
+async def test_a_request_that_the_city_opened_again_is_told_where_somebody_worked_on_it(
+    city: City, tmp_path: Path
+) -> None:
+    closed = ROW.replace("T10:00:00,,Open", "T10:00:00,2025-03-04T10:00:00,Closed")
+    await bring(city, tmp_path / "day1.csv", HEADER + closed)
+    staff = await city.client("dispatcher")
+    noted = await staff.post(f"/requests/{(await stored(city))[0]['number']}/comment", json={"message": "Seen."})
+    assert noted.status_code == 201, noted.text
     report = await bring(city, tmp_path / "day2.csv", HEADER + ROW.replace("Open", "Reopened"))
     assert (report.added, report.notes["open_there_closed_here"]) == (0, 1)
     assert [(doubt.line, doubt.external_id, doubt.reason) for doubt in report.doubts] == [

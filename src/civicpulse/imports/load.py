@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -23,14 +22,15 @@ from civicpulse.imports.prepare import IMPORTER, CasePreparer, Settings
 from civicpulse.imports.report import Agreement, ImportReport, Tally
 from civicpulse.imports.rows import Case, CaseReader, RowError
 from civicpulse.intake.ending import end_elsewhere, ended_clock
-from civicpulse.intake.incoming import Incoming
+from civicpulse.intake.incoming import End, Incoming
 from civicpulse.intake.opening import open_requests
 from civicpulse.intake.preparing import Prepared, Preparer
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import current_pack
 from civicpulse.places.zones import zone_index
+from civicpulse.requests import clock as clock_of
 from civicpulse.requests import store
-from civicpulse.requests.changes import follow_masters, open_changes
+from civicpulse.requests.changes import apply_all, follow_masters, open_changes
 from civicpulse.rules.lifecycle import is_ended
 
 BATCH_ROWS = 2000
@@ -54,35 +54,36 @@ class _Import:
     table: Table | None = None
 
     async def write(self, batch: Batch) -> None:
-        """Sorts a batch into new, closed since, and known; writes the first two in one transaction."""
+        """Sorts a batch into new, closed or opened again since, and known; writes all but the last in one transaction."""
         async with self.services.db.transaction(self.tenant) as tx:
             known = await queries.find_known(tx, self.settings.source, [case.external_id for case, _ in batch])
             new = [(case, one) for case, one in batch if case.external_id not in known]
-            closed = {
-                known[case.external_id]["id"]: case.closed_at
-                for case, _ in batch
-                if case.is_closed and case.external_id in known and _may_be_closed(known[case.external_id])
-            }
+            there = [(case, known[case.external_id]) for case, _ in batch if case.external_id in known]
+            closed = {here["id"]: case.end for case, here in there if case.end and _may_be_closed(here)}
+            reopened = [here["id"] for case, here in there if not case.is_closed and _may_be_reopened(here)]
             added = {one.row["id"] for _, one in new}
-            changed = len(closed)
+            changed = len(closed) + len(reopened)
             if not self.dry_run:
                 await queries.commit_lazily(tx)
                 opened = await open_requests(tx, IMPORTER, self.preparer, [one for _, one in new]) if new else []
                 added = {one.row["id"] for one in opened}
-                changed = await self._close(tx, closed)
+                changed = await self._close(tx, closed) + await self._reopen(tx, reopened)
         self.tally.added += len(added)
         self.tally.updated += changed
         self.tally.unchanged += len(batch) - len(added) - changed
-        self._tell_reopened(batch, known)
+        self._tell_reopened(there)
         for case, one in new:
             if one.row["id"] in added:
                 self._count(case, one.row)
 
-    def _tell_reopened(self, batch: Batch, known: dict[str, Row]) -> None:
-        """Lists requests that the city has opened again: nobody here knows of it otherwise."""
-        for case, _ in batch:
-            here = known.get(case.external_id)
-            if here is not None and not case.is_closed and is_ended(here["state_category"]):
+    def _tell_reopened(self, there: Sequence[tuple[Case, Row]]) -> None:
+        """Counts requests that the city has opened again, and lists those that stay closed here: nobody knows of it otherwise."""
+        for case, here in there:
+            if case.is_closed or not is_ended(here["state_category"]):
+                continue
+            if _may_be_reopened(here):
+                self.tally.notes["opened_again"] += 1
+            else:
                 self.tally.notes["open_there_closed_here"] += 1
                 self.tally.doubt(case.line, "it is open there and closed here", case.external_id)
 
@@ -96,7 +97,7 @@ class _Import:
             tally.verdicts_compared += 1
             tally.verdicts_agreed += met == case.city_verdict
 
-    async def _close(self, tx: Tx, closed: dict[UUID, datetime | None]) -> int:
+    async def _close(self, tx: Tx, closed: dict[UUID, End]) -> int:
         """Closes requests that the city has closed since, with their duplicates; how many it closed itself."""
         if not closed:
             return 0
@@ -115,10 +116,36 @@ class _Import:
         await follow_masters(tx, IMPORTER, masters, at=now)
         return len(changes)
 
+    async def _reopen(self, tx: Tx, reopened: Sequence[UUID]) -> int:
+        """Opens requests again that the city has opened again, with their duplicates; how many it opened itself.
+
+        Nobody knows since when: the time that they lay closed does not count, and steps long due are not fired.
+        """
+        now = self.preparer.now
+        changes = []
+        for change in (await open_changes(tx, IMPORTER, reopened, at=now)).values() if reopened else ():
+            row, workflow = change.row, change.pack.workflow
+            if not is_ended(row["state_category"]) or row["master_id"] is not None:
+                continue  # opened in this moment, or it follows its master
+            source, target = workflow.state(row["status"]), workflow.state(workflow.initial)
+            change.enter(target)
+            late = clock_of.read_row(row, change.pack, now).due_steps
+            change.set(sla_steps_fired=row["sla_steps_fired"] + len(late))
+            meta = {"from_category": source.category, "category": target.category, "source": self.settings.source}
+            change.tell("request.transitioned", **{"from": source.name, "to": target.name}, **meta, imported=True)
+            changes.append(change)
+        await apply_all(tx, IMPORTER, changes, at=now, quietly=True)
+        return len(changes)
+
 
 def _may_be_closed(known: Row) -> bool:
     """Tells whether what the city says of its end counts: it is open, and nobody here has done anything with it."""
     return known["is_untouched"] and not is_ended(known["state_category"])
+
+
+def _may_be_reopened(known: Row) -> bool:
+    """Tells whether it counts that the city has opened it again: nobody here has done anything with it, and it follows no master."""
+    return known["is_untouched"] and is_ended(known["state_category"]) and known["master_id"] is None
 
 
 async def import_requests(

@@ -8,7 +8,7 @@ from civicpulse.base.events import platform
 from civicpulse.base.ids import id_at
 from civicpulse.imports.report import Tally
 from civicpulse.imports.rows import Case
-from civicpulse.intake.incoming import End, Incoming, Reporter
+from civicpulse.intake.incoming import Incoming, Reporter
 from civicpulse.intake.placing import Spot
 from civicpulse.packs.model import Pack
 from civicpulse.places.zones import UNZONED, ZoneIndex
@@ -78,7 +78,7 @@ class CasePreparer:
             priority=case.priority,
             history=True,
             target_at=case.target_at,
-            end=End(case.closed_at) if case.is_closed else None,
+            end=case.end,
             about=about | ({"channel": case.channel} if case.channel is not None else {}),
         )
 

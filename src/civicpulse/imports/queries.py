@@ -11,7 +11,7 @@ from civicpulse.base.db import Row, Tx
 
 # Nobody here has done anything with a request whose trail knows nobody but the engine itself.
 FIND_KNOWN = """
-SELECT r.external_id, r.id, r.state_category, NOT EXISTS (
+SELECT r.external_id, r.id, r.state_category, r.master_id, NOT EXISTS (
     SELECT 1 FROM events e WHERE e.tenant_id = r.tenant_id AND e.subject_id = r.id AND e.actor_type <> 'system') AS is_untouched
 FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND r.source = %(source)s AND r.external_id = ANY(%(ids)s::text[])

@@ -35,7 +35,7 @@ class Agreement:
 class ImportReport:
     """The outcome of one file. Every row read is one of added, updated, unchanged, repeated or bad.
 
-    `updated`: open here, closed in the file, and closed now. `repeated`: an id that occurred earlier in the file.
+    `updated`: closed or opened again there since, and now here, too. `repeated`: an id that occurred earlier in the file.
     `doubts` are rows that somebody should look at: they contradict themselves, or what is here; `notices` are about the file as a whole.
     `notes` counts what deserves a look: see `Tally`. Lists hold the first 1,000. `by_*` count the added rows.
     """
@@ -77,7 +77,7 @@ class ImportReport:
         pace = f"{self.seconds:.1f} s ({self.rows_per_second:.0f} a second)"
         yield f"{self.file} ({self.encoding}): {self.rows} rows read with the mapping {self.mapping} in {pace}"
         yield (
-            f"  {self.added} {did} added, {self.updated} closed since, {self.unchanged} unchanged, "
+            f"  {self.added} {did} added, {self.updated} closed or opened again since, {self.unchanged} unchanged, "
             f"{self.repeated} repeated, {self.bad} bad"
         )
         for what, counted in (("status", self.by_status), ("zone", self.by_zone), ("category", self.by_category)):
@@ -123,7 +123,8 @@ class Tally:
     """The report while it grows.
 
     Notes: no_coordinates, placeholder_point, outside_zones, closed_without_time, closed_before_created,
-    open_with_closing_time, open_there_closed_here, target_before_created, default_category, steps_passed (escalations long due, not fired).
+    open_with_closing_time, opened_again, open_there_closed_here, target_before_created, default_category,
+    steps_passed (escalations long due, not fired).
     """
 
     rows: int = 0

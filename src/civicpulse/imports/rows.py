@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from civicpulse.base.tables import Record, find_column, read_number
 from civicpulse.imports.mapping import OUTCOMES, CategoryMap, Mapping, PriorityMap, VerdictMap, folded
 from civicpulse.imports.times import read_time, to_utc
+from civicpulse.intake.incoming import End
 from civicpulse.rules.duplicates import distance_m
 
 LONGEST_TEXT = 10_000
@@ -29,7 +30,7 @@ class RowError(ValueError):
 class Case:
     """One row, understood. Times are UTC; `is_place` is False where there are no coordinates or only a placeholder.
 
-    What ended with an `outcome` (duplicate, cancelled, invalid) has no closing time, because nobody resolved it, and a tag.
+    What ended with an `outcome` (duplicate, cancelled, invalid) has a tag, and nobody resolved it.
     `doubt` says what in the row contradicts itself: a request that the city closed before it was created has no closing time.
     `city_zone` and `city_verdict` (deadline met?) are what the file says; `known_category` is False where no table
     knew the row and the mapping's default was taken.
@@ -57,6 +58,11 @@ class Case:
     city_verdict: bool | None
     outcome: str | None = None
     doubt: str | None = None
+
+    @property
+    def end(self) -> End | None:
+        """How it ended; None while it is open."""
+        return End(self.closed_at, was_resolved=self.outcome is None) if self.is_closed else None
 
 
 class CaseReader:
@@ -146,8 +152,6 @@ class CaseReader:
         doubt = None
         if is_closed and closed_at is not None and closed_at < created_at:
             closed_at, doubt = self._closed_too_early(created_at, closed_at)
-        if outcome is not None:
-            closed_at, doubt = None, None
         category, known_category = self._category(fields)
         lon, lat = self._point(fields)
         sub_category = self._sub_category(fields)

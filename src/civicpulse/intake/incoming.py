@@ -21,9 +21,13 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """That the work had ended elsewhere before the request came here; `at` is None where nobody knows when."""
+    """That the work had ended elsewhere before the request came here; `at` is None where nobody knows when.
+
+    What ended as no case, a duplicate, cancelled or invalid, `was_resolved` by nobody.
+    """
 
     at: datetime | None
+    was_resolved: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Preparer:
         if came.history:
             row["updated_at"] = max(came.created_at, (came.end and came.end.at) or came.created_at)
         if came.end is not None:
-            ended, more = end_elsewhere(row, self.pack, came.end.at, about={"source": came.source})
+            ended, more = end_elsewhere(row, self.pack, came.end, about={"source": came.source})
             row, told = row | ended, told + more
         return Prepared(came, row, told)
 
@@ -105,7 +105,7 @@ class Preparer:
             snapshot = clock.policy_to_json(policy)
         if not came.history:
             return self._fresh_clock(*dimensions, came.created_at) | {"sla": snapshot}
-        if came.end is not None and came.end.at is None:
+        if came.end is not None and (came.end.at is None or not came.end.was_resolved):
             return clock.CLOSED_SOMETIME | {"sla": snapshot}
         ended_at, calendar = came.end.at if came.end else None, self.pack.calendar_of(policy)
         read = clock.history_columns(policy, calendar, started_at=came.created_at, ended_at=ended_at, now=self.now)

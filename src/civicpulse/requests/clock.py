@@ -99,7 +99,7 @@ CLOSED_SOMETIME: Row = {
     "next_sla_at": None,
     "sla_steps_fired": 0,
 }
-"""The columns of a request that has ended, nobody knows when."""
+"""The columns of a request that has ended, nobody knows when, or without having been resolved."""
 
 
 def history_columns(
