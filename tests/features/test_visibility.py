@@ -1,6 +1,9 @@
 """Who may see a request: the rule as a condition in SQL and as a check of one row, and what readers of all kinds learn."""
 
 import itertools
+import random
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +14,7 @@ from explaining import Explaining, fill
 from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
-from insight_support import add_row, change_row
+from insight_support import DAY, NOON, add_row, change_row, random_columns
 from pipeline_support import small, ticket
 from tests_support import problem
 
@@ -21,6 +24,7 @@ from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.outbox import drain
 from civicpulse.centre.documents import NOT_SEEN
 from civicpulse.duplicates.merging import merge
+from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.map import geo_queries
 from civicpulse.insight.schemas import Scope
 from civicpulse.notify.queries import QUEUE
@@ -497,3 +501,56 @@ async def test_the_public_map_is_read_from_indexes_alone(lone_city: City, own_da
         assert "using requests_open " in plan, plan
         assert "using requests_open_duplicates " in plan, plan
         assert "Seq Scan on requests r" not in plan, plan
+
+
+@pytest.mark.parametrize("scope", ["own", "zone", "office", "category", "none"])
+async def test_figures_are_of_what_a_scope_sees_to_the_last_request(scoped: City, scope: str) -> None:
+    """KPIs folded or not and while they are made anew, agents' figures, and nothing of an agent's own figures that is out of sight."""
+    office = await add_office(scoped)
+    client, agent = await of_scope(
+        scoped, scope, office_id=str(office), coverage={"zone_ids": ["Z1"]}, skills=["road_repair"]
+    )
+    other = await add_agent(await scoped.client("admin"), "AG-other")
+    dice = random.Random(7)
+    async with scoped.transaction() as tx:
+        for _ in range(60):
+            columns = random_columns(dice, [])
+            await add_row(
+                tx,
+                at=columns.pop("created_at"),
+                **columns | {"is_public": dice.random() < 0.3},
+                office_id=dice.choice([office, None]),
+                assigned_agent_id=dice.choice([UUID(agent["_id"]), UUID(other["_id"]), None]),
+                assigned_at=NOON,
+            )
+    since = NOON - 40 * DAY + timedelta(hours=7)
+    ways = ("loose", "folded", "anew")
+    for way in ways:
+        async with scoped.transaction() as tx:
+            if way == "folded":
+                assert await fold_kpis(tx) > 0
+            if way == "anew":
+                await tx.run("UPDATE kpi_ledgers SET time_zone = NULL")
+        for params in ({}, {"from": since.isoformat()}, {"zone": "Z1"}):
+            listed = (await client.get("/requests/", params={**params, "limit": 500})).json()["items"]
+            figures = (await client.get("/analytics/kpis", params=params)).json()
+            assert figures["totals"]["requests"] == len(listed), (way, params)
+            counted = Counter(item["priority"] for item in listed)
+            assert {row["priority"]: row["requests"] for row in figures["by_priority"]} == dict(counted)
+    everything = (await (await scoped.client("admin")).get("/analytics/kpis")).json()["totals"]["requests"]
+    seen = (await client.get("/analytics/kpis")).json()["totals"]["requests"]
+    public = (await (await scoped.client()).get("/analytics/kpis")).json()["totals"]["requests"]
+    assert public < everything == 60
+    assert (public == seen) if scope == "none" else (public < seen < everything)
+
+    shown = {row["agent_code"]: row for row in (await client.get("/analytics/agents")).json()["items"]}
+    whole = {
+        row["agent_code"]: row
+        for row in (await (await scoped.client("admin")).get("/analytics/agents")).json()["items"]
+    }
+    assert shown["AG-other"]["open"] < whole["AG-other"]["open"]
+    profile = (await client.get("/agents/AG-other")).json()
+    assert (profile["workload"], profile["performance"]) == (None, None)
+    assert (await client.get(f"/agents/AG-{scope}")).json()["workload"] is not None
+    scores = (await client.get("/scores")).json()
+    assert scores["computed"]["public_only"] is True

@@ -1,7 +1,7 @@
 """Agents and teams: who works where, with which skills, when, and how much they have to do (R-ASG-04)."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -105,17 +105,26 @@ async def change(caller: Caller, key: str, wanted: AgentChange) -> dict[str, Any
 async def read(caller: Caller, key: str) -> dict[str, Any]:
     """Reads the agent, their open work, and how the last 30 days went."""
     row, now = await _find(caller.tx, key), clock.now()
-    pack = await current_pack(caller.tx)
+    figures: dict[str, Any] = {"workload": None, "performance": None}
+    if caller.scope == "all" or caller.actor_id == row["id"]:
+        figures = await _work(caller.tx, row["id"], now)
+    schedule = schedule_of(row)
+    standing = {"on_shift_now": is_on_shift(schedule, now), "next_shift_start": next_shift_start(schedule, now)}
+    return agent_document(row, caller=caller) | figures | standing
+
+
+async def _work(tx: Tx, agent_id: UUID, now: datetime) -> dict[str, Any]:
+    """Counts an agent's open work and what the last 30 days brought, over all their requests."""
+    pack = await current_pack(tx)
     work = await queries.agent_work(
-        caller.tx,
-        row["id"],
+        tx,
+        agent_id,
         assigned=pack.stages("assigned_at"),
         in_progress=pack.stages("in_progress_at"),
         since=now - PERFORMANCE_WINDOW,
         until=now,
     )
-    schedule = schedule_of(row)
-    return agent_document(row, caller=caller) | {
+    return {
         "workload": {
             "open": work["open"],
             "assigned": work["assigned"],
@@ -129,8 +138,6 @@ async def read(caller: Caller, key: str) -> dict[str, Any]:
             "avg_rating": _rounded(work["rating"]),
             "escalations": work["escalations"],
         },
-        "on_shift_now": is_on_shift(schedule, now),
-        "next_shift_start": next_shift_start(schedule, now),
     }
 
 

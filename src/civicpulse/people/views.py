@@ -191,9 +191,13 @@ class PerformanceView(View):
 
 
 class AgentProfileView(AgentView):
-    """An agent with workload and performance."""
+    """An agent with workload and performance.
 
-    workload: WorkloadView
-    performance: PerformanceView
+    Both are over all of the agent's requests: null for who does not see all, unless it is themselves. `/analytics/agents` has the
+    figures of what one sees.
+    """
+
+    workload: WorkloadView | None
+    performance: PerformanceView | None
     on_shift_now: bool
     next_shift_start: datetime | None
