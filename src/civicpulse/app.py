@@ -30,6 +30,7 @@ from civicpulse.people.api import router as people
 from civicpulse.places.api import router as places
 from civicpulse.places.configuration import router as config
 from civicpulse.portal.pages import mount_portal
+from civicpulse.privacy.api import router as privacy
 from civicpulse.reports.api import router as inbox
 from civicpulse.reports.api_issues import router as issues
 from civicpulse.reports.writer import InboxWriter
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         files,
         assignments,
         people,
+        privacy,
         packs,
         config,
         places,

@@ -442,7 +442,7 @@ async def test_erasure_leaves_the_row_and_the_trail_and_nothing_personal(city: C
         kept = await tx.rows("SELECT answer FROM idempotency_keys WHERE tenant_id = %s", [tx.tenant_id])
         live = "SELECT count(*) FROM tokens WHERE tenant_id = %s AND actor_id = %s AND revoked_at IS NULL"
         assert await tx.value(live, about) == 0
-    assert [event["type"] for event in trail] == ["citizen.created", "citizen.verified", "citizen.erased"]
+    assert [event["type"] for event in trail] == ["citizen.created", "citizen.verified", "person.erased"]
     assert "jane" not in str(trail).lower()
     assert "2025550112" not in str(trail)
     assert kept == []

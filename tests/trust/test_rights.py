@@ -17,7 +17,7 @@ ADD, CHANGE, TAKE = "SELECT INSERT", "SELECT INSERT UPDATE", "SELECT INSERT UPDA
 # A new table is named here with what the application has to do with it, and with no more.
 TABLES: Final = {
     "agents": CHANGE,
-    "analyses": ADD,
+    "analyses": f"{ADD} UPDATE(recommendation) UPDATE(summary)",
     "assignments": CHANGE,
     "citizens": CHANGE,
     "comments": CHANGE,
@@ -47,7 +47,7 @@ TABLES: Final = {
     "performance_scores": TAKE,
     "pipeline_runs": CHANGE,
     "pipeline_tickets": TAKE,
-    "reports": CHANGE,
+    "reports": TAKE,
     "requests": CHANGE,
     "sla_metrics": CHANGE,
     "sla_unmeasured": TAKE,

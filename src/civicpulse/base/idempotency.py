@@ -84,10 +84,10 @@ WHERE k.tenant_id = %(tenant_id)s AND starts_with(k.scope, %(scope)s)
 """
 
 
-async def forget_answers(tx: Tx, *, scope: str, naming: Sequence[UUID]) -> None:
-    """Forgets the answers of scopes that begin so in which one of these ids stands: what was said of an erased person."""
+async def forget_answers(tx: Tx, *, scope: str, naming: Sequence[UUID]) -> int:
+    """Forgets the answers of scopes that begin so in which one of these ids stands: what was said of an erased person; how many."""
     values = {"tenant_id": tx.tenant_id, "scope": scope, "ids": [str(one) for one in naming]}
-    await tx.run(FORGET_ANSWERS, values)
+    return await tx.run(FORGET_ANSWERS, values)
 
 
 def _fingerprint(body: Any) -> bytes:

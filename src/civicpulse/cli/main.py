@@ -15,6 +15,7 @@ from civicpulse.base.logins import APP_ROLE, UnsafeLogin, make_login
 from civicpulse.base.migrate import migrate as migrate_database
 from civicpulse.cli import processes
 from civicpulse.cli.base import DataDir, at_work, database, progress_bar, run, say, wanted_tenant
+from civicpulse.cli.people import people_app
 from civicpulse.cli.quality import model_app, quality_app
 from civicpulse.cli.reports import reports_app
 from civicpulse.evaluation.analysis import QualityError
@@ -41,6 +42,7 @@ for name, group in (
     ("model", model_app),
     ("quality", quality_app),
     ("reports", reports_app),
+    ("people", people_app),
 ):
     app.add_typer(group, name=name)
 

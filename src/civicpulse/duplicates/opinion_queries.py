@@ -1,5 +1,6 @@
 """Every statement on what a language model thinks of pairs."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -84,3 +85,14 @@ async def note(tx: Tx, pair: Row, error: str) -> None:
 
 def _key(tx: Tx, pair: Row) -> dict[str, Any]:
     return {"tenant_id": tx.tenant_id, "low_id": pair["low_id"], "high_id": pair["high_id"]}
+
+
+FORGET_REASONS = """
+UPDATE duplicate_opinions SET reason = NULL
+WHERE tenant_id = %(tenant_id)s AND reason IS NOT NULL AND (low_id = ANY(%(ids)s) OR high_id = ANY(%(ids)s))
+"""
+
+
+async def forget_reasons(tx: Tx, request_ids: Sequence[UUID]) -> int:
+    """Takes a language model's words out of its opinions on these requests; how many."""
+    return await tx.run(FORGET_REASONS, {"tenant_id": tx.tenant_id, "ids": list(request_ids)})

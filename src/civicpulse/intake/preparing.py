@@ -114,6 +114,9 @@ class Preparer:
     def facts(self, row: Row, came: Incoming) -> dict[str, Any]:
         """Says what the event `request.opened` keeps: no text of a reporter."""
         meta = {name: row[name] for name in ("category", "sub_category", "priority", "zone_id", "source")}
+        known = {sub.id for sub in self.pack.categories[row["category"]].sub_categories}
+        if not came.history and row["sub_category"] not in known:
+            meta["sub_category"] = None  # the reporter's own words, which they may have erased
         meta |= {"state": row["status"], "state_category": row["state_category"]}
         meta |= {"sla_policy": row["sla"]["policy_id"] if row["sla"] else None, **came.about}
         if row["sla_steps_fired"]:

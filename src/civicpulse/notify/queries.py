@@ -35,7 +35,12 @@ ON CONFLICT (tenant_id, subject_id, seq, recipient_type, recipient, channel) DO 
 
 FORGET_TEXTS = """
 UPDATE notifications SET title = '', body = '', next_try_at = NULL
-WHERE tenant_id = %(tenant_id)s AND recipient_type = 'citizen' AND recipient = %(citizen_id)s
+WHERE tenant_id = %(tenant_id)s AND recipient_type = 'citizen' AND recipient = %(citizen_id)s AND title <> ''
+"""
+
+FORGET_ABOUT = """
+UPDATE notifications SET title = '', body = '', next_try_at = NULL
+WHERE tenant_id = %(tenant_id)s AND subject_id = ANY(%(ids)s) AND title <> ''
 """
 
 # The contact is read when the message leaves, so that no notification holds one and an erased one is never used.
@@ -98,6 +103,11 @@ async def add_notification(tx: Tx, values: dict[str, Any]) -> None:
 async def forget_texts(tx: Tx, citizen_id: UUID) -> int:
     """Blanks what was written to a citizen and sends nothing more of it; how many."""
     return await tx.run(FORGET_TEXTS, {"tenant_id": tx.tenant_id, "citizen_id": str(citizen_id)})
+
+
+async def forget_about(tx: Tx, request_ids: Sequence[UUID]) -> int:
+    """Blanks what anybody was told about these requests: it names their places; how many."""
+    return await tx.run(FORGET_ABOUT, {"tenant_id": tx.tenant_id, "ids": list(request_ids)})
 
 
 async def sent(tx: Tx, notification_id: UUID, *, at: datetime) -> None:

@@ -132,15 +132,6 @@ async def change_citizen(
     return Json(await citizens.change(caller, _uuid(citizen_id), body))
 
 
-@router.delete(
-    "/citizens/{citizen_id}", status_code=204, summary="Erase a citizen", responses=answers({204: None}, NOBODY)
-)
-async def erase_citizen(citizen_id: str, caller: Caller = needs(Permission.CITIZEN_READ)) -> Response:
-    """Erases a citizen's personal data by law; for the citizen, supervisors and admins. The audit trail stays."""
-    await citizens.erase(caller, _uuid(citizen_id))
-    return Response(status_code=204)
-
-
 @router.post(
     "/agents",
     status_code=201,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from civicpulse.accounts.callers import Caller
 from civicpulse.accounts.roles import roles_of
-from civicpulse.accounts.tokens import create_token, revoke_tokens_of
+from civicpulse.accounts.tokens import create_token
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message
 from civicpulse.base.db import Row, Tx
@@ -233,20 +233,6 @@ async def change(caller: Caller, citizen_id: UUID, wanted: CitizenChange) -> dic
         meta = {"fields": fields}
         await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen.changed", at=clock.now(), meta=meta)
     return await _document(caller.tx, citizen_id, masked=False)
-
-
-async def erase(caller: Caller, citizen_id: UUID) -> None:
-    """Erases a citizen as the law asks: name, contacts, address, codes, tokens and kept answers go; the row and the trail stay.
-
-    By the citizen or whoever holds CITIZEN_ERASE, else Forbidden. Erasing twice is erasing once.
-    """
-    await _check_may_change(caller, citizen_id, permission=Permission.CITIZEN_ERASE)
-    row = await _locked(caller.tx, citizen_id)
-    if row["erased_at"] is None:
-        now = clock.now()
-        await queries.erase_citizen(caller.tx, citizen_id, at=now)
-        await revoke_tokens_of(caller.tx, citizen_id)
-        await record_citizen(caller.tx, caller.actor, citizen_id, type="citizen.erased", at=now, meta={})
 
 
 def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:

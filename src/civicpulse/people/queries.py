@@ -10,7 +10,6 @@ from psycopg.types.json import Jsonb
 
 from civicpulse.base.conditions import has_ended, is_open, is_open_master, stands_resolved
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.idempotency import forget_answers
 from civicpulse.base.ids import lock_number
 
 LOCK = "SELECT pg_advisory_xact_lock(%(number)s)"
@@ -235,12 +234,15 @@ async def set_verified(tx: Tx, citizen_id: UUID, *, at: datetime) -> bool:
     return await tx.run(SET_VERIFIED, {"tenant_id": tx.tenant_id, "id": citizen_id, "at": at}) == 1
 
 
+async def known_as(tx: Tx, citizen_id: UUID) -> list[UUID]:
+    """Finds the ids that a citizen is answered to by: their own and those of their codes."""
+    values = {"tenant_id": tx.tenant_id, "id": citizen_id}
+    return [citizen_id, *(row["id"] for row in await tx.rows(CHALLENGES, values))]
+
+
 async def erase_citizen(tx: Tx, citizen_id: UUID, *, at: datetime) -> None:
-    """Blanks a citizen and forgets their codes and kept answers; the row stays."""
+    """Blanks a citizen and forgets their codes; the row stays."""
     values = {"tenant_id": tx.tenant_id, "id": citizen_id, "at": at}
-    # A citizen is answered to by the ids of their codes, too.
-    known_as = [citizen_id, *(row["id"] for row in await tx.rows(CHALLENGES, values))]
-    await forget_answers(tx, scope="citizens:", naming=known_as)
     for statement in (FORGET_CHALLENGES, ERASE_CITIZEN):
         await tx.run(statement, values)
 

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from civicpulse.base import clock, due
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.leases import Queue
+from civicpulse.rules.masking.masker import HIDDEN
 
 # One statement for reports and, of those with a key, their answers; usually one report, many when many come at once. Whoever
 # comes second with a key waits for the first to commit and then writes nothing. Keys in one order for everybody: so that two
@@ -128,6 +129,27 @@ async def retry_parked(tx: Tx) -> int:
 async def find_report(tx: Tx, report_id: UUID) -> Row | None:
     """Finds the report with its request and its issue, or None."""
     return await tx.row(GET, {"tenant_id": tx.tenant_id, "id": report_id})
+
+
+_OF_PERSON = "(citizen_id = %(citizen_id)s OR actor_id = %(actor_id)s)"
+
+# Nobody has read it yet: nothing is left of it.
+DROP_UNREAD = (
+    f"DELETE FROM reports WHERE tenant_id = %(tenant_id)s AND {_OF_PERSON} AND state <> 'processed' RETURNING id"
+)
+
+ERASE_READ = f"""
+UPDATE reports SET description = %(hidden)s, location = NULL, tags = '{{}}', evidence = '[]', last_error = NULL,
+    decision = decision || '{{"summary": "", "recommendation": ""}}'
+WHERE tenant_id = %(tenant_id)s AND {_OF_PERSON} AND state = 'processed' AND description <> %(hidden)s RETURNING id
+"""
+
+
+async def erase_reports(tx: Tx, citizen_id: UUID) -> list[UUID]:
+    """Takes a citizen's words out of their reports, and drops those that nobody has read yet; the ids of both."""
+    values = {"tenant_id": tx.tenant_id, "citizen_id": citizen_id, "actor_id": str(citizen_id), "hidden": HIDDEN}
+    rows = [*await tx.rows(DROP_UNREAD, values), *await tx.rows(ERASE_READ, values)]
+    return [row["id"] for row in rows]
 
 
 async def report_exists(tx: Tx, report_id: UUID) -> bool:

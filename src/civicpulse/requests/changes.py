@@ -13,7 +13,7 @@ from civicpulse.base.events import Actor
 from civicpulse.packs.model import Pack
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import clock, queries, store
-from civicpulse.requests.public import TEXTS, public_texts
+from civicpulse.requests.privacy.public import TEXTS, public_texts
 from civicpulse.rules.lifecycle import Standing, enter, follow
 from civicpulse.rules.words.saying import say_standing
 from civicpulse.rules.workflow import State

@@ -12,7 +12,7 @@ from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.turns import Line, timer
 from civicpulse.requests import queries
-from civicpulse.requests.public import public_texts
+from civicpulse.requests.privacy.public import public_texts
 from civicpulse.requests.store import Changed, change
 from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
 

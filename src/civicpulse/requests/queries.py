@@ -19,7 +19,7 @@ EXISTS (SELECT 1 FROM requests d
         WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen}) AS has_disputed_duplicate,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
                                             'uploaded_at', e.uploaded_at) ORDER BY e.uploaded_at, e.id), '[]')
- FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS evidence
+ FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id AND e.erased_at IS NULL) AS evidence
 """
 
 RELATED = RELATED_SEEN.format(master_seen="true", duplicate_seen="true")

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import Actor
-from civicpulse.requests.public import TEXTS, public_texts
+from civicpulse.requests.privacy.public import TEXTS, public_texts
 
 # What a request is when it comes in; whoever opens one sets the rest.
 DEFAULTS: Final[Row] = {
@@ -160,7 +160,7 @@ def _change_statement(columns: tuple[str, ...], quietly: bool) -> sql.Composed:
     unknown = set(columns) - set(NAMES) | set(columns) & {"id", "version", "event_seq", "updated_at"}
     if TEXTS & set(columns) and "public_texts" not in columns:
         raise ValueError(
-            "a text of a request is changed together with what the public reads of it: see requests/public.py"
+            "a text of a request is changed together with what the public reads of it: see requests/privacy/public.py"
         )
     if unknown:
         raise ValueError(f"requests have no column that can be set called {', '.join(sorted(unknown))}")

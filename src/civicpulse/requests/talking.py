@@ -11,7 +11,7 @@ from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
 from civicpulse.requests import queries
 from civicpulse.requests.changes import open_change
-from civicpulse.requests.public import public_text
+from civicpulse.requests.privacy.public import public_text
 from civicpulse.requests.visibility import reported_by
 from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.words.saying import readable

@@ -23,11 +23,18 @@ CST_NAMES: Final = {
     "duplicate.rejection_undone": "duplicate_rejection_undone",
     "comment.added": "comment",
     "evidence.added": "evidence",
+    "text.erased": "erased",
 }
 """What the event stream of a CST document calls an event; a transition is called by the state that it led to."""
 
 INTERNAL: Final = frozenset(
-    {"request.assignment_failed", "request.classified", "duplicate.rejected", "duplicate.rejection_undone"}
+    {
+        "request.assignment_failed",
+        "request.classified",
+        "text.erased",
+        "duplicate.rejected",
+        "duplicate.rejection_undone",
+    }
 )
 """Events of which the public sees nothing."""
 

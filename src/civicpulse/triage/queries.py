@@ -113,6 +113,17 @@ async def add_analyses(tx: Tx, found: Sequence[tuple[UUID, Analysis]], *, at: da
     await tx.run(ADD_ANALYSES, {"tenant_id": tx.tenant_id, "rows": orjson.dumps(rows).decode(), "at": at, "by": by})
 
 
+ERASE_ANALYSES = """
+UPDATE analyses SET summary = '', recommendation = ''
+WHERE tenant_id = %(tenant_id)s AND request_id = ANY(%(ids)s) AND (summary <> '' OR recommendation <> '')
+"""
+
+
+async def erase_analyses(tx: Tx, request_ids: Sequence[UUID]) -> int:
+    """Takes the words out of the analyses of requests; how many."""
+    return await tx.run(ERASE_ANALYSES, {"tenant_id": tx.tenant_id, "ids": list(request_ids)})
+
+
 async def find_analysis(tx: Tx, request_id: UUID) -> Row | None:
     """Finds the current analysis of a request, or None."""
     return await tx.row(FIND_ANALYSIS, {"tenant_id": tx.tenant_id, "request_id": request_id})

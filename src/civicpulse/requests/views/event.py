@@ -6,7 +6,7 @@ from uuid import UUID
 
 from civicpulse.base.answers import View
 from civicpulse.base.db import Row
-from civicpulse.requests.public import public_comment
+from civicpulse.requests.privacy.public import public_comment
 from civicpulse.requests.trail import INTERNAL, PUBLIC_META, actor_id_of, cst_name, name_of
 
 ActorType = Literal["citizen", "agent", "dispatcher", "system"]

@@ -7,7 +7,7 @@ from uuid import UUID
 from civicpulse.base.answers import View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
-from civicpulse.requests.public import as_public
+from civicpulse.requests.privacy.public import as_public
 from civicpulse.requests.views.request import Priority, Severity, SlaState
 from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.priority import SEVERITY_OF_PRIORITY

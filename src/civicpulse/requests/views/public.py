@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
-from civicpulse.requests.public import as_public
+from civicpulse.requests.privacy.public import as_public
 from civicpulse.requests.views.request import AnyRequest, request_document
 
 PUBLIC: Final = frozenset(field.alias or name for name, field in AnyRequest.model_fields.items())
