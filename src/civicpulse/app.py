@@ -9,6 +9,7 @@ from starlette.formparsers import MultiPartParser
 
 from civicpulse import __version__
 from civicpulse.accounts.tokens import TokenBook
+from civicpulse.audit.jobs import measure as measure_chains
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.doors.bodies import Doorway
@@ -55,6 +56,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
             app.state.inbox = InboxWriter(services.db)
+            app.state.measures = (measure_chains,)
             app.state.sender = build_sender(settings)
             app.state.storage = Storage(settings.storage_url)
             app.state.limiter = RateLimiter(

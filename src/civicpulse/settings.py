@@ -38,6 +38,9 @@ class Settings:
     body_limit_bytes: int = 2 * 1024 * 1024
     upload_limit_bytes: int = 64 * 1024 * 1024
     storage_url: str = ""
+    audit_dir: str = ""
+    audit_checkpoint_minutes: float = 60.0
+    audit_witness_url: str = ""
     log_level: str = "INFO"
     senders: tuple[str, ...] = ()
     messages_in_log: bool = False
@@ -71,6 +74,9 @@ class Settings:
             body_limit_bytes=int(_number("CIVICPULSE_BODY_LIMIT_BYTES", 2 * 1024 * 1024, minimum=1024)),
             upload_limit_bytes=int(_number("CIVICPULSE_UPLOAD_LIMIT_BYTES", 64 * 1024 * 1024, minimum=1024)),
             storage_url=_text("CIVICPULSE_STORAGE_URL"),
+            audit_dir=_text("CIVICPULSE_AUDIT_DIR"),
+            audit_checkpoint_minutes=_number("CIVICPULSE_AUDIT_CHECKPOINT_MINUTES", 60, minimum=1),
+            audit_witness_url=_text("CIVICPULSE_AUDIT_WITNESS_URL"),
             log_level=_text("CIVICPULSE_LOG_LEVEL", "INFO").upper(),
             senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
             messages_in_log=_number("CIVICPULSE_MESSAGES_IN_LOG", 0) > 0,

@@ -11,6 +11,9 @@ from typing import Final
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+from civicpulse.audit.chain import CHAIN, chain_line
+from civicpulse.audit.jobs import Notary, checkpoints_timer
+from civicpulse.audit.keys import Keyring
 from civicpulse.base import outbox
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
@@ -41,7 +44,7 @@ AFTER_FAILURE_SECONDS: Final = 2.0
 
 # What events set off and changes of requests bring; and what is written by others.
 FED: Final[Sequence[Source]] = (
-    notifications.QUEUE.source, opinion_queries.QUEUE.source, CLOCKS, KPIS, METRICS,
+    notifications.QUEUE.source, opinion_queries.QUEUE.source, CLOCKS, KPIS, METRICS, CHAIN,
 )  # fmt: skip
 SOURCES: Final[Sequence[Source]] = (outbox.QUEUE.source, reports.QUEUE.source, run_queries.QUEUE.source, WORDINGS, *FED)
 
@@ -59,13 +62,23 @@ def lines_of(services: Services, *, stopping: Callable[[], bool]) -> list[Line]:
         wordings_line(services),
         kpis_line(services),
         metrics_line(services),
+        chain_line(services.db),
         *([opinions] if opinions else []),
     ]
 
 
 def timers_of(services: Services) -> list[Line]:
     """Makes a line for each job that has its hour."""
-    return [scores_timer(services), answers_timer(services), training_timer(services)]
+    settings = services.settings
+    notary = Notary(
+        services.db, Storage(settings.storage_url), Keyring(settings.audit_dir), witness_url=settings.audit_witness_url
+    )
+    return [
+        scores_timer(services),
+        answers_timer(services),
+        training_timer(services),
+        checkpoints_timer(services.db, notary, minutes=settings.audit_checkpoint_minutes),
+    ]
 
 
 async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:

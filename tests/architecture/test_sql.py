@@ -36,6 +36,7 @@ WRITES = re.compile(
 # Which room writes a table. `base` writes what every room goes through: trail, outbox, directory, answers.
 ROOMS: dict[str, set[str]] = {
     "accounts": {"tenants", "tokens"},
+    "audit": {"chain_blocks", "chain_waiting", "checkpoints"},
     "base": {"due", "events", "idempotency_keys", "outbox"},
     "centre": {"pipeline_runs", "pipeline_tickets", "ticket_details"},
     "duplicates": {"duplicate_links", "duplicate_opinions", "duplicate_rejections"},
@@ -206,6 +207,7 @@ def test_only_the_gate_looks_across_tenants() -> None:
     """Who holds a token, which tenants there are, what is due, the public ranking; the searches are bound to one tenant."""
     calls = {gate for path in SOURCE.rglob("*.py") for gate in re.findall(r"\bgate_\w+(?=\()", path.read_text())}
     assert calls == {
+        "gate_chain",
         "gate_due",
         "gate_public_scores",
         "gate_search",

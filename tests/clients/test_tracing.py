@@ -17,9 +17,9 @@ from analysis_support import HOLE, analysed, with_llm
 from llm_server import GOOD, LlmServer, running
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from civicpulse.base import tracing as module
+from civicpulse.base.clients import tracing as module
 from civicpulse.base.clients.llm import LlmCall, LlmClient, LlmFault, Question, close_llm_clients
-from civicpulse.base.tracing import check_tracing, traced, tracing
+from civicpulse.base.clients.tracing import check_tracing, traced, tracing
 from civicpulse.cli.processes import OperatorError, serve
 from civicpulse.settings import Settings, SettingsError
 from civicpulse.triage.analysis import ReportText

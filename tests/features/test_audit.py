@@ -1,7 +1,6 @@
 """The audit trail cannot be edited, and whoever forces it is found out (R-AUD-02)."""
 
 import asyncio
-import io
 import os
 import subprocess
 import sys
@@ -12,12 +11,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from audit_support import verified
 from builders import add_agent, create, walk_to
 from psycopg.rows import dict_row
-from rich.console import Console
 
 from civicpulse.base.logins import application_url
-from civicpulse.cli import processes
 from conftest import City
 
 UPSERT = """
@@ -95,8 +93,7 @@ def command(database_url: str, slug: str) -> subprocess.CompletedProcess[str]:
 
 async def verify(city: City) -> str | None:
     """What the command would say of the first broken row; None: the trail is whole."""
-    _, broken = await processes.verify(city.services, [city.tenant], Console(file=io.StringIO()))
-    return broken
+    return "\n".join((await verified(city.services, city.tenant)).faults.values()) or None
 
 
 @asynccontextmanager

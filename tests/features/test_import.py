@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 import shapely
+from audit_support import verified
 from fastapi import FastAPI
 from shapely.geometry import shape
 
@@ -27,7 +28,6 @@ from civicpulse.imports.report import ImportReport
 from civicpulse.packs.loader import read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.places.zones import import_zones
-from civicpulse.requests.audit import verify_tenant
 from civicpulse.requests.clock import policy_from_json
 from civicpulse.rules.sla import read_clock
 from conftest import City, make_city
@@ -453,8 +453,7 @@ async def test_a_request_closed_since_is_closed_when_nobody_here_has_touched_it(
     }
     assert after["1"]["closed_at"] == datetime(2024, 1, 2, 5, tzinfo=UTC)
     assert (after["1"]["sla_state"], after["1"]["sla_met"], after["1"]["next_sla_at"]) == ("completed", True, None)
-    async with city.transaction() as tx:
-        assert (await verify_tenant(tx))[1] is None
+    assert (await verified(city.services, city.tenant)).faults == {}
     assert (await bring(city, path, small)).updated == 0
 
 
@@ -522,8 +521,8 @@ async def test_two_imports_of_one_file_at_once_add_each_row_once(city: City, tmp
     reports = await asyncio.gather(bring(city, path, small), bring(city, path, small))
     assert sum(report.added for report in reports) == 3000 == len(await stored(city))
     assert sum(report.unchanged for report in reports) == 3000
-    async with city.transaction() as tx:
-        assert await verify_tenant(tx) == (3000, None)
+    found = await verified(city.services, city.tenant)
+    assert (found.events, found.faults) == (3000, {})
 
 
 async def test_another_tenant_sees_nothing_of_it(city: City, other_city: City, tmp_path: Path, small: Mapping) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from audit_support import verified
 from tests_support import sweep_city
 
 from civicpulse.base.db import Row
@@ -16,7 +17,6 @@ from civicpulse.base.errors import Invalid
 from civicpulse.imports.load import import_requests
 from civicpulse.imports.mapping import MappingError, parse_mapping
 from civicpulse.imports.report import ImportReport
-from civicpulse.requests.audit import verify_tenant
 from conftest import City
 
 MAPPING = """
@@ -67,7 +67,7 @@ async def test_a_request_closed_before_it_was_created_is_told_and_counts_in_no_f
     assert last["closed_at"] == datetime(2026, 11, 24, 21, tzinfo=UTC)
     async with city.transaction() as tx:
         trail = await tx.rows("SELECT subject_id, at FROM events ORDER BY subject_id, seq")
-        assert (await verify_tenant(tx))[1] is None
+    assert (await verified(city.services, city.tenant)).faults == {}
     assert all(one["at"] <= then["at"] for one, then in pairwise(trail) if one["subject_id"] == then["subject_id"])
     client = await city.client("dispatcher")
     figures = (await client.get("/analytics/kpis", params={"from": "2026-11-01", "to": "2026-12-30"})).text
@@ -118,8 +118,8 @@ async def test_a_request_that_the_city_opened_again_is_opened_where_nobody_touch
         None,
     )
     async with city.transaction() as tx:
-        assert (await verify_tenant(tx))[1] is None
         assert await tx.value("SELECT count(*) FROM outbox") == 0
+    assert (await verified(city.services, city.tenant)).faults == {}
     assert (await sweep_city(city)).escalations == 0
     told = (await (await city.client("admin")).get(f"/requests/{opened['number']}/events")).json()["items"]
     assert [event["meta"].get("to") for event in told] == [None, "resolved", "closed", "new"]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 import shapely
+from audit_support import verified
 from fastapi import FastAPI
 from shapely.geometry import shape
 from structlog.testing import capture_logs
@@ -17,7 +18,6 @@ from civicpulse.accounts.tokens import TokenBook
 from civicpulse.base.db import Row
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.requests.audit import verify_tenant
 from civicpulse.sample.build import build_sample
 from civicpulse.sample.city import City
 from civicpulse.sample.demand import Load, Sighting
@@ -154,9 +154,8 @@ async def test_the_product_refuses_nothing_that_the_city_does(sample: Sample) ->
 
 
 async def test_the_trail_is_whole(sample: Sample) -> None:
-    async with sample.services.db.transaction(sample.tenant) as tx:
-        count, broken = await verify_tenant(tx)
-    assert (broken, count > 2000) == (None, True)
+    found = await verified(sample.services, sample.tenant)
+    assert (found.faults, found.events > 2000, found.unvouched) == ({}, True, 0)
 
 
 async def test_time_runs_forward_and_ends_now(sample: Sample) -> None:

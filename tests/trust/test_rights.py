@@ -19,6 +19,9 @@ TABLES: Final = {
     "agents": CHANGE,
     "analyses": f"{ADD} UPDATE(recommendation) UPDATE(summary)",
     "assignments": CHANGE,
+    "chain_blocks": ADD,
+    "chain_waiting": "SELECT INSERT DELETE",
+    "checkpoints": ADD,
     "citizens": CHANGE,
     "comments": CHANGE,
     "distribution_state": CHANGE,
@@ -37,6 +40,7 @@ TABLES: Final = {
     "kpi_cells": TAKE,
     "kpi_contributions": "SELECT",
     "kpi_deltas": TAKE,
+    "kpi_ledgers": TAKE,
     "llm_calls": ADD,
     "models": f"{ADD} UPDATE(active)",
     "notifications": CHANGE,
@@ -64,6 +68,7 @@ TABLES: Final = {
 
 # What looks across tenants, and all that it says. A secret stands in none: `gate_tenants` has the column for the release before.
 GATES: Final = {
+    "gate_chain": "waiting_since checkpoint_at",
     "gate_due": "queue tenant_id",
     "gate_public_scores": "slug name kind score compliance speed avg_resolution_hours resolved_count open_count calculated_at day_before",
     "gate_search": "id",

@@ -13,6 +13,8 @@ from civicpulse.base.ids import lock_number
 from civicpulse.rules.access import Kind, Permission, Role, Scope
 
 ANONYMOUS_KEY = "anonymous"
+CHAIN_QUEUE: Final = "chain"
+"""The queue of events that wait for their place in the tenant's chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,9 @@ def stored_types(name: str) -> list[str]:
 
 RECORD_EVENT = """
 WITH recorded AS (
-    INSERT INTO events (tenant_id, subject_id, seq, subject_type, type, actor_type, actor_id, at, meta)
-    VALUES (%(tenant_id)s, %(subject_id)s, %(seq)s, %(subject_type)s, %(type)s, %(actor_type)s, %(actor_id)s, %(at)s, %(meta)s)
+    INSERT INTO events (tenant_id, subject_id, seq, subject_type, type, actor_type, actor_id, at, meta, attests)
+    VALUES (%(tenant_id)s, %(subject_id)s, %(seq)s, %(subject_type)s, %(type)s, %(actor_type)s, %(actor_id)s, %(at)s, %(meta)s,
+            %(attests)s)
     RETURNING tenant_id, subject_id, seq, type
 )
 INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_id, seq, type FROM recorded
@@ -109,9 +112,9 @@ INSERT INTO outbox (tenant_id, subject_id, seq, type) SELECT tenant_id, subject_
 
 RECORD_NEXT_EVENT = """
 WITH recorded AS (
-    INSERT INTO events (tenant_id, subject_id, seq, subject_type, type, actor_type, actor_id, at, meta)
+    INSERT INTO events (tenant_id, subject_id, seq, subject_type, type, actor_type, actor_id, at, meta, attests)
     SELECT %(tenant_id)s, %(subject_id)s, coalesce(max(seq), 0) + 1, %(subject_type)s, %(type)s, %(actor_type)s, %(actor_id)s,
-           %(at)s, %(meta)s
+           %(at)s, %(meta)s, %(attests)s
     FROM events WHERE tenant_id = %(tenant_id)s AND subject_id = %(subject_id)s
     RETURNING tenant_id, subject_id, seq, type
 )
@@ -133,11 +136,13 @@ async def record(
     at: datetime,
     meta: dict[str, Any],
     subject_type: str = "request",
+    attests: Mapping[str, Any] | None = None,
 ) -> None:
     """Appends one event and its outbox row.
 
     `seq` is the subject's next number when the caller holds its row lock (requests); None takes the next one under the
     lock of the subject's trail (citizens, agents, tenants, whose changes are rare). `meta` must not hold text a person may have erased.
+    `attests` is what the event vouches for besides (audit/chain.py).
     """
     params = {
         "tenant_id": tx.tenant_id,
@@ -149,6 +154,7 @@ async def record(
         "actor_id": actor.id,
         "at": at,
         "meta": Jsonb(meta),
+        "attests": Jsonb(attests or {}),
     }
     if seq is None:
         await tx.run(LOCK_TRAIL, {"number": lock_number("trail", tx.tenant_id, subject_id)})

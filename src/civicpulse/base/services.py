@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from civicpulse.base.clients.geocoder import NominatimClient
+from civicpulse.base.clients.tracing import tracing
 from civicpulse.base.db import Database
 from civicpulse.base.processes import Processes
 from civicpulse.base.tenancy import TenantDirectory
-from civicpulse.base.tracing import tracing
 from civicpulse.settings import Settings
 
 ROWS_AT_ONCE: Final = 50_000

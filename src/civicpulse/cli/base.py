@@ -31,12 +31,25 @@ DataDir = Annotated[
 @contextmanager
 def database(data: Path | None) -> Iterator[Settings]:
     """Reads the settings, with the URL of the database to work on; an embedded one is started and migrated if need be."""
-    settings = Settings.from_environment()
+    settings = database_settings(data)
     if data is None and settings.database_url:
         yield settings
         return
     with embedded_server(data or default_data_dir()) as url:
         yield replace(settings, database_url=make_ready(url), migration_url=url)
+
+
+def database_settings(data: Path | None) -> Settings:
+    """Reads the settings; of an embedded server, files and keys lie in its data directory, unless that is set."""
+    settings = Settings.from_environment()
+    if data is None and settings.database_url:
+        return settings
+    folder = (data or default_data_dir()).resolve()
+    return replace(
+        settings,
+        storage_url=settings.storage_url or (folder / "files").as_uri(),
+        audit_dir=settings.audit_dir or str(folder / "audit"),
+    )
 
 
 @asynccontextmanager

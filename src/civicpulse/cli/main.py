@@ -8,12 +8,14 @@ from uuid import UUID
 import psycopg
 import typer
 
+from civicpulse.audit.keys import NoKey
 from civicpulse.base.embedded import EmbeddedServerError
 from civicpulse.base.errors import Problem
 from civicpulse.base.log import configure_logging
 from civicpulse.base.logins import APP_ROLE, UnsafeLogin, make_login
 from civicpulse.base.migrate import migrate as migrate_database
 from civicpulse.cli import processes
+from civicpulse.cli.audit import audit_app
 from civicpulse.cli.base import DataDir, at_work, database, progress_bar, run, say, wanted_tenant
 from civicpulse.cli.people import people_app
 from civicpulse.cli.quality import model_app, quality_app
@@ -29,7 +31,6 @@ app = typer.Typer(
 tenant_app = typer.Typer(no_args_is_help=True, help="Tenants.")
 token_app = typer.Typer(no_args_is_help=True, help="API tokens.")
 sla_app = typer.Typer(no_args_is_help=True, help="The SLA clock.")
-audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 import_app = typer.Typer(no_args_is_help=True, help="Data from elsewhere.")
 scores_app = typer.Typer(no_args_is_help=True, help="Performance scores.")
 for name, group in (
@@ -149,24 +150,6 @@ def sla_sweep(data: DataDir = None) -> None:
     typer.echo(f"{report.requests} requests, {report.escalations} escalations, {report.changes} state changes")
 
 
-@audit_app.command("verify")
-def audit_verify(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None, data: DataDir = None
-) -> None:
-    """Recomputes every hash of the trail. Exit 1 and the first broken row when it does not hold."""
-
-    async def work() -> Any:
-        async with at_work(data) as services:
-            tenants = [await wanted_tenant(services, tenant)] if tenant else await services.tenants.all()
-            return await processes.verify(services, tenants, say)
-
-    checked, broken = run(work)
-    if broken is not None:
-        typer.echo(broken)
-        raise typer.Exit(1)
-    typer.echo(f"{checked} events verified, the trail is whole")
-
-
 @scores_app.callback()
 def _scores() -> None:
     """Works on performance scores."""
@@ -261,6 +244,7 @@ def main() -> None:
         QualityError,
         TrainingFailed,
         processes.OperatorError,
+        NoKey,
         UnsafeLogin,
     ) as error:
         say.print(f"civicpulse: {error}", style="red")

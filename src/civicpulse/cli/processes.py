@@ -27,12 +27,14 @@ from rich.progress import Progress
 from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.accounts.tenants import create_tenant
 from civicpulse.accounts.tokens import create_token, revoke_token
+from civicpulse.audit.keys import Keyring
+from civicpulse.base import clock
+from civicpulse.base.clients.tracing import check_tracing
 from civicpulse.base.embedded import EmbeddedServerError, embedded_server, revive
 from civicpulse.base.logins import as_application, refuse_strong_login
 from civicpulse.base.migrate import make_ready
 from civicpulse.base.services import Services, open_services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.base.tracing import check_tracing
 from civicpulse.exports.dump import dump_documents
 from civicpulse.imports.load import import_requests
 from civicpulse.imports.report import ImportReport
@@ -41,7 +43,6 @@ from civicpulse.insight.scores.scores import compute_scores, latest_score
 from civicpulse.packs.loader import read_pack
 from civicpulse.places.zones import ZoneReport, import_zones
 from civicpulse.requests.actions import find_agent
-from civicpulse.requests.audit import verify_tenant
 from civicpulse.requests.sweep import SweepReport, sweep
 from civicpulse.sample.build import build_samples
 from civicpulse.settings import Settings
@@ -135,6 +136,7 @@ def up(*, host: str, port: int, data: Path, sample: bool, say: Console) -> int:
             login = make_ready(url)
             say.print("database  ready")
             environment = _environment(login, data)
+            _make_key(environment["CIVICPULSE_AUDIT_DIR"])
             logins = _prepare(url, data, environment, sample=sample, say=say)
             if logins:  # a sample's codes and links reach nobody but whoever sits before this terminal
                 environment.setdefault("CIVICPULSE_MESSAGES_IN_LOG", "1")
@@ -209,9 +211,19 @@ def _prepare(url: str, data: Path, environment: dict[str, str], *, sample: bool,
 
 def _environment(url: str, data: Path) -> dict[str, str]:
     """Says what the children are told: the application's log-in, whose they are, and where files go unless that is set."""
-    files = {"CIVICPULSE_STORAGE_URL": (data.resolve() / "files").as_uri()}
+    files = {
+        "CIVICPULSE_STORAGE_URL": (data.resolve() / "files").as_uri(),
+        "CIVICPULSE_AUDIT_DIR": str(data.resolve() / "audit"),
+    }
     mine = {name: value for name, value in os.environ.items() if name != "CIVICPULSE_MIGRATION_URL"}
     return files | mine | {"CIVICPULSE_DATABASE_URL": url, "CIVICPULSE_PARENT_PID": str(os.getpid())}
+
+
+def _make_key(folder: str) -> None:
+    """Makes the key that signs checkpoints, the first time."""
+    keyring = Keyring(folder)
+    if not keyring.entries():
+        keyring.rotate(at=clock.wall())
 
 
 def _commands(host: str, port: int) -> dict[str, list[str]]:
@@ -337,19 +349,6 @@ async def score_now(services: Services, tenant: Tenant) -> tuple[int, int, float
     async with services.db.transaction(tenant) as tx:
         written = await compute_scores(tx)
         return measured, written, (await latest_score(tx, public_only=False))["score"]
-
-
-async def verify(services: Services, tenants: list[Tenant], say: Console) -> tuple[int, str | None]:
-    """Counts the events verified, and words the first broken row, or None."""
-    checked = 0
-    for tenant in tenants:
-        async with services.db.transaction(tenant) as tx:
-            with say.status(f"verifying {tenant.slug}"):
-                count, broken = await verify_tenant(tx)
-        checked += count
-        if broken is not None:
-            return checked, f"{tenant.slug}: {broken}"
-    return checked, None
 
 
 async def load_zones(services: Services, tenant: Tenant, file: Path, *, code: str, name: str | None) -> ZoneReport:

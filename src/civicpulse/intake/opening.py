@@ -163,6 +163,8 @@ async def _open(tx: Tx, actor: Actor, preparer: Preparer, coming: Sequence[_Comi
         row, told = one.prepared.row, one.prepared.told
         verdict = verdicts.get(row["id"], NEW)
         told[0].meta["duplicates"] = verdict.outcome
+        if one.prepared.came.evidence:
+            told[0].attests["evidence"] = [item["sha256"] for item in one.prepared.came.evidence]
         if verdict.proposed:
             told[0].meta["proposed"] = [match_json(match) for match in verdict.proposed]
         told.extend(joining.join(row, verdict))

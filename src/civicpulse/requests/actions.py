@@ -167,6 +167,7 @@ async def add_evidence(change: Change, items: Sequence[Mapping[str, Any]]) -> No
     rows = [evidence_row(change.row["id"], item) for item in items]
     await queries.add_evidence(change.tx, rows, uploaded_by=UPLOADERS[change.actor.type], at=change.at)
     change.row["has_evidence"] = True
+    change.attest(evidence=[*change.attests.get("evidence", ()), *(item["sha256"] for item in items)])
 
 
 def evidence_row(request_id: UUID, item: Mapping[str, Any]) -> Row:

@@ -26,7 +26,10 @@ SHOWN = TEXTS | {"redacted"}
 
 @dataclass(slots=True)
 class Change:
-    """A request under its row lock, with what is to change. `apply` writes all of it."""
+    """A request under its row lock, with what is to change. `apply` writes all of it.
+
+    `at` is never before what happened to the request last: another machine's clock may have been ahead.
+    """
 
     tx: Tx
     actor: Actor
@@ -35,6 +38,10 @@ class Change:
     at: datetime
     columns: dict[str, Any] = field(default_factory=dict)
     events: list[store.Event] = field(default_factory=list)
+    attests: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.at = max(self.at, self.row["updated_at"])
 
     def set(self, **columns: Any) -> None:
         """Sets columns, in the row too, so that later steps of the same change see them."""
@@ -49,6 +56,10 @@ class Change:
         """Makes the refusal of what cannot be done to the request as it stands, in words of its tenant's people."""
         said = say_standing(code, self.row["number"], self.row["status"], self.pack.titles)
         return Conflict(said, code=code, extra=extra)
+
+    def attest(self, **facts: Any) -> None:
+        """Lets the change's last event vouch for what is stored beside the row, such as hashes of files or of a text."""
+        self.attests |= facts
 
     def enter(self, target: State, *, at: datetime | None = None) -> None:
         """Lets the request stand in `target`, with all that this does to its clock and times (rules.lifecycle)."""
@@ -71,6 +82,8 @@ class Change:
             self.set(public_texts=public_texts(self.row))
         if self.columns.keys() & CLOCKED:
             self.set(**clock.row_columns(self.row, self.pack, self.at))
+        if self.attests:
+            self.events[-1].attests |= self.attests
         return store.Changed(self.row["id"], self.columns, self.events)
 
     async def apply(self) -> Row:
@@ -88,7 +101,7 @@ async def apply_all(tx: Tx, actor: Actor, changes: Sequence[Change], *, at: date
             change.row |= {
                 "version": change.row["version"] + 1,
                 "event_seq": change.row["event_seq"] + news,
-                "updated_at": at,
+                "updated_at": max(at, change.row["updated_at"]),
             }
     moved = [one.row for one in changes if "status" in one.columns and one.row["master_id"] is None]
     if moved:

@@ -5,6 +5,7 @@ PostgreSQL reads them by the types of the table. A new column of a request is na
 fills it and in the view that shows it.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,9 @@ from uuid import UUID
 import orjson
 from psycopg import sql
 
+from civicpulse.base import clock, due
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.events import Actor
+from civicpulse.base.events import CHAIN_QUEUE, Actor
 from civicpulse.requests.privacy.public import TEXTS, public_texts
 
 # What a request is when it comes in; whoever opens one sets the rest.
@@ -38,6 +40,14 @@ REQUIRED: Final = (
 )  # fmt: skip
 NAMES: Final = (*REQUIRED, *DEFAULTS)
 
+ATTESTED: Final = (
+    "number", "category", "status", "state_category", "priority", "priority_score", "zone_id", "is_public",
+    "master_id", "assigned_agent_id", "office_id", "rating", "disputed", "created_at", "triaged_at", "assigned_at",
+    "in_progress_at", "resolved_at", "closed_at",
+)  # fmt: skip
+"""Columns that a request's events vouch for, as each change leaves them. Whoever changes one goes through this module. None may
+hold a person's words (of the description the trail keeps a hash)."""
+
 COLUMNS: Final = ", ".join(f"r.{name}" for name in NAMES)
 """What a decision or a view needs of a row `r`; the search vector stays in the database."""
 
@@ -56,9 +66,9 @@ WITH added AS (
     ON CONFLICT (tenant_id, source, external_id) WHERE external_id IS NOT NULL DO NOTHING
     RETURNING id
 ), told AS (
-    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
-    SELECT %(tenant_id)s, e.id, e.seq, e.type, %(actor_type)s, %(actor_id)s, e.at, e.meta
-    FROM json_to_recordset(%(events)s::json) AS e (id uuid, seq int, type text, at timestamptz, meta jsonb)
+    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta, attests)
+    SELECT %(tenant_id)s, e.id, e.seq, e.type, %(actor_type)s, %(actor_id)s, e.at, e.meta, e.attests
+    FROM json_to_recordset(%(events)s::json) AS e (id uuid, seq int, type text, at timestamptz, meta jsonb, attests jsonb)
     JOIN added ON added.id = e.id
     ORDER BY e.id, e.seq
     RETURNING tenant_id, subject_id, seq, type
@@ -77,13 +87,13 @@ WITH given AS MATERIALIZED (
     SELECT g.id, g.event_seq AS news{given} FROM json_populate_recordset(NULL::requests, %(rows)s::json) AS g
 ), changed AS (
     UPDATE requests r SET {sets}version = r.version + CASE WHEN g.news > 0 THEN 1 ELSE 0 END, event_seq = r.event_seq + g.news,
-        updated_at = CASE WHEN g.news > 0 THEN %(at)s ELSE r.updated_at END
+        updated_at = CASE WHEN g.news > 0 THEN greatest(%(at)s, r.updated_at) ELSE r.updated_at END
     FROM given g WHERE r.tenant_id = %(tenant_id)s AND r.id = g.id
     RETURNING r.id, r.event_seq - g.news AS before
 ), told AS (
-    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta)
-    SELECT %(tenant_id)s, e.id, c.before + e.seq, e.type, %(actor_type)s, %(actor_id)s, e.at, e.meta
-    FROM json_to_recordset(%(events)s::json) AS e (id uuid, seq int, type text, at timestamptz, meta jsonb)
+    INSERT INTO events (tenant_id, subject_id, seq, type, actor_type, actor_id, at, meta, attests)
+    SELECT %(tenant_id)s, e.id, c.before + e.seq, e.type, %(actor_type)s, %(actor_id)s, e.at, e.meta, e.attests
+    FROM json_to_recordset(%(events)s::json) AS e (id uuid, seq int, type text, at timestamptz, meta jsonb, attests jsonb)
     JOIN changed c ON c.id = e.id
     ORDER BY e.id, e.seq
 """
@@ -99,6 +109,8 @@ class Event:
     meta: dict[str, Any]
     at: datetime | None = None
     """When it was so; None: at the moment of the write."""
+    attests: dict[str, Any] = field(default_factory=dict)
+    """What it vouches for besides columns of the row, such as hashes of what was stored beside it."""
 
 
 @dataclass(slots=True)
@@ -121,13 +133,15 @@ async def insert(
     for row, _ in requests:
         row["public_texts"] = public_texts(row)
     events = [
-        {"id": row["id"], "seq": seq, "type": event.type, "at": event.at or row["created_at"], "meta": event.meta}
+        event
         for row, told in requests
-        for seq, event in enumerate(told, 1)
+        for event in _written(row["id"], told, {"description": row["description"], **_kept(row)}, at=row["created_at"])
     ]
     rows = [row | {"event_seq": len(told)} for row, told in requests]
     statement = INSERT_QUIETLY if quietly else INSERT_TOLD
     added = await tx.rows(statement, _values(tx, actor, rows, events))
+    if quietly:
+        await due.mark(tx, CHAIN_QUEUE, at=clock.wall())
     return {row["id"] for row in added}
 
 
@@ -142,12 +156,35 @@ async def _change(
     tx: Tx, actor: Actor, columns: tuple[str, ...], changes: Sequence[Changed], *, at: datetime, quietly: bool
 ) -> None:
     rows = [one.columns | {"id": one.id, "event_seq": len(one.events)} for one in changes]
-    events = [
-        {"id": one.id, "seq": seq, "type": event.type, "at": event.at or at, "meta": event.meta}
-        for one in changes
-        for seq, event in enumerate(one.events, 1)
-    ]
+    events = [event for one in changes for event in _written(one.id, one.events, one.columns, at=at)]
     await tx.run(_change_statement(columns, quietly), _values(tx, actor, rows, events) | {"at": at})
+    if quietly:
+        await due.mark(tx, CHAIN_QUEUE, at=clock.wall())
+
+
+def _kept(row: Row) -> Row:
+    return {name: value for name in ATTESTED if (value := row[name]) is not None}
+
+
+def _written(key: UUID, told: Sequence[Event], columns: Row, *, at: datetime) -> list[Row]:
+    """Writes events as they are stored. The last one vouches for what the change left in the row; of the text, its hash."""
+    rows: list[Row] = [
+        {"id": key, "seq": seq, "type": event.type, "at": event.at or at, "meta": event.meta, "attests": event.attests}
+        for seq, event in enumerate(told, 1)
+    ]
+    attests: Row = {name: columns[name] for name in ATTESTED if name in columns}
+    if "description" in columns:
+        attests["description"] = text_hash(columns["description"])
+    if rows:
+        rows[-1]["attests"] |= attests
+    elif attests:
+        raise ValueError(f"no event vouches for {', '.join(attests)}: tell the trail of the change")
+    return rows
+
+
+def text_hash(text: str) -> str:
+    """Makes what an event keeps of a text, so that the text itself can be erased."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _shape(changed: Changed) -> tuple[str, ...]:

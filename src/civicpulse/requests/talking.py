@@ -1,6 +1,5 @@
 """Writes by which people speak about a request: comments and the rating."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -12,6 +11,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.requests import queries
 from civicpulse.requests.changes import open_change
 from civicpulse.requests.privacy.public import public_text
+from civicpulse.requests.store import text_hash
 from civicpulse.requests.visibility import reported_by
 from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.words.saying import readable
@@ -55,7 +55,7 @@ async def comment(
         "parent_comment_id": str(parent_id) if parent_id else None,
         "internal": is_internal,
     }
-    change.tell("comment.added", **about, sha256=hashlib.sha256(message.encode()).hexdigest())
+    change.tell("comment.added", **about, sha256=text_hash(message))
     await change.apply()
     return {
         "type": "comment.added",
@@ -110,6 +110,7 @@ async def rate(
     if await tx.run(queries.ADD_FEEDBACK, values) == 0:
         raise Conflict(f"{number} has been rated already.", code="already_rated")
     change.set(rating=rating, disputed=dispute, disputes=row["disputes"] + dispute)
+    change.attest(feedback=text_hash(comment) if comment else None)
     change.tell("request.rated", rating=rating, reason_codes=list(reason_codes), dispute_flag=dispute)
     return await change.apply()
 

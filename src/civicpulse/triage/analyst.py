@@ -6,11 +6,11 @@ from typing import Protocol
 
 from civicpulse.base import clock as time
 from civicpulse.base.clients.llm import LlmCall, LlmClient, llm_client
+from civicpulse.base.clients.tracing import note, traced
 from civicpulse.base.db import is_outage
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
-from civicpulse.base.tracing import note, traced
 from civicpulse.packs.model import Pack
 from civicpulse.triage import queries
 from civicpulse.triage.analysis import Analysis, ReportText

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
+from civicpulse.base.clients.tracing import note_outcome, traced
 from civicpulse.base.log import get_logger
-from civicpulse.base.tracing import note_outcome, traced
 from civicpulse.settings import Settings, SettingsError
 
 log = get_logger(__name__)

@@ -70,10 +70,25 @@ class Storage:
             log.error("file_not_kept", key=key, error=str(error).split("\n", 1)[0])
             raise (StorageFull if _NO_ROOM.search(str(error)) else StorageAway) from error
 
+    async def put_new(self, key: str, data: bytes) -> bool:
+        """Writes a file as `put` does, unless there is one under that key: then it stays as it is, and the answer is False."""
+        try:
+            await obstore.head_async(self._store, key)
+        except FileNotFoundError:
+            await self.put(key, data)
+            return True
+        return False
+
     async def get(self, key: str) -> AsyncIterator[bytes]:
         """Reads the file piece by piece. Raises FileNotFoundError when there is none."""
         found = await obstore.get_async(self._store, key)
         return _pieces(found)
+
+    async def list(self, prefix: str) -> AsyncIterator[str]:
+        """Names every file in the folder `prefix` and the folders in it, in no order."""
+        async for found in obstore.list(self._store, prefix=prefix):
+            for meta in found:
+                yield meta["path"]
 
     async def signed_url(self, key: str, *, seconds: int = 3600) -> str | None:
         """Signs an address that fetches the file without a log-in for so long; None where the store has none (a folder)."""
