@@ -304,6 +304,17 @@ async def test_history_is_listed_by_hour_in_pages(city: City) -> None:
     assert len((await admin.get("/scores")).json()["items"]) == 1
 
 
+async def test_a_day_of_scores_and_metrics_is_the_citys(city: City) -> None:
+    for hour in (3, 4, 27, 28):
+        await compute(city, NOW.replace(hour=0) + hour * HOUR)
+    admin = await city.client("admin")
+    day = {"from": "2026-03-15", "to": "2026-03-16", "level": "tenant"}
+    answer = (await admin.get("/scores", params=day)).json()
+    assert [item["hour"] for item in answer["items"]] == ["2026-03-16T03:00:00Z", "2026-03-15T04:00:00Z"]
+    metrics = (await admin.get("/sla-metrics", params={"from": "2026-03-15", "to": "2026-03-16"})).json()
+    assert answer["computed"]["time_zone"] == metrics["computed"]["time_zone"] == "America/New_York"
+
+
 async def test_older_than_forty_days_one_row_a_day_stays(city: City) -> None:
     async with city.transaction() as tx:
         await add_zones(tx, "Z1")
@@ -315,7 +326,7 @@ async def test_older_than_forty_days_one_row_a_day_stays(city: City) -> None:
             "SELECT hour FROM performance_scores WHERE zone_id = 'Z1' AND NOT public_only ORDER BY hour"
         )
     assert [row["hour"].isoformat()[:13] for row in rows] == [
-        "2026-03-15T18", "2026-03-16T18", "2026-03-17T06", "2026-04-29T12",
+        "2026-03-16T00", "2026-03-17T00", "2026-03-17T06", "2026-04-29T12",  # the city's days end at 04:00
     ]  # fmt: skip
 
 

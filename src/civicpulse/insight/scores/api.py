@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
-from civicpulse.base.answers import Page, answers
+from civicpulse.base.answers import answers
 from civicpulse.base.errors import Invalid
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
@@ -13,7 +13,7 @@ from civicpulse.base.wire import Word
 from civicpulse.insight.api import VARY
 from civicpulse.insight.schemas import Since, Until, period
 from civicpulse.insight.scores import leaderboard, measuring, scores
-from civicpulse.insight.scores.views import Leaderboard, RecalculatedView, ScoresPage, SlaMetricView
+from civicpulse.insight.scores.views import Leaderboard, RecalculatedView, ScoresPage, SlaMetricsPage
 from civicpulse.requests.filters import Many, known_categories, known_zones, priorities_of, words
 from civicpulse.requests.named import known_request
 from civicpulse.requests.visibility import reader_of
@@ -28,7 +28,7 @@ Cursor = Annotated[str | None, Query(max_length=500)]
 @router.get(
     "/sla-metrics",
     summary="List how each resolution stood against its threshold",
-    responses=answers(Page[SlaMetricView]),
+    responses=answers(SlaMetricsPage),
 )
 async def list_sla_metrics(
     caller: Caller = needs(Permission.ANALYTICS_STAFF),
@@ -58,11 +58,10 @@ async def list_sla_metrics(
         "since": during.since,
         "until": during.until,
     }
-    return Json(
-        await measuring.list_metrics(
-            caller.tx, wanted, reader.of_figures, superseded=superseded, limit=limit, cursor=cursor
-        )
+    listed = await measuring.list_metrics(
+        caller.tx, wanted, reader.of_figures, superseded=superseded, limit=limit, cursor=cursor
     )
+    return Json(listed | {"computed": {"time_zone": during.zone.key}})
 
 
 @router.get("/scores", summary="List performance scores of the tenant and its zones", responses=answers(ScoresPage))

@@ -53,7 +53,7 @@ WHERE p.tenant_id = %(tenant_id)s AND p.public_only = ANY(ARRAY[false, true]) AN
   AND EXISTS (
     SELECT 1 FROM performance_scores later
     WHERE later.tenant_id = %(tenant_id)s AND later.public_only = p.public_only AND later.zone_id = p.zone_id AND later.hour > p.hour
-      AND later.hour < date_trunc('day', p.hour, 'UTC') + interval '1 day')
+      AND later.hour < date_trunc('day', p.hour, %(time_zone)s::text) + interval '1 day')
 """
 
 LATEST_HOUR = """
@@ -119,9 +119,9 @@ async def put_scores(
     return await tx.run(PUT, values | {"tenant_id": tx.tenant_id, "scores": Jsonb(list(scores))})
 
 
-async def thin_scores(tx: Tx, *, before: datetime, since: datetime) -> int:
+async def thin_scores(tx: Tx, *, before: datetime, since: datetime, zone: str) -> int:
     """Leaves one row a day and zone of the hours in [since, before); how many went."""
-    return await tx.run(THIN, {"tenant_id": tx.tenant_id, "before": before, "since": since})
+    return await tx.run(THIN, {"tenant_id": tx.tenant_id, "before": before, "since": since, "time_zone": zone})
 
 
 async def latest_hour(tx: Tx, *, public_only: bool) -> datetime | None:

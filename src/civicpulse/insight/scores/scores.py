@@ -67,7 +67,8 @@ async def compute_scores(tx: Tx) -> int:
         scores += _scores(sums, counts, zones, weights, public_only=public_only)
     as_stored = {"compliance": weights.compliance, "speed": weights.speed}
     written = await queries.put_scores(tx, scores, hour=hour_of(now), weights=as_stored, window=WINDOW, now=now)
-    await queries.thin_scores(tx, before=now - KEEP_HOURLY, since=now - KEEP_HOURLY - THIN_BACK)
+    zone = pack.document.timezone
+    await queries.thin_scores(tx, before=now - KEEP_HOURLY, since=now - KEEP_HOURLY - THIN_BACK, zone=zone)
     return written
 
 
@@ -202,6 +203,7 @@ async def list_scores(
         "latest_hour": latest,
         "history": is_history,
         "public_only": public_only,
+        "time_zone": period.zone.key,
         "note": None if latest else "No scores yet: they are computed every hour, or by POST /scores/recalculate.",
         "how": HOW,
     }

@@ -29,6 +29,18 @@ class SlaMetricView(View):
     superseded_at: datetime | None
 
 
+class SlaMetricsComputedView(View):
+    """Whose days are meant."""
+
+    time_zone: str
+
+
+class SlaMetricsPage(Page[SlaMetricView]):
+    """A page of SLA metrics."""
+
+    computed: SlaMetricsComputedView
+
+
 class TrendView(View):
     """A score against an earlier one."""
 
@@ -86,6 +98,7 @@ class ScoresComputedView(View):
     latest_hour: datetime | None
     history: bool
     public_only: bool
+    time_zone: str
     note: str | None
     how: dict[str, str]
 
