@@ -1,5 +1,7 @@
 """Bodies and short cuts that many tests share; all of them go over HTTP."""
 
+import struct
+import zlib
 from typing import Any
 
 import httpx
@@ -7,6 +9,16 @@ import httpx
 DOWNTOWN = (-74.0, 40.71)
 SHA = "ab" * 32
 PHOTO = {"type": "photo", "url": "https://files.example.org/after.jpg", "sha256": SHA}
+
+
+def png(shade: int = 0) -> bytes:
+    """A picture of one grey dot."""
+    head = struct.pack(">2I5B", 1, 1, 8, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes([0, shade]))), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def report(

@@ -2,22 +2,22 @@
 
 import hashlib
 
-from builders import create
+from builders import create, png
 from tests_support import problem
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
+PNG = png()
 
 
-async def test_a_photo_comes_back_byte_for_byte_with_its_hash(city) -> None:
+async def test_a_photo_comes_back_with_its_hash(city) -> None:
     staff = await city.client("agent")
     number = (await create(staff))["request_id"]
     sent = await staff.post(f"/requests/{number}/evidence", files={"file": ("hole.png", PNG, "image/png")})
     assert sent.status_code == 201, sent.text
     (item,) = sent.json()["items"]
-    assert (item["type"], item["sha256"]) == ("photo", hashlib.sha256(PNG).hexdigest())
+    assert item["type"] == "photo"
     anybody = await city.client()
     got = await anybody.get(item["url"])
-    assert got.content == PNG
+    assert hashlib.sha256(got.content).hexdigest() == item["sha256"]
     assert got.headers["content-type"] == "image/png"
     assert got.headers["x-content-type-options"] == "nosniff"
     document = (await staff.get(f"/requests/{number}")).json()
@@ -40,7 +40,7 @@ async def test_only_staff_and_the_reporter_may_send(city, other_city) -> None:
     anybody = await city.client()
     document = await create(anybody)
     path = f"/requests/{document['request_id']}/evidence"
-    files = {"file": ("a.jpg", b"1", "image/jpeg")}
+    files = {"file": ("a.png", PNG, "image/png")}
     problem(await anybody.post(path, files=files), 403, "not_the_reporter")
     ours = await anybody.post(path, files=files, headers={"X-Tracking-Token": document["tracking_token"]})
     assert ours.status_code == 201

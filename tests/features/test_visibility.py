@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from builders import add_agent, create, move, report, walk_to
+from builders import add_agent, create, move, png, report, walk_to
 from explaining import Explaining, fill
 from fastapi.routing import APIRoute
 from hypothesis import given
@@ -324,7 +324,7 @@ async def call(client: httpx.AsyncClient, route: tuple[str, str], number: str, o
     (method, path), body = route, ROUTES[route]
     url = path.format(number=number, other=other)
     if body == "files":
-        return await client.request(method, url, files=[("file", ("a.png", b"not empty", "image/png"))])
+        return await client.request(method, url, files=[("file", ("a.png", png(), "image/png"))])
     sent = body and {key: value.format(other=other) if isinstance(value, str) else value for key, value in body.items()}
     return await client.request(method, url, json=sent)
 

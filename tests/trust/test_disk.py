@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import create
+from builders import create, png
 from tests_support import problem
 
 from civicpulse.base.clients import storage
 from civicpulse.base.clients.storage import Storage
 from conftest import City
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
+PNG = png()
 ROOM = 100_000
 
 # A child whose files may not grow past ROOM bytes: what a full disk is to a process, without being root to make one.

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
-from builders import add_agent, create
+from builders import add_agent, create, png
 from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ from schemathesis.core.result import Ok
 from conftest import make_city
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
-PICTURE = {"file": ("hole.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "image/png")}
+PICTURE = {"file": ("hole.png", png(), "image/png")}
 # Words without which hardly any generated body gets past its first check.
 TELLING = {
     "category": ("pothole", "graffiti", "streetlight"),

@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-from builders import create, walk_to
+from builders import create, png, walk_to
 from tests_support import problem
 
 from conftest import City
 
 KEY = {"Idempotency-Key": "0190-once"}
-PNG = ("a.png", b"\x89PNG", "image/png")
+PNG = ("a.png", png(), "image/png")
 
 
 async def opened(city: City, staff: httpx.AsyncClient) -> str:
@@ -25,7 +25,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "evidence": (
         "agent",
         {"files": {"file": PNG}},
-        {"files": {"file": ("b.png", b"other", "image/png")}},
+        {"files": {"file": ("b.png", png(1), "image/png")}},
         "evidence.added",
     ),
 }

@@ -68,6 +68,7 @@ class PackDocument(Shape):
     timezone: Timezone = "UTC"
     language: Language = "en"
     outside_zones: Literal["reject", "unzoned"] = "unzoned"
+    keep_original_photos: bool = False  # beside the cleaned ones, for staff
     categories: tuple[Category, ...] = Field(min_length=1, max_length=1000)
     tag_priorities: dict[Label, Priority] = Field(default={})
     hazard_words: dict[Label, Priority] = Field(default={})

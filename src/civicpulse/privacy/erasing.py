@@ -23,7 +23,7 @@ from civicpulse.notify.queries import forget_about, forget_texts
 from civicpulse.people import queries as people
 from civicpulse.people.citizens import is_citizen_self, record_citizen
 from civicpulse.reports.queries import erase_reports
-from civicpulse.requests.files import storage_key
+from civicpulse.requests.files import evidence_keys
 from civicpulse.requests.privacy import erasing
 from civicpulse.rules.access import Permission
 from civicpulse.triage.queries import erase_analyses
@@ -48,7 +48,8 @@ async def erase(tx: Tx, actor: Actor, storage: Storage, citizen_id: UUID) -> Map
         raise NotFound("There is no such citizen.")
     now, words = clock.now(), _words_of(person)
     for evidence_id in await erasing.files_of(tx, citizen_id):
-        await storage.delete(storage_key(tx, evidence_id))
+        for key in evidence_keys(tx, evidence_id):
+            await storage.delete(key)
     gone = await erasing.erase_texts(tx, actor, citizen_id, words=words, at=now)
     about = [row["id"] for row in await erasing.requests_of(tx, citizen_id)]
     reports = await erase_reports(tx, citizen_id)

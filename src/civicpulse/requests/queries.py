@@ -108,10 +108,11 @@ async def lock_duplicates(tx: Tx, master_ids: list[UUID]) -> list[Row]:
 
 
 ADD_EVIDENCE = """
-INSERT INTO evidence (tenant_id, id, request_id, type, url, sha256, media_type, file_name, uploaded_by, uploaded_at)
-SELECT %(tenant_id)s, g.id, g.request_id, g.type, g.url, g.sha256, g.media_type, g.file_name, %(uploaded_by)s, %(at)s
+INSERT INTO evidence (tenant_id, id, request_id, type, url, sha256, media_type, file_name, cleaned, uploaded_by, uploaded_at)
+SELECT %(tenant_id)s, g.id, g.request_id, g.type, g.url, g.sha256, g.media_type, g.file_name, coalesce(g.cleaned, false), %(uploaded_by)s,
+       %(at)s
 FROM json_to_recordset(%(rows)s::json) AS g (id uuid, request_id uuid, type text, url text, sha256 text, media_type text,
-    file_name text)
+    file_name text, cleaned boolean)
 """
 
 

@@ -45,6 +45,12 @@ def as_public(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **(public_texts(row) if hidden is None else hidden)}
 
 
+def is_public_file(evidence: Mapping[str, Any]) -> bool:
+    """Tells whether the public gets a piece of evidence: photos, which are cleaned, and what staff sent. In other files of a reporter,
+    as videos and documents are, a place or a name may stand where it cannot be found."""
+    return bool(evidence["type"] == "photo" or evidence["uploaded_by"] != "citizen")
+
+
 def public_comment(comment: Mapping[str, Any], redacted: Sequence[str]) -> str | None:
     """Gives a comment as the public reads it; `comment` holds message and public_message. None: it was erased."""
     message: str | None = comment["message"]

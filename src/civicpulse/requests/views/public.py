@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
-from civicpulse.requests.privacy.public import as_public
+from civicpulse.requests.privacy.public import as_public, is_public_file
 from civicpulse.requests.views.request import AnyRequest, request_document
 
 PUBLIC: Final = frozenset(field.alias or name for name, field in AnyRequest.model_fields.items())
@@ -22,4 +22,5 @@ def public_document(row: Row, pack: Pack) -> dict[str, Any]:
     shown["citizen_ref"] = {**document["citizen_ref"], "citizen_id": None}
     if feedback := document["citizen_feedback"]:
         shown["citizen_feedback"] = {**feedback, "comment": None}
+    shown["evidence"] = [item for item in document["evidence"] if is_public_file(item)]
     return shown
