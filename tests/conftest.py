@@ -143,6 +143,8 @@ async def started_app(database_url: str, pool_size: int) -> AsyncIterator[FastAP
             storage_url=Path(os.environ[RUN_DIR], "files").as_uri(),
             anonymous_writes_per_minute=0,
             anonymous_reads_per_minute=0,
+            lock_timeout_seconds=60,  # a slow machine is no fault
+            statement_timeout_seconds=120,
         )
     )
     async with built.router.lifespan_context(built):

@@ -17,7 +17,7 @@ from civicpulse.base.doors.observe import Observe
 from civicpulse.base.doors.ratelimit import RateLimiter
 from civicpulse.base.health import router as health
 from civicpulse.base.log import configure_logging
-from civicpulse.base.services import open_services
+from civicpulse.base.services import calls_patience, open_services
 from civicpulse.base.web import GzipReads, add_error_handlers, complete_openapi
 from civicpulse.centre.api import router as pipeline
 from civicpulse.centre.tickets.api import router as tickets
@@ -52,7 +52,7 @@ Errors are RFC 9457 problem documents with a stable `code`. Every path also answ
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with open_services(settings, patience=calls_patience(settings)) as services:
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
             app.state.inbox = InboxWriter(services.db)

@@ -32,6 +32,10 @@ class Settings:
     database_url: str = ""
     migration_url: str = ""
     pool_size: int = 16
+    statement_timeout_seconds: float = 30.0
+    lock_timeout_seconds: float = 10.0
+    idle_transaction_timeout_seconds: float = 60.0
+    job_timeout_seconds: float = 900.0
     default_tenant: str = ""
     anonymous_writes_per_minute: int = 120
     anonymous_reads_per_minute: int = 1200
@@ -68,6 +72,10 @@ class Settings:
             database_url=url,
             migration_url=_text("CIVICPULSE_MIGRATION_URL", url),
             pool_size=int(_number("CIVICPULSE_POOL_SIZE", 16, minimum=1)),
+            statement_timeout_seconds=_number("CIVICPULSE_STATEMENT_TIMEOUT_SECONDS", 30),
+            lock_timeout_seconds=_number("CIVICPULSE_LOCK_TIMEOUT_SECONDS", 10),
+            idle_transaction_timeout_seconds=_number("CIVICPULSE_IDLE_TRANSACTION_TIMEOUT_SECONDS", 60),
+            job_timeout_seconds=_number("CIVICPULSE_JOB_TIMEOUT_SECONDS", 900),
             default_tenant=_text("CIVICPULSE_DEFAULT_TENANT"),
             anonymous_writes_per_minute=int(_number("CIVICPULSE_ANONYMOUS_WRITES_PER_MINUTE", 120)),
             anonymous_reads_per_minute=int(_number("CIVICPULSE_ANONYMOUS_READS_PER_MINUTE", 1200)),

@@ -20,7 +20,7 @@ PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 REPLAYABLE: Problems = {422: ("idempotency_key_reused",)}
 CONDITIONAL: Problems = {412: ("version_mismatch",)}
-ANY: Problems = {422: ("invalid",), 500: ("internal_error",), 503: ("unavailable",)}
+ANY: Problems = {422: ("invalid",), 500: ("internal_error",), 503: ("unavailable", "tenant_busy")}
 WITH_BODY: Problems = {400: ("malformed_json", "bad_request"), 408: ("too_slow",), 413: ("too_large",)}
 WITH_CALLER: Problems = {
     401: ("unauthenticated", "invalid_token"),

@@ -1,8 +1,11 @@
 """The database: a pool of connections that can only be used through a transaction bound to one tenant."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -12,8 +15,12 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from civicpulse.base.errors import Problem
 from civicpulse.base.logins import as_application, refuse_strong_login
 from civicpulse.base.tenancy import Tenant
+
+WAIT_SECONDS: Final = 15.0  # for a connection
+WAITING_FOR_EACH: Final = 16  # calls of a tenant that may wait, for each of its connections
 
 Params: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 Row: TypeAlias = dict[str, Any]
@@ -65,16 +72,76 @@ async def _read_json_fast(conn: AsyncConnection[Any]) -> None:
     set_json_loads(orjson.loads, conn)
 
 
-class Database:
-    """The pool. `url` is the connection string of the application's own log-in."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds a statement, the wait for a lock, and a transaction in which nothing happens may last; 0: without end."""
 
-    def __init__(self, url: str, *, size: int) -> None:
+    statement: float = 30.0
+    lock: float = 10.0
+    idle: float = 60.0
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The time-outs by the names of the server's settings, in milliseconds."""
+        return {
+            "statement_timeout": f"{self.statement * 1000:.0f}",
+            "lock_timeout": f"{self.lock * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{self.idle * 1000:.0f}",
+        }
+
+
+class TenantBusy(Problem):
+    """The tenant has as many transactions open as it may: the others are not to wait for it."""
+
+    status, code, title = 503, "tenant_busy", "Busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is too much under way for this organisation; nothing was changed. Try again in a moment."
+        )
+        self.headers = {"Retry-After": "2"}
+
+
+class Share:
+    """The transactions that one tenant may have open at once in this process, and how many more may wait for one."""
+
+    __slots__ = ("_free", "_limit", "_waiting")
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._free, self._waiting = limit, asyncio.Semaphore(limit), 0
+
+    async def take(self) -> None:
+        """Returns once there is a place; raises TenantBusy when too many wait already, or for too long."""
+        if self._waiting >= self._limit * WAITING_FOR_EACH:
+            raise TenantBusy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise TenantBusy from None
+        finally:
+            self._waiting -= 1
+
+    def give_back(self) -> None:
+        """Leaves the place to the next."""
+        self._free.release()
+
+
+class Database:
+    """The pool. `url` is the connection string of the application's own log-in.
+
+    No tenant has more than half of the connections at once, so that one whose transactions hang takes none from the others.
+    """
+
+    def __init__(self, url: str, *, size: int, patience: Patience = Patience()) -> None:
+        self._shares: defaultdict[UUID, Share] = defaultdict(lambda: Share(max(min(size, 2), size // 2)))
         self._pool = AsyncConnectionPool(
-            as_application(url),
+            as_application(url, **patience.settings),
             min_size=min(2, size),
             max_size=size,
             open=False,
-            timeout=15,
+            timeout=WAIT_SECONDS,
             kwargs={"autocommit": True, "prepare_threshold": 2},
             configure=_read_json_fast,
         )
@@ -94,14 +161,21 @@ class Database:
         await self._pool.close()
 
     async def begin(self, tenant: Tenant) -> Tx:
-        """Opens a transaction for `tenant`. The caller must end it with `finish`."""
-        conn = await self._pool.getconn()
+        """Opens a transaction for `tenant`. The caller must end it with `finish`. Raises TenantBusy."""
+        share = self._shares[tenant.tenant_id]
+        await share.take()
+        try:
+            conn = await self._pool.getconn()
+        except BaseException:
+            share.give_back()
+            raise
         try:
             # One round trip for both. SET LOCAL, not set_config: Citus propagates only the former.
             await conn.execute(
                 f"BEGIN; SET LOCAL civicpulse.tenant = '{tenant.tenant_id}'".encode()
             )  # a UUID needs no quoting
         except BaseException:
+            share.give_back()
             await self._pool.putconn(conn)
             raise
         return Tx(conn, tenant)
@@ -112,6 +186,7 @@ class Database:
             if not tx.conn.closed and tx.conn.info.transaction_status != TransactionStatus.IDLE:
                 await tx.conn.execute("COMMIT" if commit else "ROLLBACK")
         finally:
+            self._shares[tx.tenant_id].give_back()
             await self._pool.putconn(tx.conn)
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Final
 
 from civicpulse.base.clients.geocoder import NominatimClient
 from civicpulse.base.clients.tracing import tracing
-from civicpulse.base.db import Database
+from civicpulse.base.db import Database, Patience
 from civicpulse.base.processes import Processes
 from civicpulse.base.tenancy import TenantDirectory
 from civicpulse.settings import Settings
@@ -29,11 +29,11 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Opens what a process needs and closes it at the end of the block."""
+async def open_services(settings: Settings, *, patience: Patience | None = None) -> AsyncIterator[Services]:
+    """Opens what a process needs and closes it at the end of the block; without `patience` it has that of jobs and commands."""
     gc.set_threshold(ROWS_AT_ONCE, 10, 10)
     with tracing(settings):
-        db = Database(settings.database_url, size=settings.pool_size)
+        db = Database(settings.database_url, size=settings.pool_size, patience=patience or jobs_patience(settings))
         processes = Processes()
         await db.open()
         try:
@@ -42,6 +42,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         finally:
             await processes.close()
             await db.close()
+
+
+def calls_patience(settings: Settings) -> Patience:
+    """Says how long may take what a call does in the database: somebody waits for it."""
+    return Patience(
+        settings.statement_timeout_seconds, settings.lock_timeout_seconds, settings.idle_transaction_timeout_seconds
+    )
+
+
+def jobs_patience(settings: Settings) -> Patience:
+    """Says how long may take what jobs and commands do in the database: they read and write much at once."""
+    return Patience(settings.job_timeout_seconds, settings.lock_timeout_seconds, settings.job_timeout_seconds)
 
 
 def _geocoder(settings: Settings, db: Database) -> NominatimClient | None:

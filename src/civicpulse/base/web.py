@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import File
 from fastapi.routing import APIRoute
 from psycopg import DataError, OperationalError
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg_pool import PoolTimeout
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -268,9 +269,12 @@ async def _on_data(request: Request, error: Exception) -> Response:
 
 async def _on_no_database(request: Request, error: Exception) -> Response:
     log.error("database_unavailable", error=str(error))
-    problem = Problem(
-        "The database cannot be reached or is overloaded; nothing was changed. Try again.", code="unavailable"
-    )
+    words = "The database cannot be reached or is overloaded; nothing was changed. Try again."
+    if isinstance(error, LockNotAvailable):
+        words = "Somebody else has been changing the same thing for long; nothing was changed. Try again."
+    elif isinstance(error, QueryCanceled):
+        words = "This took too long and was given up; nothing was changed. Ask for less at once, or try again."
+    problem = Problem(words, code="unavailable")
     problem.status, problem.title, problem.headers = 503, "Unavailable", {"Retry-After": "1"}
     return _problem(request, problem)
 

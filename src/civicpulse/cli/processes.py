@@ -30,6 +30,7 @@ from civicpulse.accounts.tokens import create_token, revoke_token
 from civicpulse.audit.keys import Keyring
 from civicpulse.base import clock
 from civicpulse.base.clients.tracing import check_tracing
+from civicpulse.base.doors.slow import PatientProtocol
 from civicpulse.base.embedded import EmbeddedServerError, embedded_server, revive
 from civicpulse.base.logins import as_application, refuse_strong_login
 from civicpulse.base.migrate import make_ready
@@ -77,7 +78,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http="httptools",
+        http=PatientProtocol,
         timeout_graceful_shutdown=20,
         server_header=False,
     )
