@@ -13,9 +13,9 @@ from civicpulse.audit.jobs import measure as measure_chains
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.doors.bodies import Doorway
+from civicpulse.base.doors.health import router as health
 from civicpulse.base.doors.observe import Observe
 from civicpulse.base.doors.ratelimit import RateLimiter
-from civicpulse.base.health import router as health
 from civicpulse.base.log import configure_logging
 from civicpulse.base.services import calls_patience, open_services
 from civicpulse.base.web import GzipReads, add_error_handlers, complete_openapi

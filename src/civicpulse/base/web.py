@@ -21,10 +21,10 @@ from starlette.types import Receive, Scope, Send
 from civicpulse.base.answers import ANY, WITH_BODY, WITH_CALLER, ProblemView, merged, problem_answers, response_class
 from civicpulse.base.db import Tx
 from civicpulse.base.doors.bodies import check_shape, check_size, raise_limit
+from civicpulse.base.doors.json import Json as Json
+from civicpulse.base.doors.json import ProblemJson as ProblemJson
 from civicpulse.base.errors import Invalid, Problem
 from civicpulse.base.idempotency import answer_before, keep_answer
-from civicpulse.base.json import Json as Json
-from civicpulse.base.json import ProblemJson as ProblemJson
 from civicpulse.base.log import get_logger
 from civicpulse.base.services import Services
 

@@ -9,8 +9,8 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from civicpulse.base.doors.json import ProblemJson
 from civicpulse.base.errors import Problem
-from civicpulse.base.json import ProblemJson
 
 LIMIT: Final = "civicpulse.body_limit"  # of a scope: how many bytes of body this operation takes
 
