@@ -146,6 +146,6 @@ class ProblemView(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
-def optional() -> Any:
+def optional(*, alias: str | None = None) -> Any:
     """Makes the default of a field that is only there where it means something; it is never null for want of a value."""
-    return Field(default_factory=lambda: None)
+    return Field(default_factory=lambda: None, alias=alias)

@@ -26,7 +26,7 @@ class ConfigIn(Wire):
 
     name: TenantName | None = None
     type: Kind | None = None
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], Field(description="A pack, as PackDocument: `config` of an answer, changed")]
     slug: Any = Field(default=None, exclude=True)
     version: Any = Field(default=None, exclude=True)
     created_at: Any = Field(default=None, exclude=True)
@@ -51,7 +51,7 @@ class ConfigChange(Wire):
 
     name: TenantName | None = None
     type: Kind | None = None
-    config: dict[str, Any] = {}
+    config: Annotated[dict[str, Any], Field(description="Sections of a pack, as PackDocument has them")] = {}
     sla_thresholds: dict[AnyOrCategory, dict[Severity, Hours]] = {}
     weights: WeightsIn | None = None
 

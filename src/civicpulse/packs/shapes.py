@@ -280,8 +280,9 @@ class Milestone(Shape):
     evidence: bool = False
 
 
+# R-KPI-05
 class ScoreShape(Shape):
-    """Weights of the performance score; together 1 (R-KPI-05).
+    """Weights of the performance score; together 1.
 
     `public`: the tenant stands in the leaderboard that every caller of this engine may see.
     """

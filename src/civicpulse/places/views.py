@@ -1,18 +1,32 @@
 """The shapes in which places and a tenant's configuration leave."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from civicpulse.base.answers import View, optional
+from civicpulse.packs.model import PackDocument
 
 Box = tuple[float, float, float, float]
+Position = Annotated[list[float], Field(min_length=2, max_length=3)]
+Ring = list[Position]
+Properties = Annotated[dict[str, Any], Field(description="What the zone's file says of it: any fields, of any kind")]
+
+
+def _as_stored(value: Any, _: ValidatorFunctionWrapHandler) -> PackDocument:
+    """Checks a configuration as a stored one is read: it may be of an earlier release."""
+    return PackDocument.stored(value)
+
+
+Configuration = Annotated[PackDocument, WrapValidator(_as_stored)]
 
 
 class PolygonView(View):
     """GeoJSON polygons in degrees."""
 
     type: Literal["Polygon", "MultiPolygon"]
-    coordinates: list[Any]
+    coordinates: list[Ring] | list[list[Ring]]
 
 
 class ZoneView(View):
@@ -20,7 +34,7 @@ class ZoneView(View):
 
     zone_id: str
     name: str
-    properties: dict[str, Any]
+    properties: Properties
     repaired: bool
     bbox: Box | None
     geometry: PolygonView = optional()
@@ -48,7 +62,7 @@ class ZoneFeature(View):
     type: Literal["Feature"]
     id: str
     bbox: Box | None
-    properties: dict[str, Any]
+    properties: Properties
     geometry: PolygonView
 
 
@@ -63,7 +77,7 @@ class TenantView(View):
 
 
 class ConfigurationView(View):
-    """A version of the configuration; `config` is a pack, `areas` are the tenant's zones of today."""
+    """A version of the configuration; `config` is a pack: all of the tenant's rules, `areas` are the tenant's zones of today."""
 
     slug: str
     name: str
@@ -72,7 +86,7 @@ class ConfigurationView(View):
     created_at: datetime
     created_by: str
     areas: list[AreaView]
-    config: dict[str, Any]
+    config: Configuration
 
 
 class ConfigurationVersionView(View):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -16,6 +16,15 @@ from civicpulse.requests.views.understood import CategoryScoreView, UnderstoodVi
 
 ReportState = Literal["waiting", "processed", "parked"]
 Outcome = Literal["new", "attached", "proposed"]
+
+
+class ReportedPlaceView(View):
+    """A GeoJSON point as the reporter sent it, with what they say of the place."""
+
+    type: Literal["Point"]
+    coordinates: Annotated[list[float], Field(min_length=2, max_length=3)]
+    address_hint: str | None
+    zone_id: str | None
 
 
 class ReportIssueView(View):
@@ -75,7 +84,7 @@ class OwnReportView(PublicReportView):
     """A report as its reporter sees it: also what was decided and why."""
 
     description: str
-    location: dict[str, Any] | str | None
+    location: ReportedPlaceView | str | None
     tags: list[str]
     asset_id: str | None
     request_id: str | None

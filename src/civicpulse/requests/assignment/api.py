@@ -23,8 +23,8 @@ MAX_TICKETS = 5_000
 class PolicyIn(Wire):
     """Fields to change in the pack's sections of these names; what is not named stays as it is."""
 
-    assignment: dict[str, Any] = Field(default_factory=dict)
-    distribution: dict[str, Any] = Field(default_factory=dict)
+    assignment: dict[str, Any] = Field(default_factory=dict, description="Fields of AssignmentShape")
+    distribution: dict[str, Any] = Field(default_factory=dict, description="Fields of DistributionShape")
 
 
 class SimulationIn(Wire):

@@ -1,13 +1,14 @@
 """An event of a request's trail (R-AUD-01), for staff and for the public."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from civicpulse.base.answers import View
 from civicpulse.base.db import Row
 from civicpulse.requests.privacy.public import public_comment
 from civicpulse.requests.trail import INTERNAL, PUBLIC_META, actor_id_of, cst_name, name_of
+from civicpulse.requests.views.meta import EventMetaView
 
 ActorType = Literal["citizen", "agent", "dispatcher", "system"]
 
@@ -20,7 +21,7 @@ class ActorView(View):
 
 
 class EventView(View):
-    """One entry of the trail; `meta` depends on the type, `hash` chains it to the entry before.
+    """One entry of the trail; which fields `meta` has depends on the type, `hash` chains it to the entry before.
 
     `type` is what happened, whatever the tenant calls its states; `name` is what the event stream of a CST document calls it.
     """
@@ -30,7 +31,7 @@ class EventView(View):
     name: str
     by: ActorView
     at: datetime
-    meta: dict[str, Any]
+    meta: EventMetaView
     hash: str
 
 
@@ -54,7 +55,7 @@ class CommentView(View):
     meta: CommentMetaView
 
 
-def event_document(event: Row, request: Row, *, is_staff: bool) -> dict[str, Any]:
+def event_document(event: Row, request: Row, *, is_staff: bool) -> Row:
     """Writes an event of a request; a comment's text comes from outside the trail."""
     meta = event["meta"] if is_staff else {key: value for key, value in event["meta"].items() if key in PUBLIC_META}
     name = name_of(event)

@@ -180,6 +180,14 @@ class RequestView(AnyRequest):
     internal: InternalView
 
 
+class ModelSaidView(View):
+    """What a language model said of a pair when it was merged."""
+
+    verdict: str
+    confidence: float
+    reason: str
+
+
 class ScoreView(View):
     """How alike two requests are, in parts; `opinion` where a language model was asked."""
 
@@ -190,7 +198,7 @@ class ScoreView(View):
     text: float
     distance_m: float | None
     hours: float
-    opinion: dict[str, Any] = optional()
+    opinion: ModelSaidView = optional()
 
 
 class CandidateAgentView(View):

@@ -1,16 +1,16 @@
 """What another assignment policy would have done."""
 
-from typing import Any
 from uuid import UUID
 
 from civicpulse.base.answers import View
+from civicpulse.packs.shapes import AssignmentShape, DistributionShape
 
 
 class PolicyView(View):
     """The pack's sections of these names."""
 
-    assignment: dict[str, Any]
-    distribution: dict[str, Any] | None
+    assignment: AssignmentShape
+    distribution: DistributionShape | None
 
 
 class PoliciesView(View):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from civicpulse.base.answers import Page, View
+from civicpulse.base.answers import Page, View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.request import Priority
@@ -19,11 +19,54 @@ class AnalysisOfTicketView(UnderstoodView):
     analysed_at: datetime
 
 
+class NeedView(View):
+    """A rule that binds the ticket, the field it looks at, and what a manager needs for it."""
+
+    rule: str
+    field: str
+    needs: str
+
+
+class InTurnView(View):
+    """A manager between whom the turn decided, with the open work before."""
+
+    manager: str
+    load: int
+
+
+class StepDetailView(View):
+    """What a step looked at. Which fields there are depends on the step and what came out.
+
+    - `nearest_office`: office, office_id; km and quality of the place, or why (foreign, unknown) and the split between
+      offices; category of what is given to nobody
+    - `eligibility`: office, needs, how many of its staff are able
+    - `next_office`: offices tried, then office, office_id, km_from_primary
+    - `two_in_turn`, `lowest_load`: manager, manager_id, between whom, load_after
+    """
+
+    office: str = optional()
+    office_id: UUID = optional()
+    km: float = optional()
+    quality: str = optional()
+    why: str = optional()
+    split: dict[str, float] = optional()
+    category: str = optional()
+    needs: list[NeedView] = optional()
+    able: int = optional()
+    staff: int = optional()
+    tried: list[str] = optional()
+    km_from_primary: float | None = optional()
+    manager: str = optional()
+    manager_id: UUID = optional()
+    between: list[InTurnView] = optional()
+    load_after: int = optional()
+
+
 class AssignmentStepView(View):
     """One step of the policy: what it looked at and what came out."""
 
     step: str
-    detail: dict[str, Any]
+    detail: StepDetailView
     outcome: str
 
 
