@@ -10,9 +10,11 @@ from tests_support import problem
 from civicpulse.base.events import SYSTEM
 from civicpulse.base.ids import new_id
 from civicpulse.people.managers import ManagerDraft, put_managers
+from civicpulse.places import gazetteer
 from civicpulse.places.geocoding import AddressParts, geocode_many
 from civicpulse.places.offices import OfficeDraft, list_offices, place_offices, put_offices
 from civicpulse.places.offline import country_code, find
+from civicpulse.places.spelling import skeleton
 from conftest import City, make_city
 
 
@@ -34,6 +36,18 @@ async def test_an_office_is_known_by_its_name_and_a_new_address_is_placed_anew(c
         assert rows["Алматы"]["lon"] == pytest.approx(76.9, abs=0.2)
         assert await place_offices(tx) == []
         assert (await list_offices(tx))[1]["geo_quality"] == "town"
+
+
+async def test_an_office_that_moves_to_another_town_is_looked_for_there(company: City) -> None:
+    """A town that the address clearly says counts before the office's name; a street that is called like a town does not."""
+    for address, lon in (
+        ("Достык, 16", 71.4), ("г. Караганда, Бухар-Жырау 1", 73.1), ("Алматы, ул. Абая, 1", 76.9), ("Караганда, 5", 71.4),
+        ("ул. Алматы 3", 71.4),
+    ):  # fmt: skip
+        async with company.transaction() as tx:
+            await put_offices(tx, SYSTEM, [OfficeDraft("Астана", address)])
+            assert await place_offices(tx) == []
+            assert (await list_offices(tx))[0]["lon"] == pytest.approx(lon, abs=0.2), address
 
 
 async def test_an_office_that_cannot_be_placed_is_named_and_not_looked_for_each_time(company: City) -> None:
@@ -90,6 +104,33 @@ def test_messy_addresses_are_read_or_honestly_not(
 ) -> None:
     place = find(AddressParts(country, region, town), home="KZ")
     assert (place.quality, place.matched) == (quality, matched)
+
+
+@pytest.mark.parametrize(
+    ("region", "town", "lat", "lon"),
+    [
+        ("Акмолинская", "Акколь", 51.99, 70.95),
+        ("Карагандинская", "Абай", 49.64, 72.87),
+        ("Абайская", "Абай", 48.95, 79.26),  # the village of Karaaul, by its other name
+        ("Жамбылская обл.", "Жанатас", 43.56, 69.75),
+    ],
+)
+def test_a_town_is_looked_for_inside_the_stated_region_first(region: str, town: str, lat: float, lon: float) -> None:
+    place = find(AddressParts("Казахстан", region, town), home="KZ")
+    assert [place.lat, place.lon] == pytest.approx([lat, lon], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "ru", "kk", "en"),
+    [
+        ("Aktau", "Актау", "Ақтау", "Aktau"), ("Алма-Ата", "Алматы", "Алматы", "Almaty"), ("Нур-Султан", "Астана", "Астана", "Astana"),
+        ("Oral", "Уральск", "Орал", "Oral"), ("Каскелен", "Каскелен", "Қаскелең", "Kaskelen"),
+    ],
+)  # fmt: skip
+def test_a_town_is_called_as_its_readers_call_it(name: str, ru: str, kk: str, en: str) -> None:
+    country = gazetteer.country("KZ")
+    town = country.town(name, None) or country.towns[skeleton(name)][0]
+    assert [country.called(town, language) for language in ("ru", "kk", "en")] == [ru, kk, en]
 
 
 def test_abroad_is_abroad_and_a_region_tells_the_country() -> None:

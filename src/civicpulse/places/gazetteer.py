@@ -5,6 +5,7 @@ tens of milliseconds), so that a process that serves one country never holds the
 """
 
 import mmap
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,14 @@ NO_REGION = "00"
 SUPPLEMENT_POPULATION = 500
 ABBREVIATION = 3  # letters, at most
 SAME_PLACE_DEGREES, BY_FAR = 0.5, 3
+SOUNDS_ALIKE = 80  # similarity of skeletons, 0..100
+
+_KAZAKH = re.compile("[әғқңөұүһі]", re.IGNORECASE)
+_LATIN = re.compile("[^а-яёәғқңөұүһі]+", re.IGNORECASE)
+_LETTERS = {
+    "ru": re.compile("[а-яё -]+", re.IGNORECASE),
+    "kk": re.compile("[а-яёәғқңөұүһі -]+", re.IGNORECASE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,14 @@ class Region:
 class Country:
     """The towns and regions of one country, found by the skeleton of any of their names."""
 
-    def __init__(self, code: str, towns: Mapping[str, tuple[Town, ...]], regions: Mapping[str, Region]) -> None:
-        self.code, self.towns, self.regions = code, towns, regions
+    def __init__(
+        self,
+        code: str,
+        towns: Mapping[str, tuple[Town, ...]],
+        regions: Mapping[str, Region],
+        spelt: Mapping[Town, tuple[str, ...]],
+    ) -> None:
+        self.code, self.towns, self.regions, self._spelt = code, towns, regions, spelt
         self._names: dict[frozenset[str] | None, tuple[str, ...]] = {}
 
     def region(self, name: str) -> Region | None:
@@ -118,18 +133,42 @@ class Country:
         """Finds the region's seat."""
         return self.town(region.seat, region.codes)
 
+    def called(self, town: Town, language: str) -> str:
+        """Finds what speakers of Russian or Kazakh call a town, in their letters: the spelling that sounds most like its name.
+
+        Old names lose to the present one. For other languages, and where nothing sounds alike, its English name.
+        """
+        spoken = language.split("-")[0]
+        seat = next((region.seat for region in self.regions.values() if self.seat(region) == town), None)
+        if spoken == "ru" and seat is not None:
+            return seat  # the one list that is written in Russian
+        own = [name for name in (town.name, *self._spelt.get(town, ())) if _LETTERS.get(spoken, _LATIN).fullmatch(name)]
+        if spoken not in _LETTERS:
+            return own[0] if own else town.name
+        sound = skeleton(town.name)
+        alike = [(fuzz.ratio(skeleton(name), sound), name) for name in own]
+        alike = [(near, name) for near, name in alike if near >= SOUNDS_ALIKE]
+        best = max(alike, key=lambda one: (spoken == "kk" and bool(_KAZAKH.search(one[1])), *one), default=None)
+        return best[1] if best else town.name
+
 
 @lru_cache(maxsize=64)
 def country(code: str) -> Country:
     """Finds a country by its ISO code; an unknown code has no towns."""
     entries = list(_entries(_file("cities500.json"), b'"countrycode": "%s"' % code.encode()))
-    towns = _with_regions([(_town(entry), entry["alternatenames"]) for entry in entries])
-    known = _index(towns)
+    misplaced = _misplaced(code)
+    towns = [
+        (town, names)
+        for town, names in _with_regions([(_town(entry), entry["alternatenames"]) for entry in entries])
+        if (town.name, town.region, round(town.lat, 3), round(town.lon, 3)) not in misplaced
+    ]
+    known, spelt = _index(towns), {town: tuple(filter(_is_name, names)) for town, names in towns}
     for town, names in _supplement(code):
+        spelt[town] = tuple(names)
         for key in {skeleton(name) for name in names} - {""}:
             if not any(other.region == town.region for other in known.get(key, ())):
                 known[key] = (*known.get(key, ()), town)
-    return Country(code, known, _regions(code))
+    return Country(code, known, _regions(code), spelt)
 
 
 @lru_cache(maxsize=1)
@@ -163,6 +202,11 @@ def _supplement(code: str) -> Iterator[tuple[Town, list[str]]]:
         name, *others = entry["names"]
         lat, lon = entry["at"]
         yield Town(name, lon, lat, code, entry["region"], SUPPLEMENT_POPULATION), [name, *others]
+
+
+def _misplaced(code: str) -> set[tuple[str, str, float, float]]:
+    """Names the gazetteer's entries that do not lie where it says: name, region, latitude and longitude."""
+    return {(entry["name"], entry["region"], *entry["at"]) for entry in _names()["misplaced"].get(code, ())}
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from civicpulse.base.events import Actor, record
 from civicpulse.base.ids import new_id
 from civicpulse.places import geo_queries
 from civicpulse.places.geocoding import MAX_ONLINE, AddressParts, geocode_many, home_country
+from civicpulse.places.offline import stated_town
 from civicpulse.rules.distribution import OfficeFacts
 
 
@@ -61,7 +62,7 @@ async def put_offices(tx: Tx, actor: Actor, drafts: Sequence[OfficeDraft]) -> Of
 async def place_offices(tx: Tx, *, online: NominatimClient | None = None, max_online: int = MAX_ONLINE) -> list[str]:
     """Geocodes the offices that were not looked for since their address last changed; the names of those not found.
 
-    An office called after its town is found by its name where the address does not say the town.
+    An office called after its town is found by its name where the address does not clearly say another one.
     """
     rows, parts = await unplaced_offices(tx)
     if not rows:
@@ -77,7 +78,10 @@ async def unplaced_offices(tx: Tx) -> tuple[list[Row], list[AddressParts]]:
     """Finds the offices that were not looked for since their address last changed, and the address of each."""
     rows = [row for row in await geo_queries.list_offices(tx) if row["geo_quality"] is None]
     country = await home_country(tx)
-    return rows, [AddressParts(country=country, town=row["name"], raw=row["address"]) for row in rows]
+    towns = [stated_town(row["address"], country) or row["name"] for row in rows]
+    return rows, [
+        AddressParts(country=country, town=town, raw=row["address"]) for row, town in zip(rows, towns, strict=True)
+    ]
 
 
 async def list_offices(tx: Tx) -> list[Row]:

@@ -56,7 +56,11 @@ class _Reading:
     @property
     def codes(self) -> frozenset[str] | None:
         """Where the town may lie; None: anywhere."""
-        return frozenset().union(*(region.codes for region in self.regions)) if self.regions else None
+        return _codes(self.regions)
+
+
+def _codes(regions: Sequence[Region]) -> frozenset[str] | None:
+    return frozenset().union(*(region.codes for region in regions)) if regions else None
 
 
 def find(parts: AddressParts, *, home: str | None = None) -> Place:
@@ -77,6 +81,36 @@ def _find(country: str, region: str, town: str, raw: str, home: str | None) -> P
         return NOWHERE  # a country was named, and it is none that we know
     at_home = _in_country(gazetteer.country(home), region, town, raw) if home else None
     return at_home or _in_world((town, raw)) or NOWHERE
+
+
+def town_name(parts: AddressParts, home: str | None, language: str) -> str:
+    """Names the town of an address as people of that language do; one that is not found stays as it is written."""
+    return _town_name(_clean(parts.country), _clean(parts.region), _clean(parts.town), home, language)
+
+
+@lru_cache(maxsize=100_000)
+def _town_name(country: str, region: str, town: str, home: str | None, language: str) -> str:
+    code = (country_code(country) if country else _named_country(region, town)) or home
+    found = _town(known := gazetteer.country(code), _read(known, region, town, "")) if code else None
+    if found is not None:
+        return known.called(found, language)
+    return town
+
+
+def stated_town(line: str, home: str | None) -> str | None:
+    """Finds the well-known town that a line says; None where it says none, or only a street that is called like one.
+
+    "Караганда, Бухар-Жырау 1" says a town; "Астана, 16" may be a street, as the number of a house follows it.
+    """
+    if home is None:
+        return None
+    parts = [part.strip() for part in _SEPARATORS.split(line)]
+    for part, following in zip(parts, [*parts[1:], ""], strict=True):
+        is_street = following[:1].isdigit() or _STREET.search(part) is not None or _DIGIT.search(part) is not None
+        town = None if is_street else gazetteer.country(home).town(_name(part), None)
+        if town is not None and town.population >= gazetteer.FAMOUS:
+            return part
+    return None
 
 
 def _named_country(*texts: str) -> str | None:
@@ -131,10 +165,14 @@ def _in_world(texts: Sequence[str]) -> Place | None:
 
 
 def _read(country: Country, region: str, town: str, raw: str) -> _Reading:
-    towns, regions = list[str](), list[Region]()
-    for text, is_region_field in ((town, False), (region, True), (raw, False)):
+    regions, found = list[Region](), dict[str, list[str]]()
+    # The region first: a name such as "Абай" is a town where one of its towns is called so, else a region of its own.
+    for field, text in (("region", region), ("town", town), ("raw", raw)):
+        found[field] = []
         for segment in _segments(text):
-            _read_segment(country, segment, towns=towns, regions=regions, is_region_field=is_region_field)
+            is_region_field = field == "region"
+            _read_segment(country, segment, towns=found[field], regions=regions, is_region_field=is_region_field)
+    towns = [*found["town"], *found["region"], *found["raw"]]
     return _Reading(tuple(dict.fromkeys(towns)), tuple(dict.fromkeys(regions)))
 
 
@@ -159,7 +197,7 @@ def _read_segment(
     if not left:
         return
     known = country.region(left)
-    if known is not None and (is_region_field or not country.town(left, None)):
+    if known is not None and (is_region_field or not country.town(left, _codes(regions))):
         regions.append(known)
     else:
         towns.append(left)
