@@ -104,9 +104,15 @@ class Checker:
             yield "the turn was not between two"
         if any(self.loads[key] < max(self.loads[known] for known in pair) for key in able if key not in pair):
             yield "others had less to do than the two"
-        turns = [self.last_given.get(key, -1) for key in pair]
-        if self.last_given.get(one.manager_id, -1) != min(turns):
+        latest = max(able, key=lambda key: self.last_given.get(key, -1))
+        is_again = latest in self.last_given and one.manager_id == latest
+        if is_again and len(pair) > 1:
             yield "it was the other one's turn"
+        lowest = min(pair, key=lambda key: self.loads[key])
+        if self.loads[one.manager_id] > self.loads[lowest] and self.last_given.get(lowest, -1) != self.last_given.get(
+            latest
+        ):
+            yield "the lowest load had no turn before"
 
 
 def faults(centre: Centre, tickets: list[dict[str, Any]], outcome: list[Any]) -> list[str]:

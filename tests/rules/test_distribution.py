@@ -176,6 +176,31 @@ def test_turns_are_taken_also_when_one_is_much_busier() -> None:
     ]
 
 
+def test_of_one_idle_and_three_busy_ones_every_second_ticket_is_the_idle_ones() -> None:
+    staff = [manager("А", "Караганда"), *(manager(name, "Караганда", load=5) for name in "БВГ")]
+    names = {one.id: one.name for one in staff}
+    decisions = run(*[ticket(str(n)) for n in range(7)], staff=staff)
+    assert [one.manager_id and names[one.manager_id] for one in decisions] == list("АБАВАГА")
+
+
+def test_three_in_turn_are_three_in_turn() -> None:
+    staff = [manager("А", "Караганда"), *(manager(name, "Караганда", load=50) for name in "БВ")]
+    names = {one.id: one.name for one in staff}
+    decisions = run(*[ticket(str(n)) for n in range(6)], staff=staff, policy=replace(POLICY, in_turn=3))
+    assert [one.manager_id and names[one.manager_id] for one in decisions] == list("АБВАБВ")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("ru", "расстояние до клиента неизвестно"), ("kk", "қашықтық белгісіз"), ("en", "how far from them is unknown")],
+)
+def test_a_town_found_only_as_its_regions_seat_is_told_so(language: str, said: str) -> None:
+    decision = run(ticket("1", quality="region"), policy=replace(POLICY, language=language))[0]
+    assert said in decision.reason
+    assert "км" not in decision.reason
+    assert (decision.steps[0].detail["km_from_seat"], decision.steps[0].detail.get("km")) == (0.0, None)
+
+
 def test_higher_priority_first_equal_ones_in_the_order_given() -> None:
     tickets = [ticket("low", priority=1), ticket("one", priority=9), ticket("two", priority=9)]
     assert [one.ticket_id for one in run(*tickets)] == [tickets[1].id, tickets[2].id, tickets[0].id]

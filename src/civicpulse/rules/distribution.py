@@ -136,8 +136,11 @@ class _Run:
         if not self.placed:
             return None, DecisionStep("nearest_office", "no_offices", {}), self.texts["no_offices"]
         office, km = self._nearest(ticket.lon, ticket.lat)
-        detail = {"office": office.name, "office_id": str(office.id), "km": round(km, 1), "quality": ticket.quality}
-        said = self.texts["nearest"].format(office=office.name, km=_whole(km))
+        is_seat = ticket.quality == "region"
+        known = {"km_from_seat" if is_seat else "km": round(km, 1)}
+        detail = {"office": office.name, "office_id": str(office.id), **known, "quality": ticket.quality}
+        phrase = self.texts["nearest_seat" if is_seat else "nearest"]
+        said = phrase.format(office=office.name, km=_whole(km))
         return office, DecisionStep("nearest_office", "nearest", detail), said
 
     def _why_split(self, ticket: TicketFacts) -> str | None:
@@ -273,11 +276,12 @@ class _Run:
     def _who_first(
         self, able: list[ManagerFacts], parts: list[str], steps: list[DecisionStep]
     ) -> tuple[ManagerFacts, tuple[tuple[UUID, str, int], ...]]:
-        """Lets the lowest loads take turns: of the pair, whoever had a turn longer ago; the load grows at once."""
+        """Lets the two lowest loads take turns: the lowest, unless theirs was the turn before; the load grows at once."""
         loads, last = self.loads, self.last_turns
         ranked = sorted(able, key=lambda one: (loads[one.id], last.get(one.id, NEVER), one.name, one.id))
         pair = ranked[: self.policy.in_turn]
-        winner = min(pair, key=lambda one: last.get(one.id, NEVER))  # of equals the first: the lowest load
+        turns = sorted((last[one.id] for one in able if one.id in last), reverse=True)[: len(pair) - 1]
+        winner = next((one for one in pair if last.get(one.id, NEVER) not in turns), pair[0])
         between = tuple((one.id, one.name, loads[one.id]) for one in pair)
         kind = "single" if len(able) == 1 else "turn" if len(pair) > 1 else "lowest"
         said = ", ".join(f"{name} — {load}" for _, name, load in between)

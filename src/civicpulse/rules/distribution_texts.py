@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "ru": {
         "nearest": "Ближайший к клиенту офис — {office} ({km} км)",
+        "nearest_seat": "Населённый пункт клиента не найден; ближайший к центру его области офис — {office}, расстояние до клиента неизвестно",
         "foreign": "Адрес за рубежом ({country}): по очереди между офисами {split} выбран офис {office}",
         "unknown": "Адрес клиента не определён: по очереди между офисами {split} выбран офис {office}",
         "nowhere": "Адрес клиента не определён, а офисов для таких обращений нет",
@@ -30,6 +31,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
     },
     "kk": {
         "nearest": "Клиентке ең жақын кеңсе — {office} ({km} км)",
+        "nearest_seat": "Клиенттің елді мекені табылмады; облыс орталығына ең жақын кеңсе — {office}, клиентке дейінгі қашықтық белгісіз",
         "foreign": "Мекенжай шетелде ({country}): {split} кеңселері арасында кезекпен {office} кеңсесі таңдалды",
         "unknown": "Клиенттің мекенжайы анықталмады: {split} кеңселері арасында кезекпен {office} кеңсесі таңдалды",
         "nowhere": "Клиенттің мекенжайы анықталмады, ал мұндай өтініштерге арналған кеңсе жоқ",
@@ -55,6 +57,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
     },
     "en": {
         "nearest": "The office nearest to the customer is {office} ({km} km)",
+        "nearest_seat": "The customer's town was not found; the office nearest to the seat of their region is {office}, how far from them is unknown",
         "foreign": "The address is abroad ({country}): in turn between {split} it is office {office}",
         "unknown": "The customer's address is unknown: in turn between {split} it is office {office}",
         "nowhere": "The customer's address is unknown and there is no office for such tickets",
