@@ -218,7 +218,7 @@ async def test_a_changed_ticket_in_work_keeps_its_manager(client: httpx.AsyncCli
     assert after["analysis"]["category"] == "fraud", "the analysis is of the new text"
     ((_, line, words),) = told(result, "warning")
     assert line == 2
-    assert f"is {label}:" in words, "people read the state by its name in their language"
+    assert f"в состоянии «{label}»:" in words, "people read the state by its name in their language"
 
 
 async def test_offices_and_managers_are_upserted(client: httpx.AsyncClient) -> None:
@@ -328,3 +328,46 @@ async def test_new_tickets_alone_are_a_night(client: httpx.AsyncClient) -> None:
     await upload(client, small(ticket("g-1"), offices=OFFICES))
     result: dict[str, Any] = await upload(client, {"tickets": table("tickets", [ticket("g-2")])})
     assert (result["business_units_loaded"], result["managers_loaded"], result["tickets_assigned"]) == (0, 0, 1)
+
+
+async def test_tickets_are_found_by_town_words_and_several_segments(client: httpx.AsyncClient) -> None:
+    """A town is one town however a file writes it, in the figures and in the filter (R-CSV-08, R-CSV-09)."""
+    spelt = {
+        "g-1": ("Мангистауская", "Aktau"), "g-2": ("Мангистауская", "Актау"), "g-3": ("", "Almaty city"), "g-4": ("", "Алматы"),
+        "g-5": ("Акмолинская", "Астана / Нур-Султан"), "g-6": ("", "г. Астана"), "g-7": ("", "Неведомое"),
+    }  # fmt: skip
+    segments = ["Mass", "VIP", "Priority", "Mass", "Mass", "Mass", "Mass"]
+    rows = [
+        ticket(guid, f"Вопрос {guid} о карте", region=region, town=town, segment=segment)
+        for (guid, (region, town)), segment in zip(spelt.items(), segments, strict=True)
+    ]
+    await upload(client, small(*rows))
+    stats = (await client.get("/dashboard/stats")).json()
+    assert stats["by_town"] == {"Актау": 2, "Алматы": 2, "Астана": 2, "Неведомое": 1}
+
+    async def found(query: str) -> set[str]:
+        answer = await client.get(f"/tickets?{query}")
+        assert answer.status_code == 200, answer.text
+        return {item["client_guid"] for item in answer.json()["items"]}
+
+    assert await found("town=Aktau") == await found("town=актау") == {"g-1", "g-2"}
+    assert await found("town=Алма-Ата,Неведомое") == {"g-3", "g-4", "g-7"}
+    assert await found("segment=VIP,Priority") == await found("segment=VIP&segment=priority") == {"g-2", "g-3"}
+    assert await found("q=g-6") == {"g-6"}
+    assert await found("segment=Mass&town=Астана&limit=500") == {"g-5", "g-6"}
+    assert len(await found("limit=3")) == 3
+    (fault,) = problem(await client.get("/tickets?town=Атлантида"), 422)["errors"]
+    assert fault["choices"] == ["Актау", "Алматы", "Астана", "Неведомое"]
+
+
+async def test_managers_come_in_pages_too(client: httpx.AsyncClient) -> None:
+    await upload(client, small())
+    every = (await client.get("/managers")).json()["items"]
+    found, cursor = [], ""
+    while cursor is not None:
+        page = (await client.get("/managers?limit=3" + (f"&cursor={cursor}" if cursor else ""))).json()
+        assert len(page["items"]) <= 3
+        found += page["items"]
+        cursor = page["next_cursor"]
+    assert found == every
+    assert len(every) == 4

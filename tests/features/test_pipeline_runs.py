@@ -426,7 +426,7 @@ async def test_a_text_that_never_ends_costs_its_ticket_alone(
     monkeypatch.setattr(apart, "TEXT_SECONDS", 1.0)
     result = await upload(client, small(ticket("h-1"), ticket("h-2", text=HOSTILE), ticket("h-3")))
     assert result["tickets_analyzed"] == 3
-    (told,) = [one for one in result["errors"] if "takes too long" in one["message"]]
+    (told,) = [one for one in result["errors"] if "слишком долго анализируется" in one["message"]]
     assert (told["line"], told["severity"]) == (3, "warning")
     tickets = {one["client_guid"]: one for one in (await client.get("/tickets")).json()["items"]}
     assert [tickets[guid]["needs_person"] for guid in ("h-1", "h-2", "h-3")] == [False, True, False]

@@ -165,14 +165,15 @@ async def test_a_bad_row_costs_itself_alone_and_is_told_by_file_and_line(client:
         (*ticket("g-4"), "лишняя"),
     ]
     result = await upload(client, small(*tickets, offices=offices, managers=managers))
-    assert (result["business_units_loaded"], result["managers_loaded"], result["tickets_loaded"]) == (3, 4, 2)
-    assert [one["client_guid"] for one in result["tickets"]] == ["g-1", "g-3"]
+    assert (result["business_units_loaded"], result["managers_loaded"], result["tickets_loaded"]) == (3, 4, 3)
+    assert [one["client_guid"] for one in result["tickets"]] == ["g-1", "g-2", "g-3"]
+    assert result["tickets"][1]["birth_date"] is None
     assert [(one["file"], one["line"], one.get("column"), one["severity"]) for one in result["errors"]] == [
         ("business_units.csv", 5, "name", "error"),
         ("managers.csv", 6, "office", "error"),
         ("managers.csv", 7, "load", "error"),
         ("tickets.csv", 4, "client_guid", "error"),
-        ("tickets.csv", 5, "birth_date", "error"),
+        ("tickets.csv", 5, "birth_date", "warning"),
         ("tickets.csv", 7, None, "error"),
     ]
     assert "Атлантида" in result["errors"][1]["message"]
@@ -187,8 +188,8 @@ async def test_of_two_rows_with_one_guid_the_last_counts(
     result = await upload(client, small(*rows))
     assert (result["tickets_loaded"], result["tickets_added"], result["tickets_analyzed"]) == (3, 3, 3)
     assert [(line, words.split(":")[0]) for _, line, words in told(result, "warning")] == [
-        (5, "The GUID g-1 stands in line 2 too"),
-        (6, "The GUID g-1 stands in line 5 too"),
+        (5, "GUID g-1 есть и в строке 2"),
+        (6, "GUID g-1 есть и в строке 5"),
     ]
     assert {one["client_guid"]: one["description"] for one in result["tickets"]}["g-1"] == "третий"
     again = await upload(client, small(*rows))
@@ -232,6 +233,31 @@ async def test_attachments_join_the_tickets_that_name_them(client: httpx.AsyncCl
     document = (await client.get(f"/requests/{first['request_id']}")).json()
     assert len(document["evidence"]) == 2
     assert len((await events(client, first["request_id"]))[0]["meta"]["evidence"]) == 2
+
+
+async def test_two_attachments_of_one_name_are_both_kept(client: httpx.AsyncClient) -> None:
+    rows = [ticket("g-1", attachment="a.png")]
+    files = [picture("a.png"), picture("A.PNG", b"GIF89a", "image/gif")]
+    result = await upload(client, [*small(*rows).items(), *files])
+    (one,) = result["tickets"]
+    assert result["attachments_stored"] == 2
+    contents = [(await client.get(file["url"])).content for file in one["attachments"]]
+    assert contents == [b"\x89PNG", b"GIF89a"]
+    assert [(error["file"], error["severity"]) for error in result["errors"]] == [("a.png", "warning")]
+
+
+async def test_a_changed_attachment_is_the_one_that_is_shown(client: httpx.AsyncClient) -> None:
+    rows = [ticket("g-1", attachment="a.png; b.png; c.png")]
+    files = [picture(f"{name}.png", name.encode()) for name in "abc"]
+    (first,) = (await upload(client, [*small(*rows).items(), *files]))["tickets"]
+    assert [file["name"] for file in first["attachments"]] == ["a.png", "b.png", "c.png"]
+    assert first["attachment_url"] == first["attachments"][0]["url"]
+    for row in (rows[0], ticket("g-1", "Другой текст", attachment="a.png")):
+        await upload(client, [*small(row).items(), picture("a.png", row[3].encode())])
+        now = (await client.get("/tickets/g-1")).json()
+        assert (await client.get(now["attachment_url"])).content == row[3].encode()
+        assert now["attachments"][0]["url"] == now["attachment_url"]
+    assert len(now["attachments"]) == 5
 
 
 async def test_an_attachment_that_comes_later_joins_its_ticket_once(client: httpx.AsyncClient) -> None:

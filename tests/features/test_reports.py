@@ -640,14 +640,16 @@ async def test_issues_are_filtered_by_the_words_of_both_specifications(city) -> 
         assert answer.status_code == 200, answer.text
         return {states[item["request_id"]] for item in answer.json()["items"]}
 
-    assert await listed() == set(wanted)
+    assert await listed() == {"new", "triaged", "assigned", "in_progress"}  # what is open
+    assert await listed(status=["open,in-progress", "resolved", "closed"]) == set(wanted)
     for word in set(wanted.values()):
         assert await listed(status=word) == {state for state, said in wanted.items() if said == word}
     assert await listed(status="triaged,in-progress") == {"triaged", "in_progress"}
+    every = ",".join(set(wanted.values()))
     assert (
-        await listed(severity="medium")
-        == await listed(severity="P3")
-        == await listed(category="pothole")
+        await listed(severity="medium", status=every)
+        == await listed(severity="P3", status=every)
+        == await listed(category="pothole", status=every)
         == set(wanted)
     )
     assert await listed(severity=["critical", "low"]) == set()
@@ -655,10 +657,29 @@ async def test_issues_are_filtered_by_the_words_of_both_specifications(city) -> 
     assert await listed(**{"from": "2026-05-02", "to": "2026-05-04"}) == {"triaged", "assigned"}
     problem(await admin.get("/issues?severity=dire"), 422)
     problem(await admin.get("/issues?sort=severity"), 422)
-    first = (await admin.get("/issues?sort=created_at&limit=4")).json()
-    rest = (await admin.get(f"/issues?sort=created_at&limit=4&cursor={first['next_cursor']}")).json()
+    path = f"/issues?status={every}&sort=created_at&limit=4"
+    first = (await admin.get(path)).json()
+    rest = (await admin.get(f"{path}&cursor={first['next_cursor']}")).json()
     assert [states[item["request_id"]] for item in first["items"] + rest["items"]] == list(wanted)
     assert rest["next_cursor"] is None
+
+
+async def test_issues_are_sorted_by_how_many_reported_them(city) -> None:
+    staff = await city.client("supervisor")
+    counts = {}
+    for index, reports in enumerate((2, 1, 4, 2)):
+        with clock.at(datetime(2026, 5, 1, 12 + index, tzinfo=UTC)):
+            made = [(await create(staff, lat=40 + index))["request_id"] for _ in range(reports)]
+        counts[made[0]] = reports
+    one, two, three, four = counts
+    for sort, order in (("-reports", [three, four, one, two]), ("reports", [two, one, four, three])):
+        found, cursor = [], ""
+        while cursor is not None:
+            page = (await staff.get(f"/issues?sort={sort}&limit=3" + (f"&cursor={cursor}" if cursor else ""))).json()
+            found += [(item["request_id"], item["report_count"]) for item in page["items"]]
+            cursor = page["next_cursor"]
+        assert found == [(number, counts[number]) for number in order]
+    problem(await staff.get("/requests?sort=reports"), 422)
 
 
 async def test_the_public_sees_public_issues_and_staff_who_reported(city) -> None:

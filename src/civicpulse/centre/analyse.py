@@ -51,8 +51,7 @@ async def _read(run: Run, rows: Sequence[Row], texts: Sequence[ReportText]) -> l
     read: list[Analysis] = []
     for row, one in zip(rows, found, strict=True):
         if isinstance(one, TookTooLong):
-            words = "The text takes too long to analyse: a person has to read it."
-            run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning")])
+            run.tell([Fault(run.name_of("tickets"), row["line"], run.say("too_slow"), "warning")])
         elif isinstance(one, Exception):
             raise one
         read.append(unread if isinstance(one, Exception) else one)
@@ -111,5 +110,5 @@ async def _rewrite(
 
 
 def _tell_kept(run: Run, row: Row, known: Row) -> None:
-    words = f"{known['number']} is “{run.pack.title_of(known['status'])}”: its text was changed, its type, priority and manager were kept."
+    words = run.say("kept", number=known["number"], state=run.pack.title_of(known["status"]))
     run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning", request_id=known["number"])])

@@ -16,7 +16,7 @@ from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, TransactionRoute, end_transaction, services_of
 from civicpulse.centre import run_queries, start
 from civicpulse.centre.documents import find_run_seen, is_over, links_of, result_document, run_as_seen, run_document
-from civicpulse.centre.ingest import NOBODY_TO_GIVE_TO
+from civicpulse.centre.texts import NOBODY_TO_GIVE_TO
 from civicpulse.centre.tickets.documents import ticket_documents
 from civicpulse.centre.views import AcceptedRunView, ListedRunView, PipelineResultView, RunView
 from civicpulse.centre.watching import watch
@@ -123,7 +123,7 @@ async def _answer(
         return Json(accepted, status_code=202, headers=headers)
     async with services.db.transaction(tenant) as tx:
         row = await run_as_seen(tx, row, reader.sight)
-        if row["state"] == "failed" and row["last_error"] != NOBODY_TO_GIVE_TO:
+        if row["state"] == "failed" and row["last_error"] not in NOBODY_TO_GIVE_TO:
             raise _failed(row)
         sees = caller.may(Permission.CITIZEN_CONTACT)
         result = await _result(tx, reader, storage, row, sees_contacts=sees)

@@ -9,18 +9,19 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.ids import new_id
 from civicpulse.centre import staging, ticket_queries
 from civicpulse.centre.incoming import drop
-from civicpulse.centre.rows import Fault, attachment_names, file_key
+from civicpulse.centre.rows import Fault
 from civicpulse.centre.run import ACTOR, Run
 from civicpulse.requests import store
 from civicpulse.requests.files import evidence_key
 from civicpulse.requests.queries import add_evidence
+from civicpulse.requests.views.ticket import file_key, file_names
 
 BATCH: Final = 500
 
 
 async def join_attachments(run: Run) -> None:
     """Joins each file to the tickets that name it; what is left over, or did not come, is a warning."""
-    files = {file_key(file["name"]): file for file in run.row["files"] if file["field"] == "attachments"}
+    files = _by_name(run)
     run.progress.setdefault("used", [])
     while rows := await _next(run):
         copies = list[tuple[str, str]]()
@@ -32,14 +33,26 @@ async def join_attachments(run: Run) -> None:
             # The others get theirs when the analysis writes them.
             await add_files(tx, [row for row in joined if row["outcome"] == "unchanged"])
             run.progress.update(done=run.progress["done"] + len(rows), after=rows[-1]["position"])
-    left = [file for name, file in files.items() if name not in run.progress["used"]]
+    left = [file for same in files.values() for file in same if file["id"] not in run.progress["used"]]
     async with run.batch():
+        for same in files.values():
+            if len({file["sha256"] for file in same}) > 1:
+                words = run.say("attachment_twice", name=same[0]["name"], count=len(same))
+                run.tell([Fault(same[0]["name"], None, words, "warning")])
         for file in left:
-            words = "No row of the tickets names this attachment, or its ticket has it already: it was not kept."
-            run.tell([Fault(file["name"], None, words, "warning")])
+            run.tell([Fault(file["name"], None, run.say("attachment_left"), "warning")])
         run.progress["total"] = run.progress["done"]
         run.enter("geocode", total=run.todo)
     await drop(run.storage, left)
+
+
+def _by_name(run: Run) -> dict[str, list[Row]]:
+    """Finds the attachments that came, by name: several of one name are several files."""
+    files: dict[str, list[Row]] = {}
+    for file in run.row["files"]:
+        if file["field"] == "attachments":
+            files.setdefault(file_key(file["name"]), []).append(file)
+    return files
 
 
 async def _next(run: Run) -> list[Row]:
@@ -54,30 +67,34 @@ async def _next(run: Run) -> list[Row]:
     return [row | {"has": has[row["request_id"]]} for row in rows]
 
 
-def _join(run: Run, rows: Sequence[Row], files: Mapping[str, Row], copies: list[tuple[str, str]]) -> list[Row]:
+def _join(
+    run: Run, rows: Sequence[Row], files: Mapping[str, Sequence[Row]], copies: list[tuple[str, str]]
+) -> list[Row]:
     """Finds the rows that get files, with their evidence; `copies` (from, to) are made of files that several rows name."""
     joined = list[Row]()
     for row in rows:
         evidence = list[Row]()
-        for name in dict.fromkeys(attachment_names(row["given"])):
-            file, has = files.get(name), row["has"].get(name, ())
-            if file is None and not has:
-                words = f"The attachment “{name}” that this row names did not come."
+        for name in dict.fromkeys(file_names(row["given"]["attachment"])):
+            came, has = files.get(name, ()), set(row["has"].get(name, ()))
+            if not came and not has:
+                words = run.say("attachment_missing", name=name)
                 run.tell([Fault(run.name_of("tickets"), row["line"], words, "warning", "attachment")])
-            if file is not None and file["sha256"] not in has:
-                evidence.append(_evidence(run, name, file, copies))
+            for file in came:
+                if file["sha256"] not in has:
+                    has.add(file["sha256"])
+                    evidence.append(_evidence(run, file, copies))
         if evidence:
             joined.append({name: row[name] for name in ("position", "request_id", "outcome")} | {"evidence": evidence})
     return joined
 
 
-def _evidence(run: Run, name: str, file: Row, copies: list[tuple[str, str]]) -> Row:
+def _evidence(run: Run, file: Row, copies: list[tuple[str, str]]) -> Row:
     evidence_id, used = UUID(file["id"]), run.progress["used"]
-    if name in used:  # a piece of evidence belongs to one request
+    if file["id"] in used:  # a piece of evidence belongs to one request
         evidence_id = new_id()
         copies.append((file["key"], evidence_key(run.tenant.tenant_id, evidence_id)))
     else:
-        used.append(name)
+        used.append(file["id"])
         run.count("attachments_stored", 1)
     about = {key: file[key] for key in ("type", "media_type", "file_name", "sha256")}
     return about | {"id": str(evidence_id), "url": f"/evidence/{evidence_id}"}

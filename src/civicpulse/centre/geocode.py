@@ -44,9 +44,7 @@ async def _offices(run: Run) -> None:
     await _ask(run, parts)
     async with run.batch() as tx:
         for name in await place_offices(tx, online=run.services.geocoder, max_online=0):
-            words = (
-                f"The office “{name}” was not found on the map: it is nobody's nearest. Write its town in the address."
-            )
+            words = run.say("office_not_found", name=name)
             run.tell([Fault(run.name_of("business_units"), None, words, "warning")])
         run.progress["offices"] = True
 

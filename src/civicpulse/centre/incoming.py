@@ -19,6 +19,7 @@ from civicpulse.base.processes import Processes, ProcessLost, TookTooLong
 from civicpulse.base.tenancy import Tenant
 from civicpulse.centre.reader import Layout, Refused, look_at
 from civicpulse.centre.rows import Fault
+from civicpulse.centre.texts import say
 from civicpulse.packs.model import Pack
 from civicpulse.packs.shapes import CsvColumn
 from civicpulse.requests.files import MAX_BYTES, describe_file, evidence_key
@@ -102,12 +103,12 @@ def _digest(file: IO[bytes]) -> tuple[str, int]:
 
 
 async def keep(
-    storage: Storage, tenant_id: UUID, run_id: UUID, received: Sequence[Received]
+    storage: Storage, tenant_id: UUID, run_id: UUID, received: Sequence[Received], *, language: str
 ) -> tuple[list[dict[str, Any]], list[Fault]]:
     """Stores the files; how to find and read each again, and warnings about attachments that cannot be kept."""
     files, faults = list[dict[str, Any]](), list[Fault]()
     try:
-        await _keep_each(storage, tenant_id, run_id, received, files, faults)
+        await _keep_each(storage, tenant_id, run_id, received, files, faults, language)
     except Problem:
         await drop(storage, files)
         raise
@@ -121,6 +122,7 @@ async def _keep_each(
     received: Sequence[Received],
     files: list[dict[str, Any]],
     faults: list[Fault],
+    language: str,
 ) -> None:
     for one in received:
         about = {"field": one.field, "name": one.name, "sha256": one.sha256, "bytes": one.bytes}
@@ -133,8 +135,8 @@ async def _keep_each(
             described = describe_file(one.upload.filename, one.upload.content_type)
             files.append(about | {"key": key, "id": str(evidence_id), **described})
         else:
-            why = "is empty" if not one.bytes else f"is larger than {MAX_BYTES // 1024 // 1024} MB"
-            faults.append(Fault(one.name, None, f"This attachment {why}: it was not kept.", "warning"))
+            what = "attachment_large" if one.bytes else "attachment_empty"
+            faults.append(Fault(one.name, None, say(language, what, mb=MAX_BYTES // 1024 // 1024), "warning"))
             continue
         await storage.put(key, _pieces(one.upload.file))
 

@@ -20,7 +20,6 @@ from civicpulse.places.offices import OfficeDraft, list_offices, put_offices
 from civicpulse.requests.assignment.bulk import count_managers
 
 BATCH: Final = 2_000
-NOBODY_TO_GIVE_TO: Final = "There are no offices or no managers to give tickets to."
 
 
 async def ingest(run: Run) -> None:
@@ -69,10 +68,9 @@ async def _take_up(run: Run) -> None:
     """Takes up the tickets in the queue; with `all` also those that are assigned and that nobody has begun to work on."""
     async with run.batch() as tx:
         offices, managers = len(await list_offices(tx)), await count_managers(tx)
-        for name, many in (("business_units", offices), ("managers", managers)):
+        for name, what, many in (("business_units", "no_offices", offices), ("managers", "no_managers", managers)):
             if not many:
-                words = f"There are no {name.replace('_', ' ')}: send them with POST /upload first."
-                run.tell([Fault(name, None, words)])
+                run.tell([Fault(name, None, run.say(what))])
         if offices and managers:
             every, initial = bool(run.row["options"].get("all")), run.pack.workflow.initial
             states = [initial, run.pack.assigned_state or initial] if every else [initial]
@@ -82,7 +80,7 @@ async def _take_up(run: Run) -> None:
             run.progress.update(done=found["redo"], total=found["redo"])
             run.enter("geocode", total=run.todo)
     if not (offices and managers):
-        raise RunFailed(NOBODY_TO_GIVE_TO)
+        raise RunFailed(run.say("nobody"))
 
 
 def _tell_notices(run: Run, file: str, notices: Sequence[Notice]) -> None:
@@ -99,7 +97,7 @@ async def _put_offices(run: Run, tx: Tx, read: ReadFile) -> None:
             continue
         name = known.setdefault(plain_word(one.row.name), one.row.name)
         if name in drafts:
-            _warn(run, "business_units", one, f"The office “{name}” comes more than once: the last row counts.", "name")
+            _warn(run, "business_units", one, run.say("office_twice", name=name), "name")
         drafts[name] = OfficeDraft(name, one.row.address)
     if drafts:
         await put_offices(tx, ACTOR, list(drafts.values()))
@@ -117,12 +115,11 @@ async def _put_managers(run: Run, tx: Tx, read: ReadFile) -> None:
         row: ManagerRow = one.row
         office_id = offices.get(plain_word(row.office))
         if office_id is None:
-            words = f"There is no office “{row.office[:60]}”, so “{row.name[:60]}” was not loaded."
+            words = run.say("no_such_office", office=row.office[:60], name=row.name[:60])
             run.tell([Fault(run.name_of("managers"), one.line, words, "error", "office")])
             continue
         if (row.name, office_id) in drafts:
-            words = f"“{row.name}” of this office comes more than once: the last row counts."
-            _warn(run, "managers", one, words, "name")
+            _warn(run, "managers", one, run.say("manager_twice", name=row.name), "name")
         drafts[row.name, office_id] = ManagerDraft(row.name, office_id, row.position, row.skills, row.load)
     if drafts:
         await put_managers(tx, ACTOR, list(drafts.values()), timezone=run.pack.document.timezone)
@@ -157,8 +154,8 @@ def _by_guid(run: Run, batch: Sequence[ReadRow]) -> dict[str, ReadRow]:
 
 
 def _tell_again(run: Run, one: ReadRow, line: int | None) -> None:
-    guid = one.row.client_guid[:60]
-    _warn(run, "tickets", one, f"The GUID {guid} stands in line {line} too: the last row counts.", "client_guid")
+    words = run.say("guid_twice", guid=one.row.client_guid[:60], line=line)
+    _warn(run, "tickets", one, words, "client_guid")
 
 
 async def _stage(run: Run, tx: Tx, rows: dict[str, ReadRow]) -> None:

@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, TypeAlias
 
 from civicpulse.base.tables import read_number
 from civicpulse.centre.reader import Record
+from civicpulse.centre.texts import say
 from civicpulse.packs.model import Pack
 from civicpulse.places.offices import OfficeDraft
 from civicpulse.places.place import AddressParts
@@ -48,11 +48,11 @@ class Fault:
 
 
 class RowError(Exception):
-    """A record cannot be used; the message says why, `column` where."""
+    """A record cannot be used; `what` of the texts says why, `column` where."""
 
-    def __init__(self, message: str, column: str | None = None) -> None:
-        super().__init__(message)
-        self.column = column
+    def __init__(self, what: str, column: str | None = None, **values: object) -> None:
+        super().__init__(what)
+        self.what, self.column, self.values = what, column, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,15 @@ class RowReader:
         self._pack, self._file = pack, file
         self.faults: list[Fault] = []
 
-    def warn(self, record: Record, message: str, column: str | None = None) -> None:
+    def warn(self, record: Record, what: str, column: str | None = None, **values: object) -> None:
         """Notes what costs nothing."""
+        message = say(self._pack.document.language, what, **values)
         self.faults.append(Fault(self._file, record.line, message, "warning", column))
 
     def refuse(self, record: Record, error: RowError) -> None:
         """Notes what costs the row."""
-        self.faults.append(Fault(self._file, record.line, str(error), "error", error.column))
+        message = say(self._pack.document.language, error.what, **error.values)
+        self.faults.append(Fault(self._file, record.line, message, "error", error.column))
 
     def office(self, record: Record) -> OfficeDraft:
         """Reads an office. Raises RowError."""
@@ -110,11 +112,11 @@ class RowReader:
         values = self._values(record)
         guid = _wanted(values, "client_guid")
         if len(guid) > LONGEST_GUID:
-            raise RowError(f"A GUID has at most {LONGEST_GUID} characters.", "client_guid")
-        born = _birth_date(values.get("birth_date", ""))
+            raise RowError("guid_long", "client_guid", limit=LONGEST_GUID)
+        born = self._born(record, values.get("birth_date", ""))
         text = values.get("description", "")
         if len(text) > LONGEST_TEXT:
-            self.warn(record, f"The text was cut after {LONGEST_TEXT} of {len(text)} characters.", "description")
+            self.warn(record, "text_cut", "description", limit=LONGEST_TEXT, length=len(text))
         given = {
             "description": text[:LONGEST_TEXT],
             "segment": self._spelled(record, "segments", values.get("segment", ""), "segment"),
@@ -124,14 +126,21 @@ class RowReader:
         whole = "\x1f".join(f"{name}\x1e{values[name]}" for name in sorted(values))
         return TicketRow(guid, given, hashlib.blake2b(whole.encode(), digest_size=16).digest())
 
+    def _born(self, record: Record, text: str) -> date | None:
+        """Reads a date of birth; what is none is told, and the ticket comes without it."""
+        born = _birth_date(text)
+        if text and born is None:
+            self.warn(record, "birth_date", "birth_date", text=text[:40])
+        return born
+
     def _values(self, record: Record) -> dict[str, str]:
         if record.fault:
-            raise RowError(f"The row cannot be read: {record.fault}.")
+            raise RowError("unreadable_row", fault=record.fault)
         for name, value in record.values.items():
             if name != "description" and len(value) > LONGEST_CELL:
-                raise RowError(f"This cell has more than {LONGEST_CELL} characters.", name)
+                raise RowError("cell_long", name, limit=LONGEST_CELL)
         if record.flaw:
-            self.warn(record, f"The row was read, but {record.flaw}.")
+            self.warn(record, "flaw", flaw=record.flaw)
         return dict(record.values)
 
     def _spelled(self, record: Record, vocabulary: Any, word: str, column: str) -> str | None:
@@ -140,7 +149,7 @@ class RowReader:
             return None
         known = self._pack.spelled(vocabulary, word)
         if known is None:
-            self.warn(record, f"“{word[:60]}” is none of the tenant's {vocabulary}: the rules do not know it.", column)
+            self.warn(record, vocabulary, column, word=word[:60])
         return known or " ".join(word.split())
 
 
@@ -160,22 +169,10 @@ def address_line(given: dict[str, Any]) -> str | None:
     return ", ".join(" ".join(part.split()) for part in parts if part) or None
 
 
-def attachment_names(given: dict[str, Any]) -> Iterator[str]:
-    """Lists the files that a ticket's row names, as they are compared: of one or several."""
-    for name in re.split(r"[,;\n]", given["attachment"] or ""):
-        if name.strip():
-            yield file_key(name)
-
-
-def file_key(name: str) -> str:
-    """Folds a file's name: without folders, in one case."""
-    return re.split(r"[/\\]", name.strip())[-1].casefold()
-
-
 def _wanted(values: dict[str, str], column: str) -> str:
     value = values.get(column, "")
     if not value:
-        raise RowError("This cell is empty, and the row means nothing without it.", column)
+        raise RowError("empty", column)
     return value
 
 
@@ -189,21 +186,18 @@ def _load(text: str) -> int:
         return 0
     load = read_number(text)
     if load is None or not (0 <= load <= MAX_LOAD and load.is_integer()):
-        raise RowError(f"“{text[:40]}” is no number of tickets: write a whole number such as 3.", "load")
+        raise RowError("load", "load", text=text[:40])
     return int(load)
 
 
 def _birth_date(text: str) -> date | None:
-    if not text:
-        return None
+    """Reads a date of birth, also with a time behind it; None where it is no day on which somebody alive was born."""
     found = _DATE.match(text)
+    if found is None or not (found.end() == len(text) or _TIME.fullmatch(text, found.end())):
+        return None
+    year, month, day = found.group(1, 2, 3) if found.group(1) else found.group(6, 5, 4)
     try:
-        if found is None or not (found.end() == len(text) or _TIME.fullmatch(text, found.end())):
-            raise ValueError(text)
-        year, month, day = found.group(1, 2, 3) if found.group(1) else found.group(6, 5, 4)
         born = date(int(year), int(month), int(day))
-        if born.year < FIRST_YEAR:
-            raise ValueError(text)
     except ValueError:
-        raise RowError(f"“{text[:40]}” is no birth date: write it as 1990-12-31 or 31.12.1990.", "birth_date") from None
-    return born
+        return None
+    return born if born.year >= FIRST_YEAR else None

@@ -18,6 +18,7 @@ from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.centre import run_queries
 from civicpulse.centre.rows import Fault
+from civicpulse.centre.texts import say
 from civicpulse.packs.model import Pack
 
 STEPS: Final = ("ingest", "attachments", "geocode", "analyse", "assign")
@@ -85,6 +86,10 @@ class Run:
     def tell(self, faults: Sequence[Fault]) -> None:
         """Notes errors and warnings."""
         self.faults += faults
+
+    def say(self, what: str, **values: object) -> str:
+        """Says something of `texts` in the tenant's language."""
+        return say(self.pack.document.language, what, **values)
 
     def enter(self, step: str, *, total: int | None) -> None:
         """Goes on to another step; `total` is how much it has to do, as far as that is known."""

@@ -74,7 +74,7 @@ async def begin_upload(
     """
     received = await look_through(services.processes, tenant, pack, tables, attachments)
     run_id = new_id()
-    files, faults = await keep(storage, tenant.tenant_id, run_id, received)
+    files, faults = await keep(storage, tenant.tenant_id, run_id, received, language=pack.document.language)
     body = ["upload", *([one.field, one.name, one.sha256] for one in received)]
     run = {"files": files, "options": {}, "errors": [fault.to_json() for fault in faults]}
     try:

@@ -35,7 +35,8 @@ MAX_REPORTS = 200  # shown with an issue; GET /reports?issue=… pages through a
 async def list_issues(
     caller: Caller = needs(Permission.REQUEST_READ),
     status: Annotated[
-        list[str] | None, Query(description="open, in-progress, resolved, closed, or states of the pack")
+        list[str] | None,
+        Query(description="open, in-progress, resolved, closed, or states of the pack; left out: open and in-progress"),
     ] = None,
     category: Many = None,
     severity: Annotated[list[str] | None, Query(description="critical, high, medium, low, or P1 to P4")] = None,
@@ -44,17 +45,19 @@ async def list_issues(
     created_from: Annotated[DayOrInstant | None, Query(alias="from")] = None,
     created_to: Annotated[DayOrInstant | None, Query(alias="to")] = None,
     sort: Annotated[
-        str, Query(description="created_at, updated_at or priority; a minus turns it round")
+        str, Query(description="created_at, updated_at, priority or reports; a minus turns it round")
     ] = "-created_at",
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Lists master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
+    """Lists what is open, as master requests with how many reports each has; a filter takes several values, repeated or comma-separated."""
     reader = await reader_of(caller)
     sight = reader.sight
     began_from, began_to = await began_here(caller.tx, created_from, created_to)
+    asked = words("status", status)
     wanted = RequestFilters(
-        status=await issue_states(caller.tx, words("status", status)),
+        status=await issue_states(caller.tx, asked),
+        ended=None if asked else False,
         category=await known_categories(caller.tx, words("category", category)),
         priority=priorities_of(words("severity", severity)),
         zone=await known_zones(caller.tx, words("area", area), name="area"),
@@ -64,7 +67,9 @@ async def list_issues(
         created_to=began_to,
         merged=False,
     )
-    rows, next_cursor = await list_requests(caller.tx, wanted, sight, sort=sort, limit=limit, cursor=cursor)
+    rows, next_cursor = await list_requests(
+        caller.tx, wanted, sight, sort=sort, limit=limit, cursor=cursor, by_reports=True
+    )
     facts = await issue_facts(caller.tx, [row["id"] for row in rows], sight) if rows else {}
     items = [
         issue_document(

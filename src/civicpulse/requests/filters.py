@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Query
 from psycopg import sql
 
+from civicpulse.base.conditions import has_ended, is_open
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import Invalid, NoSuchChoice
 from civicpulse.base.wire import DayOrInstant, storable
@@ -58,6 +59,7 @@ class RequestFilters:
     agent_id: UUID | None = None
     office_id: UUID | None = None
     assigned: bool | None = None
+    ended: bool | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
     text: str | None = None
@@ -296,6 +298,7 @@ _SINGLE: Final = {
 _EITHER: Final = {
     "assigned": ("r.assigned_agent_id IS NOT NULL", "r.assigned_agent_id IS NULL"),
     "needs_person": ("r.needs_person", "NOT r.needs_person"),
+    "ended": (has_ended("r"), is_open("r")),
 }
 
 MAX_TEXT_MATCHES: Final = 1000

@@ -42,7 +42,9 @@ Office = Annotated[ShortText | None, Query(description="Id or name of the office
 async def list_tickets(
     request: Request,
     caller: Caller = needs(Permission.REQUEST_READ_ALL),
-    segment: ShortText | None = None,
+    segment: Many = None,
+    town: Annotated[list[str] | None, Query(description="Towns in any of their spellings")] = None,
+    q: Annotated[str | None, Query(max_length=500)] = None,
     category: Annotated[str | None, Query(max_length=200, description="Id or name of the type")] = None,
     sentiment: Literal["positive", "neutral", "negative"] | None = None,
     language: Annotated[str | None, Query(max_length=20, description="Code or label, such as kk or KZ")] = None,
@@ -55,10 +57,11 @@ async def list_tickets(
     until: Annotated[DayOrInstant | None, Query(alias="to")] = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     size: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="Another name of size")] = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Lists tickets, newest first, by `page` and `size` or by `cursor`. `total` counts to 100,000; `total_is_exact` says whether it got there."""
-    pack = await current_pack(caller.tx)
+    pack, size = await current_pack(caller.tx), limit or size
     reach = (await reader_of(caller)).reach
     named = await known_things(caller.tx, {"office": ("office", office), "manager": ("agent", manager)})
     created_from, created_to = await began_here(caller.tx, since, until)
@@ -66,7 +69,8 @@ async def list_tickets(
         RequestFilters(
             status=await known_states(caller.tx, words("status", status)),
             category=await listing.category_of(caller.tx, pack, category),
-            segment=await listing.segment_of(caller.tx, pack, segment),
+            segment=await listing.segments_of(caller.tx, pack, words("segment", segment)),
+            text=q,
             source=await known_sources(caller.tx, words("source", source)),
             office_id=named["office"],
             agent_id=named["manager"],
@@ -76,6 +80,7 @@ async def list_tickets(
         ),
         sentiment=sentiment,
         language=listing.language_of(pack, language),
+        spellings=await listing.spellings_of(caller.tx, pack, words("town", town)),
     )
     ids, next_cursor = await listing.list_tickets(caller.tx, wanted, reach, page=page, size=size, cursor=cursor)
     total = await queries.count_tickets(caller.tx, wanted, reach)
@@ -116,13 +121,21 @@ ID_GUARDS["ticket_id"] = _guard
 
 
 @router.get("/managers", summary="List all managers with their office and load", responses=answers(Page[ManagerView]))
-async def list_managers_of_offices(caller: Caller = needs(Permission.AGENT_READ), office: Office = None) -> Response:
+async def list_managers_of_offices(
+    caller: Caller = needs(Permission.AGENT_READ),
+    office: Office = None,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="All of them where it is left out")] = None,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
     """Lists active agents of offices, by name. `current_load` is what came with them plus what is open and theirs here."""
     wanted = (await known_things(caller.tx, {"office": ("office", office)}))["office"]
-    rows = await list_managers(caller.tx)
+    after = decode_cursor(cursor, OFFICE_SORT, (str, UUID)) if cursor is not None else None
+    rows = [row for row in await list_managers(caller.tx) if wanted is None or row["office_id"] == wanted]
+    rows = [row for row in rows if after is None or (row["name"], row["id"]) > tuple(after)]
+    more, rows = limit is not None and len(rows) > limit, rows[:limit]
+    next_cursor = encode_cursor(OFFICE_SORT, [rows[-1]["name"], rows[-1]["id"]]) if more else None
     offices = {row["id"]: row["name"] for row in await _offices(caller)}
-    items = [manager_document(row, offices) for row in rows if wanted is None or row["office_id"] == wanted]
-    return Json(page_of(items, None))
+    return Json(page_of([manager_document(row, offices) for row in rows], next_cursor))
 
 
 async def _offices(caller: Caller) -> list[dict[str, Any]]:

@@ -19,14 +19,16 @@ async def ticket_documents(
     """Makes a document for each ticket that is seen, in the order of `ids`; sex and birth date only for those who may see contacts."""
     rows, pack = await queries.get_tickets(tx, ids, sight), await current_pack(tx)
     return [
-        ticket_document(row, pack, attachment=await _attachment(tx, row, storage), sees_contacts=sees_contacts)
+        ticket_document(row, pack, attachments=await _attachments(tx, row, storage), sees_contacts=sees_contacts)
         for row in (rows[key] for key in ids if key in rows)
     ]
 
 
-async def _attachment(tx: Tx, row: Row, storage: Storage) -> tuple[str | None, str | None]:
-    """Shows key and address of the attachment; for one that did not come, the name that the file gave it."""
-    if row["evidence_id"] is None:
-        return row["attachment"] or None, None
-    key = storage_key(tx, row["evidence_id"])
-    return key, await storage.signed_url(key) or f"/evidence/{row['evidence_id']}"
+async def _attachments(tx: Tx, row: Row, storage: Storage) -> list[dict[str, Any]]:
+    """Shows a ticket's files, the newest first, each with its key in the store and the address to fetch it from."""
+    shown = list[dict[str, Any]]()
+    for file in row["files"] or ():
+        key = storage_key(tx, UUID(file["id"]))
+        about = {name: file[name] for name in ("name", "media_type", "sha256", "uploaded_at")}
+        shown.append(about | {"key": key, "url": await storage.signed_url(key) or f"/evidence/{file['id']}"})
+    return shown

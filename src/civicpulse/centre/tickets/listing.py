@@ -1,6 +1,7 @@
 """Which tickets a list is filtered by, in the words of people and files, and its pages."""
 
 import re
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +12,9 @@ from civicpulse.base.paging import decode_cursor, encode_cursor
 from civicpulse.centre.tickets import queries
 from civicpulse.centre.tickets.queries import TicketFilters
 from civicpulse.packs.model import Pack
+from civicpulse.places.geocoding import home_country
+from civicpulse.places.offline import town_name
+from civicpulse.places.place import AddressParts
 from civicpulse.requests.filters import known_categories, known_segments
 from civicpulse.requests.visibility import Sight
 
@@ -41,11 +45,24 @@ def language_of(pack: Pack, given: str | None) -> str | None:
     return code
 
 
-async def segment_of(tx: Tx, pack: Pack, given: str | None) -> tuple[str, ...]:
-    """Finds a segment in any of its spellings, as a filter. Raises NoSuchChoice."""
-    if given is None:
-        return ()
-    return await known_segments(tx, (pack.spelled("segments", given) or given,))
+async def segments_of(tx: Tx, pack: Pack, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Finds segments in any of their spellings, as a filter. Raises NoSuchChoice."""
+    return await known_segments(tx, tuple(pack.spelled("segments", word) or word for word in given)) if given else ()
+
+
+async def spellings_of(tx: Tx, pack: Pack, given: tuple[str, ...]) -> list[Row] | None:
+    """Finds the ways in which files write the towns that a filter names, in any of their own spellings. Raises NoSuchChoice."""
+    if not given:
+        return None
+    home, language = await home_country(tx), pack.document.language
+    names = [(town_name(AddressParts(row["country"], row["region"], row["town"]), home, language), row)
+             for row in await queries.list_spellings(tx)]  # fmt: skip
+    known = {name.casefold() for name, _ in names}
+    asked = {word: town_name(AddressParts(None, None, word), home, language).casefold() for word in given}
+    strangers = [word for word, name in asked.items() if name not in known]
+    if strangers:
+        raise NoSuchChoice("town", strangers, sorted({name for name, _ in names}))
+    return [row for name, row in names if name.casefold() in asked.values()]
 
 
 async def list_tickets(
@@ -67,6 +84,17 @@ async def list_tickets(
     return [row["id"] for row in rows], next_cursor
 
 
+def _by_town(groups: list[Row], pack: Pack) -> dict[str, int]:
+    """Counts tickets by the town that was meant, whatever it was written like, under its name in the tenant's language."""
+    distribution = pack.document.distribution
+    home = distribution.home_country if distribution else None
+    counts = Counter[str]()
+    for row in groups:
+        parts = AddressParts(row["country"], row["region"], row["town"])
+        counts[town_name(parts, home, pack.document.language)] += row["tickets"]
+    return dict(counts.most_common())
+
+
 def stats_document(rows: list[Row], pack: Pack) -> dict[str, Any]:
     """Writes the dashboard's figures (R-CSV-09) from the rows of queries.get_stats."""
     dimensions = ("category", "sentiment", "language", "office", "segment", "town")
@@ -84,6 +112,8 @@ def stats_document(rows: list[Row], pack: Pack) -> dict[str, Any]:
         left_out = every ^ (1 << (len(dimensions) - 1 - place))
         groups = [row for row in rows if row["left_out"] == left_out and row[name] is not None]
         found[f"by_{name}"] = {row[name]: row["tickets"] for row in groups}
+        if name == "town":
+            found["by_town"] = _by_town(groups, pack)
     language = pack.document.language
     found["labels"] = {
         "category": {key: category.name_in(language) for key, category in pack.categories.items()},

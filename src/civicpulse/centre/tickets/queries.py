@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from psycopg import sql
 
 from civicpulse.base.db import Row, Tx
@@ -35,7 +36,7 @@ SELECT r.id, r.number, r.external_id, r.source, r.description, r.segment, r.lon,
        n.category, n.sentiment, n.priority AS priority_read, n.language, n.summary, n.recommendation, n.confidence, n.needs_person,
        n.engine, n.model, n.version, n.fell_back_because, n.created_at AS analysed_at,
        g.name AS manager_name, g.position AS manager_position, o.name AS office_name,
-       s.reason, s.steps, s.policy, s.decided_at, e.id AS evidence_id, e.file_name
+       s.reason, s.steps, s.policy, s.decided_at, e.files
 FROM requests r
 {_CURRENT}
 LEFT JOIN agents g ON g.tenant_id = r.tenant_id AND g.id = r.assigned_agent_id
@@ -45,8 +46,9 @@ LEFT JOIN LATERAL (
     WHERE x.tenant_id = r.tenant_id AND x.request_id = r.id ORDER BY x.decided_at DESC LIMIT 1
 ) AS s ON s.agent_id IS NOT DISTINCT FROM r.assigned_agent_id
 LEFT JOIN LATERAL (
-    SELECT f.id, f.file_name FROM evidence f
-    WHERE f.tenant_id = r.tenant_id AND f.request_id = r.id AND f.media_type IS NOT NULL ORDER BY f.uploaded_at, f.id LIMIT 1
+    SELECT json_agg(json_build_object('id', f.id, 'name', coalesce(f.file_name, ''), 'media_type', f.media_type, 'sha256', f.sha256,
+                                      'uploaded_at', f.uploaded_at) ORDER BY f.uploaded_at DESC, f.id) AS files
+    FROM evidence f WHERE f.tenant_id = r.tenant_id AND f.request_id = r.id AND f.media_type IS NOT NULL
 ) AS e ON true
 WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s) AND {{seen}}
 """)
@@ -66,11 +68,11 @@ WHERE {seen}
 # Each figure of the dashboard from one pass over the tickets.
 STATS = sql.SQL(f"""
 SELECT grouping(t.category, t.sentiment, t.language, t.office, t.segment, t.town)::int AS left_out,
-       t.category, t.sentiment, t.language, t.office, t.segment, t.town, count(*)::int AS tickets,
+       t.category, t.sentiment, t.language, t.office, t.segment, t.town, t.country, t.region, count(*)::int AS tickets,
        count(*) FILTER (WHERE t.is_assigned)::int AS assigned, count(t.sentiment)::int AS analysed,
        count(*) FILTER (WHERE t.needs_person)::int AS needs_person, avg(t.priority)::float8 AS priority
 FROM (
-    SELECT r.category, n.sentiment, n.language, o.name AS office, r.segment, d.town, r.needs_person,
+    SELECT r.category, n.sentiment, n.language, o.name AS office, r.segment, d.town, d.country, d.region, r.needs_person,
            r.assigned_agent_id IS NOT NULL AS is_assigned, r.priority_score AS priority
     FROM requests r
     {_CURRENT}
@@ -78,9 +80,15 @@ FROM (
     WHERE r.tenant_id = %(tenant_id)s AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
       AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s) AND {{seen}}
 ) AS t
-GROUP BY GROUPING SETS ((), (t.category), (t.sentiment), (t.language), (t.office), (t.segment), (t.town))
+GROUP BY GROUPING SETS ((), (t.category), (t.sentiment), (t.language), (t.office), (t.segment),
+                        (t.town, t.country, t.region))
 ORDER BY tickets DESC
 """)
+
+# Spellings of a town, as the dashboard counts them and as a filter of towns means them.
+SPELLINGS = """
+SELECT DISTINCT d.country, d.region, d.town FROM ticket_details d WHERE d.tenant_id = %(tenant_id)s AND d.town IS NOT NULL
+"""
 
 OFFICES = """
 SELECT o.id, o.name, o.address, o.lon, o.lat, o.geo_quality,
@@ -100,14 +108,27 @@ class TicketFilters:
     requests: RequestFilters
     sentiment: Sentiment | None = None
     language: str | None = None
+    spellings: Sequence[Row] | None = None
+    """Of towns, each {country, region, town} as files have it; None: any town."""
 
 
 def _asked(wanted: TicketFilters, sight: Sight) -> tuple[list[sql.Composable], dict[str, Any], sql.SQL]:
     """Makes conditions, their values, and what to read from: the current analysis is joined only where it is asked for."""
     parts, values = conditions(wanted.requests, sight)
-    understood = {name: value for name in ("sentiment", "language") if (value := getattr(wanted, name)) is not None}
+    understood: dict[str, Any] = {
+        name: value for name in ("sentiment", "language") if (value := getattr(wanted, name)) is not None
+    }
     parts += [sql.SQL(f"n.{name} = %({name})s") for name in understood]
+    if wanted.spellings is not None:
+        parts.append(_OF_TOWNS)
+        understood["towns"] = orjson.dumps(wanted.spellings).decode()
     return parts, values | understood, sql.SQL(f"FROM requests r {_CURRENT if understood else ''}")
+
+
+_OF_TOWNS: Final = sql.SQL("""EXISTS (
+    SELECT 1 FROM json_to_recordset(%(towns)s::json) AS g (country text, region text, town text)
+    WHERE g.town = d.town AND g.country IS NOT DISTINCT FROM d.country AND g.region IS NOT DISTINCT FROM d.region
+)""")
 
 
 async def ticket_ids(
@@ -156,6 +177,11 @@ async def get_stats(tx: Tx, sight: Sight, *, since: datetime | None, until: date
     """Counts what is seen by each dimension, largest first; `left_out` says by which a row is not grouped (a bit each)."""
     values = {"tenant_id": tx.tenant_id, "since": since, "until": until} | sight.parameters
     return await tx.rows(STATS.format(seen=sight.predicate()), values)
+
+
+async def list_spellings(tx: Tx) -> list[Row]:
+    """Lists the ways in which files write towns, each with the country and region beside it."""
+    return await tx.rows(SPELLINGS, {"tenant_id": tx.tenant_id})
 
 
 async def list_offices(tx: Tx, *, after: tuple[str, UUID], limit: int) -> list[Row]:

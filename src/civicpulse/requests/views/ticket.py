@@ -1,7 +1,9 @@
 """A request as a contact centre reads it (R-INT-03): the customer's words, what was understood of them, who got it and why."""
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from civicpulse.base.answers import Page, View, optional
@@ -9,6 +11,8 @@ from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.request import Priority
 from civicpulse.requests.views.understood import UnderstoodView
+
+_BETWEEN_FILES: Final = re.compile(r"[,;\n]")
 
 
 class AnalysisOfTicketView(UnderstoodView):
@@ -84,8 +88,23 @@ class AssignmentOfTicketView(View):
     assigned_at: datetime | None
 
 
+class AttachmentView(View):
+    """A file of the ticket: its key in the store and the address to fetch it from."""
+
+    name: str
+    key: str
+    url: str
+    media_type: str
+    sha256: str
+    uploaded_at: datetime
+
+
 class TicketView(View):
-    """A ticket: `gender` and `birth_date` are null for those who may not see contacts."""
+    """A ticket: `gender` and `birth_date` are null for those who may not see contacts.
+
+    `attachments` are all its files, the newest first; `attachment_key` and `attachment_url` are of the newest one that
+    its row names first, else of the newest.
+    """
 
     id: UUID
     request_id: str
@@ -106,6 +125,7 @@ class TicketView(View):
     geo_quality: str | None
     attachment_key: str | None
     attachment_url: str | None
+    attachments: list[AttachmentView]
     status: str
     category: str
     priority: Priority
@@ -152,10 +172,10 @@ class BusinessUnitView(View):
 
 
 def ticket_document(
-    row: Row, pack: Pack, *, attachment: tuple[str | None, str | None], sees_contacts: bool
+    row: Row, pack: Pack, *, attachments: Sequence[Mapping[str, Any]], sees_contacts: bool
 ) -> dict[str, Any]:
-    """Writes a ticket from the row that reads it; `attachment` is its key in the store and the address to fetch it from."""
-    key, url = attachment
+    """Writes a ticket from the row that reads it; `attachments` are its files, the newest first."""
+    first = _first_attachment(row["attachment"], attachments)
     return {
         "id": row["id"],
         "request_id": row["number"],
@@ -174,8 +194,9 @@ def ticket_document(
         "latitude": row["lat"],
         "longitude": row["lon"],
         "geo_quality": row["geo_quality"],
-        "attachment_key": key,
-        "attachment_url": url,
+        "attachment_key": first["key"] if first else row["attachment"] or None,
+        "attachment_url": first["url"] if first else None,
+        "attachments": list(attachments),
         "status": row["status"],
         "category": row["filed_under"],
         "priority": row["priority"],
@@ -185,6 +206,24 @@ def ticket_document(
         "assignment": _assignment(row) if row["assigned_agent_id"] is not None else None,
         "unassigned_reason": row["reason"] if row["assigned_agent_id"] is None else None,
     }
+
+
+def _first_attachment(named: str | None, attachments: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Finds the newest file of the name that a ticket's row says first, else the newest of all."""
+    wanted = next(iter(file_names(named)), None)
+    return next((one for one in attachments if file_key(one["name"]) == wanted), next(iter(attachments), None))
+
+
+def file_names(named: str | None) -> Iterator[str]:
+    """Lists the files that a ticket's row names, one or several, as they are compared."""
+    for name in _BETWEEN_FILES.split(named or ""):
+        if name.strip():
+            yield file_key(name)
+
+
+def file_key(name: str) -> str:
+    """Folds a file's name: without folders, in one case."""
+    return re.split(r"[/\\]", name.strip())[-1].casefold()
 
 
 def _analysis(row: Row, pack: Pack) -> dict[str, Any]:
