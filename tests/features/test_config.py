@@ -249,6 +249,64 @@ async def test_every_fault_of_a_whole_pack_is_told_at_once(city: City) -> None:
         problem(await admin.put(where(city), json=body), 422)
 
 
+WORKFLOW_FAULTS = {
+    "a column that is no stage": (("states", "triaged", "timestamp"), "bogus_at", "workflow.states.triaged.timestamp"),
+    "when it was created": (("states", "closed", "timestamp"), "created_at", "workflow.states.closed.timestamp"),
+    "a field that nobody can send": (
+        ("transitions", 0, "requires"),
+        ["moon_phase"],
+        "workflow.transitions[0].requires[0]",
+    ),
+    "a condition that nobody knows": (("transitions", 0, "when"), ["full_moon"], "workflow.transitions[0].when[0]"),
+    "a role that nobody has": (("transitions", 0, "roles"), ["wizard"], "workflow.transitions[0].roles[0]"),
+}
+
+
+@pytest.mark.parametrize("fault", WORKFLOW_FAULTS)
+async def test_a_workflow_that_would_fail_later_is_refused_at_once(city: City, fault: str) -> None:
+    admin = await city.client("admin")
+    (*way, last), value, field = WORKFLOW_FAULTS[fault]
+    workflow = (await admin.get(f"/tenants/{city.tenant.slug}/config")).json()["config"]["workflow"] | {"version": "v2"}
+    part = workflow
+    for step in way:
+        part = part[step]
+    part[last] = value
+    refused = await admin.patch(f"/tenants/{city.tenant.slug}/config", json={"workflow": workflow})
+    assert [error["field"] for error in problem(refused, 422)["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "field"),
+    [
+        ("duplicates", {"reopen_hours": 2e7}, "duplicates.reopen_hours"),
+        ("duplicates", {"attach_hours": 1e30}, "duplicates.attach_hours"),
+        ("calendars", {"24x7": {"always": True}, "business": {"windows": {"mon": ["09:00-09:01"]}}}, None),
+    ],
+)
+async def test_hours_that_no_clock_can_bear_are_refused(
+    city: City, section: str, value: Any, field: str | None
+) -> None:
+    admin = await city.client("admin")
+    path = f"/tenants/{city.tenant.slug}/config"
+    errors = problem(await admin.patch(path, json={section: value}), 422)["errors"]
+    fields = [error["field"] for error in errors]
+    assert fields == [field] if field else all(name.startswith("sla[") for name in fields), errors
+    assert (await create(await city.client()))["request_id"], "the tenant still takes reports"
+
+
+async def test_a_workflow_version_means_the_same_for_ever(city: City) -> None:
+    admin = await city.client("admin")
+    path = f"/tenants/{city.tenant.slug}/config"
+    first = (await admin.get(path)).json()["config"]["workflow"]
+    other = first | {"transitions": first["transitions"][:-1]}
+    refused = problem(await admin.patch(path, json={"workflow": other}), 422)
+    assert "give these a version of their own" in refused["detail"]
+    assert (await admin.patch(path, json={"workflow": other | {"version": "v2"}})).status_code == 200
+    problem(await admin.patch(path, json={"workflow": first | {"version": "v2"}}), 422)
+    problem(await admin.patch(path, json={"workflow": other}), 422)
+    assert (await admin.patch(path, json={"workflow": first})).status_code == 200, "v1.0 is what it was"
+
+
 async def test_if_match_guards_against_overwriting(city: City) -> None:
     admin = await city.client("admin")
     seen = {"If-Match": '"1"'}

@@ -21,6 +21,7 @@ from civicpulse.packs.checks import Problem
 from civicpulse.packs.loader import problems_of
 from civicpulse.packs.model import PackDocument
 from civicpulse.packs.schemas import ConfigChange, ConfigIn
+from civicpulse.packs.shapes import WorkflowShape
 from civicpulse.packs.thresholds import ANY_CATEGORY, with_thresholds
 
 MAX_PROBLEMS: Final = 100
@@ -99,6 +100,8 @@ async def _write(
     changed += [f"tenant.{field}" for field, value in wanted.items() if value != current[field]]
     if not changed:
         return current
+    if "workflow" in changed:
+        await _refuse_a_second_meaning(tx, document.workflow)
     version, now = current["version"] + 1, clock.now()
     await queries.add_version(tx, version, after, at=now, by=actor.key)
     await set_tenant(tx, pack_version=version, **wanted)
@@ -110,6 +113,17 @@ async def _write(
     )
     made = {"version": version, "current_version": version, "document": after}
     return {**current, **wanted, **made, "created_at": now, "created_by": actor.key}
+
+
+async def _refuse_a_second_meaning(tx: Tx, workflow: WorkflowShape) -> None:
+    """Raises Invalid where the version of the workflow stands for other states and transitions already (R-WF-07)."""
+    known = [WorkflowShape.model_validate(kept) for kept in await queries.list_workflows(tx, workflow.version)]
+    if known and workflow not in known:
+        raise Invalid(
+            f"Workflow version {workflow.version!r} has other states and transitions, and requests name it as theirs:"
+            " give these a version of their own.",
+            field="workflow.version",
+        )
 
 
 # -------------------------------------------------------------------------------------------------------------- checking

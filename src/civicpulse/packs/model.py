@@ -15,6 +15,7 @@ from civicpulse.packs.order import stored_order
 from civicpulse.packs.roles import RolesShape, role_problems, standard_roles, unknown_roles
 from civicpulse.packs.shapes import (
     DAYS,
+    MAX_HOURS,
     AnalysisShape,
     AssignmentShape,
     CalendarShape,
@@ -36,6 +37,7 @@ from civicpulse.packs.shapes import (
     WorkflowShape,
     window_minutes,
 )
+from civicpulse.packs.trials import trial_problems
 from civicpulse.rules.access import Roles
 from civicpulse.rules.assignment import AssignmentPolicy
 from civicpulse.rules.calendar import ALWAYS, Calendar
@@ -103,7 +105,7 @@ class PackDocument(Shape):
     def _is_consistent(self, info: ValidationInfo) -> Self:
         problems = (*inconsistencies(self), *role_problems(self.roles))
         if info.context is not _STORED:
-            problems += tuple(unknown_roles(self))
+            problems += (*unknown_roles(self), *trial_problems(self))
         if problems:
             summary = "; ".join(str(problem) for problem in problems)
             details = [{"path": list(problem.path), "message": problem.message} for problem in problems]
@@ -229,7 +231,7 @@ def compile_pack(document: PackDocument) -> Pack:
     workflow = _workflow(document.workflow, roles.unbound)
     rules = tuple(PolicyRule(_policy(entry), entry.category, entry.zone, entry.priority) for entry in document.sla)
     assignment = document.assignment
-    duplicates = DuplicatePolicy(**document.duplicates.model_dump())
+    duplicates = DuplicatePolicy(**_capped(document.duplicates.model_dump()))
     return Pack(
         document=document,
         roles=roles,
@@ -261,6 +263,11 @@ def compile_pack(document: PackDocument) -> Pack:
     )
 
 
+def _capped(policy: dict[str, Any]) -> dict[str, Any]:
+    """Cuts hours that no date can bear, which a pack of release 0.1 could hold."""
+    return {name: min(value, MAX_HOURS) if name.endswith("_hours") else value for name, value in policy.items()}
+
+
 def _titles(document: PackDocument, roles: Roles) -> Titles:
     language = spoken(document.language)
     return Titles(
@@ -275,7 +282,7 @@ def _titles(document: PackDocument, roles: Roles) -> Titles:
 
 def _own_duplicates(category: Category, general: DuplicatePolicy) -> DuplicatePolicy:
     named = {name: value for name in OWN_DUPLICATES if (value := getattr(category, name)) is not None}
-    return replace(general, attach=category.attach, neighbours=category.neighbours, **named)
+    return replace(general, attach=category.attach, neighbours=category.neighbours, **_capped(named))
 
 
 def plain_word(word: str) -> str:

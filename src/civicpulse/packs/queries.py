@@ -17,6 +17,11 @@ FROM tenants t JOIN pack_versions v ON v.tenant_id = t.tenant_id AND v.version =
 WHERE t.tenant_id = %(tenant_id)s
 """
 
+WORKFLOWS = """
+SELECT DISTINCT document -> 'workflow' AS workflow FROM pack_versions
+WHERE tenant_id = %(tenant_id)s AND document #>> '{workflow,version}' = %(version)s
+"""
+
 ADD_VERSION = """
 INSERT INTO pack_versions (tenant_id, version, document, created_at, created_by)
 VALUES (%(tenant_id)s, %(version)s, %(document)s, %(at)s, %(by)s)
@@ -47,6 +52,11 @@ async def add_version(tx: Tx, version: int, document: dict[str, Any], *, at: dat
     """Stores a version; versions are never changed."""
     values = {"version": version, "document": Jsonb(document), "at": at, "by": by}
     await tx.run(ADD_VERSION, values | {"tenant_id": tx.tenant_id})
+
+
+async def list_workflows(tx: Tx, version: str) -> list[dict[str, Any]]:
+    """Lists the workflows that stored packs hold under this workflow version, each once."""
+    return [row["workflow"] for row in await tx.rows(WORKFLOWS, {"tenant_id": tx.tenant_id, "version": version})]
 
 
 async def list_versions(tx: Tx, *, before: int, limit: int) -> list[Row]:

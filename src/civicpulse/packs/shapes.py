@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from civicpulse.packs.order import with_order
 from civicpulse.rules.duplicates import DuplicatePolicy
+from civicpulse.rules.lifecycle import Reopening
 
 # What a message may say; anything else in braces is refused, so a template cannot reach into objects.
 PLACEHOLDERS = frozenset(
@@ -55,7 +56,8 @@ Priority = Literal["P1", "P2", "P3", "P4"]
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 Template = Annotated[str, Field(max_length=4000), AfterValidator(_known_placeholders)]
 Window = Annotated[str, AfterValidator(_readable_window)]
-Hours = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+MAX_HOURS = 100_000
+Hours = Annotated[float, Field(gt=0, le=MAX_HOURS, allow_inf_nan=False)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -151,6 +153,7 @@ class WorkflowShape(Shape):
     """States and transitions; its version is what a request remembers as `transition_rules_version`.
 
     `order` is the order in which people see the states: left out, that in which they are written.
+    `reopening`: what the clock makes of the time between the end of the work and a dispute that opens it again.
     """
 
     version: Label
@@ -158,6 +161,7 @@ class WorkflowShape(Shape):
     states: dict[Name, StateShape] = Field(min_length=1)
     order: tuple[Name, ...] = ()
     transitions: tuple[TransitionShape, ...]
+    reopening: Reopening = "counts"
 
     @model_validator(mode="before")
     @classmethod

@@ -17,6 +17,7 @@ DAY: Final = timedelta(days=1)
 ZERO: Final = timedelta()
 _DAY_MINUTES: Final = 24 * 60
 _MAX_IDLE_DAYS: Final = 5 * 366
+_MAX_DAYS: Final = 10 * 366
 
 Interval = tuple[datetime, datetime]
 
@@ -144,13 +145,19 @@ class WorkingTime:
         return ZERO if index < 0 else self._totals[index] - max(ZERO, self._ends[index] - at)
 
     def reached(self, amount: timedelta) -> datetime:
-        """Finds the first instant (UTC) at which `amount` has passed; ValueError when five years hold no working time."""
+        """Finds the first instant (UTC) at which `amount` has passed; ten years ahead at most, which is a walk's length.
+
+        Raises ValueError when five years hold no working time.
+        """
         if amount <= ZERO:
             return self.start
         if self._calendar.always:
             return self.start + amount
-        idle = 0
+        idle, days = 0, 0
         while not self._totals or self._totals[-1] < amount:
+            if days == _MAX_DAYS and self._totals:
+                return self._ends[-1]
+            days += 1
             idle = 0 if self._walk_day() else idle + 1
             if idle > _MAX_IDLE_DAYS:
                 raise ValueError("the calendar has no working time within five years")
