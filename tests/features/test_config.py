@@ -305,6 +305,8 @@ async def test_a_workflow_version_means_the_same_for_ever(city: City) -> None:
     problem(await admin.patch(path, json={"workflow": first | {"version": "v2"}}), 422)
     problem(await admin.patch(path, json={"workflow": other}), 422)
     assert (await admin.patch(path, json={"workflow": first})).status_code == 200, "v1.0 is what it was"
+    first["states"]["new"]["title"] = "Received"
+    assert (await admin.patch(path, json={"workflow": first})).status_code == 200, "another title is no other rule"
 
 
 async def test_if_match_guards_against_overwriting(city: City) -> None:

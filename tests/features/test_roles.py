@@ -255,6 +255,7 @@ async def without(city: City, mayor: httpx.AsyncClient, role: str) -> None:
     del config["roles"]["named"][role]
     for edge in config["workflow"]["transitions"]:
         edge["roles"] = [name for name in edge["roles"] if name != role] or ["mayor"]
+    config["workflow"]["version"] += f"-without-{role}"
     answer = await mayor.put(f"/tenants/{city.tenant.slug}/config", json={"config": config})
     assert answer.status_code == 200, answer.text
     await city.services.tenants.refresh()
@@ -317,6 +318,7 @@ async def test_a_pack_that_was_stored_before_there_were_roles_works_on(app: Fast
     refused = problem(await admin.patch(f"/tenants/{slug}/config", json={"title": "Mine"}), 422)
     assert refused["errors"][0]["field"] == "workflow.transitions[0].roles[2]"
     document["workflow"]["transitions"][0]["roles"].remove("mayor")
+    document["workflow"]["version"] = "v1.1"
     changed = await admin.patch(f"/tenants/{slug}/config", json={"workflow": document["workflow"]})
     assert changed.status_code == 200, changed.text
     assert "admin" in changed.json()["config"]["roles"]["named"]

@@ -2,12 +2,16 @@
 
 import asyncio
 import itertools
+import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from builders import PHOTO, add_agent, create, move, walk_to
-from tests_support import problem
+from tests_support import problem, sweep_city
 
+from civicpulse.base import clock
+from conftest import make_city, pack_text
 from declared import fault_expected
 
 LEGAL = {
@@ -125,7 +129,109 @@ async def test_an_agent_may_work_and_not_dispatch(city) -> None:
     problem(await move(agent, number, "closed"), 403, "role_not_allowed")
 
 
-async def test_a_dispute_lets_the_work_start_again_and_the_pause_is_forgiven(city) -> None:
+@pytest.mark.parametrize(
+    "checklist", [{"filled": False, "sealed": False}, {"filled": True, "sealed": False}, [""], [], {}]
+)
+async def test_an_unticked_checklist_is_no_completed_one(city, checklist) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    await walk_to(admin, number, "in_progress")
+    problem(await move(admin, number, "resolved", checklist=checklist), 409, "missing_fields")
+    assert (await move(admin, number, "resolved", checklist={"filled": True})).status_code == 200
+
+
+async def test_a_photo_of_the_fault_is_no_evidence_of_the_work(city) -> None:
+    admin, citizen = await city.client("admin"), await city.client("citizen")
+    number = (await create(citizen, evidence=[PHOTO]))["request_id"]
+    early = {"file": ("before.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "image/png")}
+    assert (await admin.post(f"/requests/{number}/evidence", files=early)).status_code == 201
+    await walk_to(admin, number, "in_progress")
+    assert (await citizen.post(f"/requests/{number}/evidence", files=early)).status_code == 201
+    problem(await move(admin, number, "resolved"), 409, "missing_fields")
+    resolution = {"milestone": "resolution"}
+    problem(await admin.patch(f"/requests/{number}/milestone", json=resolution), 422)
+    assert (await admin.post(f"/requests/{number}/evidence", files=early)).status_code == 201
+    assert (await move(admin, number, "resolved")).status_code == 200
+
+
+async def test_work_done_again_after_a_dispute_is_shown_again(city) -> None:
+    admin, citizen = await city.client("admin"), await city.client("citizen")
+    number = (await create(citizen))["request_id"]
+    await walk_to(admin, number, "resolved")
+    await citizen.post(f"/requests/{number}/rating", json={"rating": 1, "dispute_flag": True})
+    assert (await move(admin, number, "in_progress")).status_code == 200
+    problem(await move(admin, number, "resolved"), 409, "missing_fields")
+
+
+async def test_nobody_rewrites_the_promise_while_finishing(city) -> None:
+    admin, agent = await city.client("admin"), await city.client("agent")
+    number = (await create(admin))["request_id"]
+    await walk_to(admin, number, "in_progress")
+    before = (await admin.get(f"/requests/{number}")).json()
+    for rewritten in (
+        {"sla_policy": "SLA-P4"},
+        {"priority": "P1"},
+        {"assigned_agent_id": f"AG-{number}"},
+        {"category": "graffiti"},
+    ):
+        for caller in (agent, admin):
+            refusal = problem(
+                await move(caller, number, "resolved", checklist=["x"], **rewritten), 409, "too_late_to_classify"
+            )
+            assert [reason["field"] for reason in refusal["reasons"]] == [*rewritten]
+    assert (await admin.get(f"/requests/{number}")).json() == before
+    assert (await move(agent, number, "resolved", checklist=["x"])).status_code == 200
+    problem(await move(admin, number, "closed", priority="P1"), 409, "too_late_to_classify")
+
+
+async def test_a_new_policy_and_what_it_does_to_the_clock_are_in_the_trail(city) -> None:
+    staff = await city.client("supervisor")
+    with clock.at(datetime(2026, 3, 2, 9, tzinfo=UTC)):
+        number = (await create(staff))["request_id"]
+    with clock.at(datetime(2026, 3, 3, 9, tzinfo=UTC)):
+        moved = await move(staff, number, "triaged", sla_policy="SLA-P1")
+        assert moved.json()["sla"]["state"] == "breached"
+        assert moved.json()["computed_kpis"]["breach_reason"] == "timeout"
+        events = (await staff.get(f"/requests/{number}/events")).json()["items"]
+        told = [event["meta"] for event in events if event["type"] in ("request.classified", "request.sla_changed")]
+        assert told[0]["sla_policy"] == "SLA-P1"
+        assert (told[-1]["from"], told[-1]["to"]) == ("on_time", "breached")
+
+
+async def test_what_is_resolved_late_says_so_before_any_sweep(city) -> None:
+    staff = await city.client("supervisor")
+    with clock.at(datetime(2026, 3, 2, 9, tzinfo=UTC)):
+        number = (await create(staff))["request_id"]
+    with clock.at(datetime(2026, 3, 12, 9, tzinfo=UTC)):
+        await walk_to(await city.client("admin"), number, "resolved")
+        done = (await staff.get(f"/requests/{number}")).json()
+    assert (done["sla"]["met"], done["computed_kpis"]["breach_reason"]) == (False, "timeout")
+
+
+@pytest.mark.parametrize("state", ["new", "assigned", "in_progress", "closed"])
+async def test_who_gets_it_is_not_asked_where_the_workflow_says_no(city, state) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    await walk_to(admin, number, state)
+    before = (await admin.get(f"/requests/{number}/events")).json()["items"]
+    problem(await admin.post(f"/requests/{number}/auto-assign"), 409, "transition_not_allowed")
+    assert (await admin.get(f"/requests/{number}/events")).json()["items"] == before
+
+
+async def test_a_duplicate_is_escalated_and_late_with_its_master(city) -> None:
+    staff = await city.client("supervisor")
+    with clock.at(datetime(2026, 3, 2, 9, tzinfo=UTC)):
+        master = (await create(staff))["request_id"]
+        duplicate = (await create(staff))["request_id"]
+    assert (await staff.get(f"/requests/{duplicate}")).json()["duplicates"]["master_request_id"] == master
+    with clock.at(datetime(2026, 3, 12, 9, tzinfo=UTC)):
+        problem(await staff.post(f"/requests/{duplicate}/escalate", json={"reason": "late"}), 409, "follows_master")
+        await sweep_city(city)
+        states = [(await staff.get(f"/requests/{number}")).json()["sla"]["state"] for number in (master, duplicate)]
+    assert states == ["breached", "breached"]
+
+
+async def test_a_dispute_lets_the_work_start_again_and_the_wait_counts(city) -> None:
     admin, citizen = await city.client("admin"), await city.client("citizen")
     number = (await create(citizen))["request_id"]
     await walk_to(admin, number, "resolved")
@@ -138,8 +244,19 @@ async def test_a_dispute_lets_the_work_start_again_and_the_pause_is_forgiven(cit
     assert again.json()["status"] == "in_progress"
     assert again.json()["timestamps"]["resolved_at"] is None
     told = (await admin.get(f"/requests/{number}/sla")).json()
-    assert len(told["paused"]) == 1
+    assert told["paused"] == []
     assert told["state"] == "on_time"
+
+
+async def test_the_pack_may_forgive_the_wait_before_a_dispute(app, database_url) -> None:
+    workflow = json.loads(pack_text("civic"))["workflow"] | {"reopening": "pauses"}
+    city = await make_city(app, database_url, workflow=workflow)
+    admin, citizen = await city.client("admin"), await city.client("citizen")
+    number = (await create(citizen))["request_id"]
+    await walk_to(admin, number, "resolved")
+    await citizen.post(f"/requests/{number}/rating", json={"rating": 1, "dispute_flag": True})
+    await move(admin, number, "in_progress")
+    assert len((await admin.get(f"/requests/{number}/sla")).json()["paused"]) == 1
 
 
 async def test_milestones_outside_their_place_are_refused(city) -> None:

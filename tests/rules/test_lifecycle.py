@@ -12,6 +12,7 @@ from civicpulse.rules.lifecycle import (
     OPEN_WORK,
     STAGE_TIMES,
     STATE_COLUMNS,
+    Reopening,
     Standing,
     conditions_of,
     enter,
@@ -84,15 +85,21 @@ def test_from_one_waiting_state_to_another_is_one_pause() -> None:
     assert "sla_pauses" not in columns
 
 
-def test_opened_again_it_has_no_end_and_the_time_it_lay_ended_does_not_count() -> None:
+@pytest.mark.parametrize(
+    ("reopening", "pauses"), [("counts", {}), ("pauses", {"sla_pauses": (Pause(START, START + 3 * HOUR),)})]
+)
+def test_opened_again_it_has_no_end_and_the_pack_says_whether_the_time_it_lay_ended_counts(
+    reopening: Reopening, pauses: dict[str, Any]
+) -> None:
     ended = standing(
         "closed",
         resolved_at=START,
         closed_at=START + HOUR,
         milestones={"arrived": "t", "repaired": "t"},
     )
-    columns = enter(ended, State("work", "open", "in_progress_at"), START + 3 * HOUR, ending_milestones=["repaired"])
-    assert columns == {
+    work = State("work", "open", "in_progress_at")
+    columns = enter(ended, work, START + 3 * HOUR, ending_milestones=["repaired"], reopening=reopening)
+    assert columns == pauses | {
         "status": "work",
         "state_category": "open",
         "in_progress_at": START + 3 * HOUR,
@@ -100,12 +107,13 @@ def test_opened_again_it_has_no_end_and_the_time_it_lay_ended_does_not_count() -
         "closed_at": None,
         "milestones": {"arrived": "t"},
         "disputed": False,
-        "sla_pauses": (Pause(START, START + 3 * HOUR),),
     }
 
 
 def test_opened_again_into_a_waiting_state_both_pauses_count() -> None:
-    columns = enter(standing("resolved", resolved_at=START), State("parts", "waiting"), START + HOUR)
+    columns = enter(
+        standing("resolved", resolved_at=START), State("parts", "waiting"), START + HOUR, reopening="pauses"
+    )
     assert columns["sla_pauses"] == (Pause(START, START + HOUR), Pause(START + HOUR))
 
 
@@ -129,7 +137,7 @@ def row(category: str, **columns: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("duplicate", "master", "sla_state", "disputed"),
     [
-        (row("open", sla_state="at_risk", disputed=True), row("open", sla_state="overdue"), "at_risk", True),
+        (row("open", sla_state="at_risk", disputed=True), row("open", sla_state="overdue"), "overdue", True),
         (row("open"), row("resolved", sla_state="completed"), "completed", False),
         (row("resolved", sla_state="completed", disputed=True), row("open", sla_state="overdue"), "overdue", False),
         (row("resolved", disputed=True), row("closed"), "completed", True),

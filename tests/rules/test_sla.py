@@ -16,6 +16,7 @@ from civicpulse.rules.sla import (
     PolicyRule,
     Reading,
     Step,
+    breach_reason,
     choose_policy,
     explain_clock,
     read_clock,
@@ -453,3 +454,22 @@ def test_an_explanation_adds_up(clock: dict[str, Any], wait: timedelta, is_finis
     assert told.reading.elapsed_hours + lasted == pytest.approx(whole, abs=1e-9)
     for begin, end, _ in told.counted:
         assert list(working_intervals(known["calendar"], begin, end)) == [(begin, end)]
+
+
+@pytest.mark.parametrize(
+    ("current", "state", "met", "reason"),
+    [
+        (None, "on_time", None, None),
+        (None, "overdue", None, "timeout"),
+        (None, "completed", False, "timeout"),
+        (None, "completed", True, None),
+        ("timeout", "on_time", None, None),
+        ("timeout", "breached", None, "timeout"),
+        ("strike", "on_time", None, "strike"),
+        ("strike", "breached", None, "strike"),
+    ],
+)
+def test_a_promise_not_kept_has_a_reason_and_one_kept_after_all_has_none(
+    current: str | None, state: str, met: bool | None, reason: str | None
+) -> None:
+    assert breach_reason(current, state=state, met=met) == reason

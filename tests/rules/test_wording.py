@@ -83,7 +83,15 @@ def test_each_refusal_is_a_sentence_of_titles(refusal: Refusal, detail: str, rea
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_each_language_says_everything(language: str) -> None:
-    codes = ("unknown_state", "transition_not_allowed", "role_not_allowed", "missing_fields", "condition_not_met")
+    codes = (
+        "unknown_state",
+        "transition_not_allowed",
+        "role_not_allowed",
+        "missing_fields",
+        "condition_not_met",
+        "too_late_to_classify",
+        "not_yours_to_classify",
+    )
     names = [*TEXTS[language]["fields"], *TEXTS[language]["conditions"], "milestone.work_started"]
     titles = Titles(language)
     said = [say_refusal(refused(code, *(Reason("any", name) for name in names)), titles) for code in codes]

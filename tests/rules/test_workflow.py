@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from civicpulse.rules.moving import is_complete, refuse_fields
 from civicpulse.rules.outcome import Refusal
-from civicpulse.rules.workflow import Decision, State, Transition, Workflow, check_workflow, decide_transition
+from civicpulse.rules.workflow import (
+    Decision,
+    State,
+    Transition,
+    Workflow,
+    check_workflow,
+    decide_transition,
+)
 
 STAFF = frozenset({"dispatcher"})
 FIELD = frozenset({"dispatcher", "agent"})
@@ -212,3 +220,59 @@ def test_in_a_sound_workflow_every_state_can_still_be_closed(edges: list[tuple[s
             seen |= new
             todo.extend(new)
         assert seen & closed
+
+
+@pytest.mark.parametrize(
+    ("checklist", "complete"),
+    [
+        (["filled"], True),
+        ({"filled": True, "sealed": True}, True),
+        ({"filled": True, "sealed": False}, False),
+        ([""], False),
+        (["filled", " "], False),
+        ([], False),
+        ({}, False),
+    ],
+)
+def test_a_checklist_is_complete_when_each_item_is_ticked(checklist: Any, complete: bool) -> None:
+    assert is_complete(checklist) is complete
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "role", "fields", "code", "refused"),
+    [
+        ("new", "triaged", "dispatcher", {"category", "priority", "sla_policy", "tags"}, None, []),
+        ("triaged", "assigned", "dispatcher", {"assigned_agent_id", "priority"}, None, []),
+        ("assigned", "in_progress", "agent", {"reason", "note"}, None, []),
+        ("assigned", "in_progress", "agent", {"priority"}, "not_yours_to_classify", ["priority"]),
+        ("assigned", "in_progress", "dispatcher", {"priority"}, None, []),
+        ("assigned", "in_progress", "admin", {"priority", "assigned_agent_id"}, None, []),
+        ("in_progress", "resolved", "agent", {"checklist", "sla_policy"}, "too_late_to_classify", ["sla_policy"]),
+        ("in_progress", "resolved", "admin", {"assigned_agent_id"}, "too_late_to_classify", ["assigned_agent_id"]),
+        (
+            "resolved",
+            "closed",
+            "dispatcher",
+            {"priority", "category"},
+            "too_late_to_classify",
+            ["category", "priority"],
+        ),
+        ("resolved", "in_progress", "dispatcher", {"assigned_agent_id"}, None, []),
+    ],
+)
+def test_a_move_brings_along_what_its_caller_may_decide(
+    source: str, to: str, role: str, fields: set[str], code: str | None, refused: list[str]
+) -> None:
+    refusal = refuse_fields(CIVIC, source=source, to=to, role=role, is_bound=role != "admin", fields=fields)
+    assert (refusal and refusal.code) == code
+    assert [reason.field for reason in (refusal.reasons if refusal else ())] == refused
+
+
+def test_who_does_not_triage_brings_what_the_move_asks_for() -> None:
+    edge = Transition("new", "triaged", frozenset({"clerk"}), ("category|priority",))
+    flow = replace(CIVIC, transitions=(Transition("new", "closed", STAFF), replace(edge, source="assigned")))
+    asked: dict[str, Any] = {"source": "assigned", "to": "triaged", "role": "clerk", "is_bound": True}
+    assert refuse_fields(flow, fields={"category"}, **asked) is None
+    refusal = refuse_fields(flow, fields={"category", "tags"}, **asked)
+    assert refusal is not None
+    assert [reason.field for reason in refusal.reasons] == ["tags"]

@@ -132,5 +132,5 @@ class RuleRefused(Conflict):
                 "allowed_next": list(refusal.allowed_next),
             },
         )
-        if refusal.code == "role_not_allowed":
+        if refusal.code in ("role_not_allowed", "not_yours_to_classify"):
             self.status, self.title = 403, Forbidden.title

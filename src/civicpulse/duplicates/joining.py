@@ -16,7 +16,7 @@ from civicpulse.requests.queries import lock_by_ids
 from civicpulse.requests.store import Event
 from civicpulse.requests.visibility import NOTHING, readers_of, seen_candidates
 from civicpulse.rules.duplicates import Candidate, Judgement, judge
-from civicpulse.rules.lifecycle import STATE_COLUMNS, is_ended
+from civicpulse.rules.lifecycle import follow, is_ended
 
 
 class Joining:
@@ -73,7 +73,7 @@ class Joining:
         master, score = self._masters[verdict.master.candidate.id], asdict(verdict.master.score)
         self._links.append(link_row(row, master, score=score))
         self._joined.setdefault(master["id"], []).append(row["number"])
-        row |= {name: master[name] for name in STATE_COLUMNS} | {"master_id": master["id"]}
+        row |= follow(row, master) | {"master_id": master["id"]}
         row |= clock.row_columns(row, self._pack, self._at)
         about: dict[str, Any] = {"master_request_id": master["number"], "master_id": str(master["id"])}
         return [Event("request.merged", about | {"origin": "intake", "score": score}, self._at)]

@@ -17,7 +17,7 @@ from civicpulse.packs.store import pack_version
 from civicpulse.requests import queries, store
 from civicpulse.requests.changes import Change, follow_masters, not_found
 from civicpulse.requests.visibility import PUBLIC, readers_of
-from civicpulse.rules.lifecycle import STATE_COLUMNS, is_ended
+from civicpulse.rules.lifecycle import STATE_COLUMNS, follow, is_ended
 
 
 async def merge(
@@ -95,7 +95,7 @@ async def attach(
     below = await tx.rows(pairs.MERGED_BELOW, {"tenant_id": tx.tenant_id, "id": duplicate["id"]})
     await add_links(tx, actor, [link_row(duplicate, master, score=score)], origin=origin, at=at)
     change = Change(tx, actor, duplicate, await pack_version(tx, duplicate["pack_version"]), at)
-    change.set(master_id=master["id"], **{name: master[name] for name in STATE_COLUMNS})
+    change.set(master_id=master["id"], **follow(duplicate, master))
     about = {"master_request_id": master["number"], "master_id": str(master["id"]), "origin": origin, "score": score}
     change.tell("request.merged", **about)
     await change.apply()

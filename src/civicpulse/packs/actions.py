@@ -117,13 +117,19 @@ async def _write(
 
 async def _refuse_a_second_meaning(tx: Tx, workflow: WorkflowShape) -> None:
     """Raises Invalid where the version of the workflow stands for other states and transitions already (R-WF-07)."""
-    known = [WorkflowShape.model_validate(kept) for kept in await queries.list_workflows(tx, workflow.version)]
-    if known and workflow not in known:
+    known = [_bare(WorkflowShape.model_validate(kept)) for kept in await queries.list_workflows(tx, workflow.version)]
+    if known and _bare(workflow) not in known:
         raise Invalid(
             f"Workflow version {workflow.version!r} has other states and transitions, and requests name it as theirs:"
             " give these a version of their own.",
             field="workflow.version",
         )
+
+
+def _bare(workflow: WorkflowShape) -> WorkflowShape:
+    """Leaves out what a workflow calls its states, and in which order people see them: that is no rule."""
+    states = {name: state.model_copy(update={"title": "", "titles": {}}) for name, state in workflow.states.items()}
+    return workflow.model_copy(update={"states": states, "order": ()})
 
 
 # -------------------------------------------------------------------------------------------------------------- checking

@@ -12,11 +12,12 @@ from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
 from civicpulse.rules.lifecycle import conditions_of, is_ended
+from civicpulse.rules.moving import is_complete, refuse_fields
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.priority import score_of_priority
-from civicpulse.rules.sla import LATE
 from civicpulse.rules.workflow import Decision, decide_transition
 
+_OF_THE_ROW = ("category", "sub_category", "priority", "zone_id", "assigned_agent_id", "citizen_id", "tags")
 UPLOADERS = {"citizen": "citizen", "agent": "agent", "dispatcher": "staff", "system": "staff"}
 
 
@@ -30,8 +31,13 @@ async def transition(
     change = await open_change(tx, actor, number, seen_version=seen_version)
     if change.row["needs_person"] and actor.kind != "system":
         change.set(needs_person=False)  # now a person has decided
+    source = change.row["status"]
     await _take_fields(change, fields)
     await move(change, to, said=_said(fields))
+    workflow, who = change.pack.workflow, change.actor
+    refusal = refuse_fields(workflow, source=source, to=to, role=who.role, is_bound=who.is_bound, fields=fields.keys())
+    if refusal:
+        raise RuleRefused(refusal, change.pack.titles)
     return await change.apply()
 
 
@@ -59,20 +65,31 @@ def move_as_decided(change: Change, decision: Decision, *, said: Mapping[str, An
 
 async def move(change: Change, to: str, *, said: Mapping[str, Any]) -> None:
     """Decides on the move to `to` and, when it is allowed, adds it to `change`. Raises RuleRefused or Conflict."""
-    row = change.row
-    if row["master_id"] is not None:
-        raise change.conflict("follows_master", reasons=[], allowed_next=[])
+    move_as_decided(change, check_move(change, to, said=said), said=said)
+
+
+def check_move(change: Change, to: str, *, said: Mapping[str, Any]) -> Decision:
+    """Decides on the move to `to` and changes nothing. Raises RuleRefused, or Conflict for a duplicate."""
+    refuse_duplicate(change)
     outcome = decide_move(change, to, said=said)
     if isinstance(outcome, Refusal):
         raise RuleRefused(outcome, change.pack.titles)
-    move_as_decided(change, outcome, said=said)
+    return outcome
+
+
+def refuse_duplicate(change: Change) -> None:
+    """Raises Conflict for a duplicate: what is to happen to it must happen to its master."""
+    if change.row["master_id"] is not None:
+        raise change.conflict("follows_master", reasons=[], allowed_next=[])
 
 
 def _present(change: Change, said: Mapping[str, Any]) -> frozenset[str]:
     row = change.row
-    names = {name for name in ("category", "priority", "zone_id", "assigned_agent_id", "citizen_id") if row[name]}
+    names = {name for name in _OF_THE_ROW if row[name]}
+    if row["notes"]:
+        names.add("note")
     names |= {f"milestone.{name}" for name in row["milestones"]}
-    names |= {name for name, value in said.items() if value}
+    names |= {name for name, value in said.items() if value and (name != "checklist" or is_complete(value))}
     if row["sla"]:
         names.add("sla_policy")
     if row.get("has_evidence"):
@@ -133,6 +150,7 @@ def _classify(change: Change, decided: dict[str, Any]) -> None:
         policy = pack.policy_for(row["category"], row["zone_id"], row["priority"])
         if policy and policy.policy_id != (row["sla"] or {}).get("policy_id"):
             change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
+            changed["sla_policy"] = policy.policy_id
     change.tell("request.classified", **{name: value for name, value in changed.items() if name != "priority_score"})
 
 
@@ -143,6 +161,7 @@ def _set_policy(change: Change, policy_id: str) -> None:
         raise Invalid(f"There is no SLA policy {policy_id!r}; the pack has {known}.", field="sla_policy")
     if (change.row["sla"] or {}).get("policy_id") != policy_id:
         change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
+        change.tell("request.classified", sla_policy=policy_id)
 
 
 def give_to(
@@ -166,8 +185,9 @@ async def add_evidence(change: Change, items: Sequence[Mapping[str, Any]]) -> No
     """Stores pieces of evidence (type, url, sha256) with the change."""
     rows = [evidence_row(change.row["id"], item) for item in items]
     await queries.add_evidence(change.tx, rows, uploaded_by=UPLOADERS[change.actor.type], at=change.at)
-    change.row["has_evidence"] = True
     change.attest(evidence=[*change.attests.get("evidence", ()), *(item["sha256"] for item in items)])
+    if change.actor.type != "citizen":
+        change.row["has_evidence"] = True
 
 
 def evidence_row(request_id: UUID, item: Mapping[str, Any]) -> Row:
@@ -215,11 +235,10 @@ async def milestone(
 async def escalate(tx: Tx, actor: Actor, number: str, *, reason: str, seen_version: int | None = None) -> Row:
     """Escalates by hand (R-SLA-06): an event with who and why, one more on the count, the clock read anew."""
     change = await open_change(tx, actor, number, seen_version=seen_version)
+    refuse_duplicate(change)
     if is_ended(change.row["state_category"]):
         raise change.conflict("not_open")
-    columns = clock.row_columns(change.row, change.pack, change.at)
-    change.set(escalation_count=change.row["escalation_count"] + 1, **columns)
-    if columns["sla_state"] in LATE:
-        change.set(breach_reason=change.row["breach_reason"] or "timeout")
-    change.tell("request.escalated", manual=True, reason=reason, sla_state=columns["sla_state"])
+    change.read_clock()
+    change.set(escalation_count=change.row["escalation_count"] + 1)
+    change.tell("request.escalated", manual=True, reason=reason, sla_state=change.row["sla_state"])
     return await change.apply()

@@ -37,8 +37,15 @@ router = APIRouter(route_class=TransactionRoute, tags=["requests"])
 
 OUT_OF_SIGHT = {403: ("outside_scope",), 404: ("request_not_found",)}
 REFUSED_BY_WORKFLOW = {
-    403: ("role_not_allowed",),
-    409: ("transition_not_allowed", "unknown_state", "missing_fields", "condition_not_met", "follows_master"),
+    403: ("role_not_allowed", "not_yours_to_classify"),
+    409: (
+        "transition_not_allowed",
+        "unknown_state",
+        "missing_fields",
+        "condition_not_met",
+        "follows_master",
+        "too_late_to_classify",
+    ),
 }
 
 AnyRequestView = RequestView | PublicRequestView
@@ -171,7 +178,7 @@ async def note_milestone(
 @router.post(
     "/requests/{number}/escalate",
     summary="Escalate by hand",
-    responses=answers(RequestView, OUT_OF_SIGHT, {409: ("not_open",)}, CONDITIONAL, REPLAYABLE),
+    responses=answers(RequestView, OUT_OF_SIGHT, {409: ("not_open", "follows_master")}, CONDITIONAL, REPLAYABLE),
 )
 async def escalate_request(
     number: str, body: EscalateIn, caller: Caller = needs(Permission.REQUEST_ESCALATE, once=True)
@@ -185,7 +192,7 @@ async def escalate_request(
     "/requests/{number}/auto-assign",
     summary="Assign by the pack's policy",
     responses=answers(
-        AssignedRequestView, OUT_OF_SIGHT, REFUSED_BY_WORKFLOW, {409: ("no_agent_available",)}, CONDITIONAL
+        AssignedRequestView, OUT_OF_SIGHT, REFUSED_BY_WORKFLOW, {409: ("no_agent_available", "not_open")}, CONDITIONAL
     ),
 )
 async def auto_assign_request(

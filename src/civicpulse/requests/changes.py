@@ -15,6 +15,7 @@ from civicpulse.packs.store import pack_version
 from civicpulse.requests import clock, queries, store
 from civicpulse.requests.privacy.public import TEXTS, public_texts
 from civicpulse.rules.lifecycle import Standing, enter, follow
+from civicpulse.rules.sla import RUNNING, breach_reason
 from civicpulse.rules.words.saying import say_standing
 from civicpulse.rules.workflow import State
 
@@ -22,6 +23,8 @@ CLOCKED = frozenset({"status", "sla", "sla_pauses", "master_id"})
 """Columns after whose change the clock is read again."""
 SHOWN = TEXTS | {"redacted"}
 """Columns after whose change the public reads something else."""
+LED = frozenset({"status", "sla_state"})
+"""Columns of a master in which its duplicates follow it."""
 
 
 @dataclass(slots=True)
@@ -71,17 +74,34 @@ class Change:
             pauses=tuple(clock.pauses_from_json(row["sla_pauses"])),
             milestones=row["milestones"],
         )
-        columns = enter(standing, target, at or self.at, ending_milestones=self.pack.ending_milestones)
+        columns = enter(
+            standing,
+            target,
+            at or self.at,
+            ending_milestones=self.pack.ending_milestones,
+            reopening=self.pack.document.workflow.reopening,
+        )
         if "sla_pauses" in columns:
             columns["sla_pauses"] = clock.pauses_to_json(columns["sla_pauses"])
         self.set(**columns)
+
+    def read_clock(self) -> None:
+        """Reads the clock now, and tells the trail when a decision made the request late or on time again."""
+        before = self.row["sla_state"]
+        columns = clock.row_columns(self.row, self.pack, self.at)
+        reason = breach_reason(self.row["breach_reason"], state=columns["sla_state"], met=columns["sla_met"])
+        self.set(**columns, breach_reason=reason)
+        after = columns["sla_state"]
+        if after != before and {before, after} <= RUNNING:
+            due_at = columns["sla_due_at"].isoformat() if columns["sla_due_at"] else None
+            self.tell("request.sla_changed", **{"from": before, "to": after, "due_at": due_at})
 
     def settle(self) -> store.Changed:
         """Reads the clock again where the change calls for it; what the store is to write."""
         if self.columns.keys() & SHOWN:
             self.set(public_texts=public_texts(self.row))
         if self.columns.keys() & CLOCKED:
-            self.set(**clock.row_columns(self.row, self.pack, self.at))
+            self.read_clock()
         if self.attests:
             self.events[-1].attests |= self.attests
         return store.Changed(self.row["id"], self.columns, self.events)
@@ -103,32 +123,39 @@ async def apply_all(tx: Tx, actor: Actor, changes: Sequence[Change], *, at: date
                 "event_seq": change.row["event_seq"] + news,
                 "updated_at": max(at, change.row["updated_at"]),
             }
-    moved = [one.row for one in changes if "status" in one.columns and one.row["master_id"] is None]
+    moved = [one.row for one in changes if one.columns.keys() & LED and one.row["master_id"] is None]
     if moved:
         await follow_masters(tx, actor, moved, at=at)
 
 
 async def follow_masters(tx: Tx, actor: Actor, masters: Iterable[Row], *, at: datetime) -> int:
-    """Moves the duplicates of masters to the state of their master, each with an event of its own; how many moved."""
+    """Lets the duplicates of masters stand where their masters stand; how many changed.
+
+    A move has an event of its own; that the clock went on is told of the master alone.
+    """
     by_id = {master["id"]: master for master in masters}
     found = await queries.lock_duplicates(tx, list(by_id))
     changes = []
     for row in found:
         master = by_id[row["master_id"]]
-        if row["status"] == master["status"]:
-            continue
-        meta = {
-            "from": row["status"],
-            "to": master["status"],
-            "from_category": row["state_category"],
-            "category": master["state_category"],
-            "master_request_id": master["number"],
-        }
-        changes.append(
-            store.Changed(row["id"], follow(row, master), [store.Event("request.transitioned", meta)]),
-        )
+        columns = follow(row, master)
+        if row["status"] != master["status"]:
+            changes.append(store.Changed(row["id"], columns, [_moved_along(row, master)]))
+        elif row["sla_state"] != columns["sla_state"]:
+            changes.append(store.Changed(row["id"], columns))
     await store.change(tx, actor, changes, at=at)
     return len(changes)
+
+
+def _moved_along(row: Row, master: Row) -> store.Event:
+    meta = {
+        "from": row["status"],
+        "to": master["status"],
+        "from_category": row["state_category"],
+        "category": master["state_category"],
+        "master_request_id": master["number"],
+    }
+    return store.Event("request.transitioned", meta)
 
 
 async def open_change(tx: Tx, actor: Actor, number: str, *, seen_version: int | None = None) -> Change:

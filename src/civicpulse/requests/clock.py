@@ -139,10 +139,13 @@ def finished_at(row: Row) -> datetime | None:
 
 
 def row_columns(row: Row, pack: Pack, now: datetime) -> dict[str, Any]:
-    """Makes the SLA columns that a row (with its changes applied) should have at `now`. A duplicate has no clock of its own."""
+    """Makes the SLA columns that a row (with its changes applied) should have at `now`.
+
+    A duplicate has no clock of its own: it keeps the state that it has of its master.
+    """
     columns = columns_of(read_row(row, pack, now), fired_steps=row["sla_steps_fired"], now=now)
     if row["master_id"] is not None:
-        columns["next_sla_at"] = None
+        columns |= {"sla_state": row["sla_state"], "next_sla_at": None}
     return columns
 
 

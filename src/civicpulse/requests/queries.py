@@ -32,8 +32,14 @@ FEEDBACK = """
 
 GET_REQUEST = f"SELECT {COLUMNS}, {RELATED}, {FEEDBACK} FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s"
 
+# What shows that the work was done comes from those who do it, and from after they began: no photo of the fault counts.
+WORK_EVIDENCE = """
+EXISTS (SELECT 1 FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id AND e.uploaded_by <> 'citizen'
+        AND e.uploaded_at >= coalesce(r.in_progress_at, r.assigned_at, r.created_at)) AS has_evidence
+"""
+
 LOCK_REQUEST = f"""
-SELECT {COLUMNS}, EXISTS (SELECT 1 FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id) AS has_evidence,
+SELECT {COLUMNS}, {WORK_EVIDENCE},
     EXISTS (SELECT 1 FROM requests d WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed) AS has_disputed_duplicate
 FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s FOR UPDATE OF r
 """
@@ -73,7 +79,7 @@ async def find_id(tx: Tx, number: str) -> UUID | None:
 
 
 async def lock_request(tx: Tx, number: str) -> Row | None:
-    """Locks the request until the transaction ends and tells whether it has evidence; None when there is no such request."""
+    """Locks the request until the transaction ends and tells whether it has evidence of work done; None when there is no such request."""
     return await tx.row(LOCK_REQUEST, {"tenant_id": tx.tenant_id, "number": number})
 
 

@@ -13,7 +13,8 @@ from civicpulse.base.events import SYSTEM
 from civicpulse.base.tenancy import TenantDirectory
 from civicpulse.packs.store import pack_version
 from civicpulse.requests import clock, queries, store
-from civicpulse.rules.sla import LATE, Reading
+from civicpulse.requests.changes import follow_masters
+from civicpulse.rules.sla import Reading, breach_reason
 
 BATCH = 500
 
@@ -77,6 +78,8 @@ async def sweep_batch(tx: Tx, *, now: datetime, report: SweepReport) -> int:
     if steps:
         await tx.run(FIRE, {"steps": Jsonb(steps), "tenant_id": tx.tenant_id, "now": now})
     await store.change(tx, SYSTEM, changes, at=now)
+    leading = [row | {"sla_state": read.state} for row, read in readings if read.state != row["sla_state"]]
+    await follow_masters(tx, SYSTEM, leading, at=now)
     report.requests += len(rows)
     return len(rows)
 
@@ -95,7 +98,6 @@ def _without_told(row: Row, reading: Reading, fired: set[tuple[Any, ...]]) -> Re
 
 def _columns(row: Row, reading: Reading, *, passed: int) -> dict[str, Any]:
     # When steps were due the reading's next moment is that of what comes after them; a duplicate has no clock.
-    late = reading.state in LATE
     return {
         "sla_state": reading.state,
         "sla_due_at": reading.due_at,
@@ -103,7 +105,7 @@ def _columns(row: Row, reading: Reading, *, passed: int) -> dict[str, Any]:
         "next_sla_at": reading.next_at if row["master_id"] is None else None,
         "sla_steps_fired": row["sla_steps_fired"] + passed,
         "escalation_count": row["escalation_count"] + len(reading.due_steps),
-        "breach_reason": row["breach_reason"] or ("timeout" if late else None),
+        "breach_reason": breach_reason(row["breach_reason"], state=reading.state, met=reading.met),
     }
 
 

@@ -7,7 +7,7 @@ notes on entry.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from civicpulse.rules.sla import Pause
 from civicpulse.rules.workflow import State
@@ -16,6 +16,8 @@ OPEN_WORK: Final = ("open", "waiting")
 """Categories of states in which there is work to do; a waiting state stops the clock."""
 ENDED: Final = ("resolved", "closed")
 """Categories of states in which the work has ended."""
+Reopening = Literal["counts", "pauses"]
+"""What the time between the end of the work and its reopening is to the clock."""
 STAGE_TIMES: Final = ("triaged_at", "assigned_at", "in_progress_at", "resolved_at", "closed_at")
 """The times that a state may note on entry. When a request was created is no stage: nothing changes it."""
 STATE_COLUMNS: Final = ("status", "state_category", *STAGE_TIMES)
@@ -59,18 +61,25 @@ class Standing:
     milestones: Mapping[str, Any]
 
 
-def enter(standing: Standing, target: State, at: datetime, *, ending_milestones: Iterable[str] = ()) -> dict[str, Any]:
+def enter(
+    standing: Standing,
+    target: State,
+    at: datetime,
+    *,
+    ending_milestones: Iterable[str] = (),
+    reopening: Reopening = "counts",
+) -> dict[str, Any]:
     """Gives the columns that entering `target` at `at` changes; `sla_pauses` as a tuple of pauses, where they change.
 
     Entering a waiting state stops the clock and leaving it starts the clock again. Leaving an ended state for one with
-    work opens the request again: its end is forgotten with the `ending_milestones` that led there and any dispute, and
-    the time it lay ended is not held against those who must now work on it.
+    work opens the request again: its end is forgotten with the `ending_milestones` that led there and any dispute. The
+    time it lay ended counts, since whoever reported it has waited; where `reopening` "pauses", it is forgiven.
     """
     columns: dict[str, Any] = {"status": target.name, "state_category": target.category}
     pauses = standing.pauses
     if is_ended(standing.category) and not is_ended(target.category):
-        stopped = standing.resolved_at or standing.closed_at or at
-        pauses = (*pauses, Pause(stopped, at))
+        if reopening == "pauses":
+            pauses = (*pauses, Pause(standing.resolved_at or standing.closed_at or at, at))
         kept = {name: noted for name, noted in standing.milestones.items() if name not in frozenset(ending_milestones)}
         columns |= {"resolved_at": None, "closed_at": None, "milestones": kept, "disputed": False}
     if target.category == "waiting" and standing.category != "waiting":
@@ -87,11 +96,11 @@ def enter(standing: Standing, target: State, at: datetime, *, ending_milestones:
 def follow(duplicate: Mapping[str, Any], master: Mapping[str, Any]) -> dict[str, Any]:
     """Gives the columns of a duplicate whose master stands in another state: it stands where its master stands.
 
-    Both are rows of requests. A duplicate has no clock of its own: it is completed with its master and takes its
-    master's SLA state when the master is opened again, with which a dispute is over.
+    Both are rows of requests. A duplicate has no clock of its own: it is completed with its master and has its master's
+    SLA state before. When the master is opened again a dispute is over.
     """
     ended, had_ended = is_ended(master["state_category"]), is_ended(duplicate["state_category"])
-    sla_state = "completed" if ended else master["sla_state"] if had_ended else duplicate["sla_state"]
+    sla_state = "completed" if ended else master["sla_state"]
     reopened = had_ended and not ended
     return {name: master[name] for name in STATE_COLUMNS} | {
         "sla_state": sla_state,

@@ -16,6 +16,8 @@ TICK: Final = timedelta(microseconds=1)
 MAX_LISTED_INTERVALS: Final = 1000
 LATE: Final = ("overdue", "breached")
 """The clock's states past the target."""
+RUNNING: Final = frozenset({"on_time", "at_risk", *LATE})
+"""The clock's states while the work goes on."""
 
 _by_after_hours = attrgetter("after_hours")
 
@@ -279,3 +281,13 @@ def _note(policy: Policy | None, calendar: Calendar, clock: _Clock, found: int) 
     if found > MAX_LISTED_INTERVALS:
         notes.append(f"The first {MAX_LISTED_INTERVALS} of {found} counted intervals are listed; all are counted.")
     return " ".join(notes)
+
+
+def breach_reason(current: str | None, *, state: str, met: bool | None) -> str | None:
+    """Says why a promise was not kept: "timeout" while the clock is late or the work ended late, else nothing (R-SLA-09).
+
+    `current` is what was said before; another reason than the clock's own stays.
+    """
+    if state in LATE or met is False:
+        return current or "timeout"
+    return None if current == "timeout" else current

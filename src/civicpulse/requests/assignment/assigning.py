@@ -15,11 +15,12 @@ from civicpulse.packs.model import Pack
 from civicpulse.people import queries as people
 from civicpulse.people.agents import list_active_agents
 from civicpulse.requests import queries
-from civicpulse.requests.actions import give_to, move
+from civicpulse.requests.actions import check_move, give_to, move
 from civicpulse.requests.assignment.distributing import distribute_requests, lock_assigning, steps_json
 from civicpulse.requests.changes import Change, open_change
 from civicpulse.rules.assignment import AgentFacts, Assignment, Failure, Ranked, RequestFacts, assign
 from civicpulse.rules.distribution import Distribution
+from civicpulse.rules.lifecycle import is_ended
 from civicpulse.rules.shifts import Schedule, shift_of
 
 
@@ -35,6 +36,7 @@ async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
     With nobody to give it to, the decision's winner is None, it is stored with its reasons and the state stays.
     """
     change = await open_change(tx, actor, number, seen_version=seen_version)
+    check_open_to_assigning(change)
     await lock_assigning(tx)
     if change.pack.distribution is not None:
         distributed = (await distribute_requests(tx, change.pack, [change.row["id"]])).decisions[0]
@@ -58,6 +60,14 @@ async def auto_assign(tx: Tx, actor: Actor, number: str, *, seen_version: int | 
             await move(change, to, said=said)
         await people.touch_agents(tx, [winner.id], at=change.at)
     return await change.apply(), decision
+
+
+def check_open_to_assigning(change: Change) -> None:
+    """Raises what the workflow has against giving the request to anybody, before anybody is looked for."""
+    if (to := change.pack.assigned_state) is not None:
+        check_move(change, to, said={"assigned_agent_id": "whoever is found"})
+    elif is_ended(change.row["state_category"]):
+        raise change.conflict("not_open")
 
 
 def decide(change: Change, agents: list[Row]) -> Assignment:

@@ -7,6 +7,14 @@ from typing import Any
 from civicpulse.rules.outcome import Refusal
 from civicpulse.rules.words.texts import TEXTS
 
+# What each reason of a refusal asks for, by the refusal's code.
+_EACH = {
+    "missing_fields": "missing",
+    "condition_not_met": "unmet",
+    "too_late_to_classify": "surplus",
+    "not_yours_to_classify": "surplus",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Titles:
@@ -51,7 +59,7 @@ def say_refusal(refusal: Refusal, titles: Titles) -> Said:
     if refusal.code == "role_not_allowed":
         who = _who(refusal.roles, words, titles)
         return Said(f"{detail} {who}", (who,))
-    each = words["missing" if refusal.code == "missing_fields" else "unmet"]
+    each = words[_EACH[refusal.code]]
     return Said(detail, tuple(each.format(names=name, **said) for name in names))
 
 
