@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from civicpulse.base import clock
-from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
+from civicpulse.requests.deadlines.sweep import BATCH, SweepReport, sweep_batch
 from conftest import City
 
 

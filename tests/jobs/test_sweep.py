@@ -21,7 +21,7 @@ from civicpulse.app import create_app
 from civicpulse.base import clock
 from civicpulse.base.logins import application_url
 from civicpulse.base.outbox import drain
-from civicpulse.requests.sweep import SweepReport, sweep
+from civicpulse.requests.deadlines.sweep import SweepReport, sweep
 from civicpulse.settings import Settings
 from conftest import City, make_city, with_database
 

@@ -44,7 +44,7 @@ from civicpulse.insight.scores.scores import compute_scores, latest_score
 from civicpulse.packs.loader import read_pack
 from civicpulse.places.zones import ZoneReport, import_zones
 from civicpulse.requests.actions import find_agent
-from civicpulse.requests.sweep import SweepReport, sweep
+from civicpulse.requests.deadlines.sweep import SweepReport, sweep
 from civicpulse.sample.build import build_samples
 from civicpulse.settings import Settings
 from civicpulse.worker import run_worker

@@ -15,7 +15,7 @@ from civicpulse.packs.store import pack_version
 from civicpulse.requests import actions, listing, queries, talking
 from civicpulse.requests.assignment import assigning
 from civicpulse.requests.changes import not_found
-from civicpulse.requests.explain import explain
+from civicpulse.requests.deadlines.explain import explain
 from civicpulse.requests.filters import RequestQuery, read_filters, request_query
 from civicpulse.requests.schemas import CommentIn, EscalateIn, MilestoneIn, RatingIn, TransitionIn, given
 from civicpulse.requests.views.event import CommentView, EventView, event_document, is_public_event

@@ -12,9 +12,9 @@ from civicpulse.base.services import Services
 from civicpulse.base.tenancy import Tenant
 from civicpulse.base.turns import Line, timer
 from civicpulse.requests import queries
+from civicpulse.requests.deadlines.sweep import BATCH, SweepReport, sweep_batch
 from civicpulse.requests.privacy.public import public_texts
 from civicpulse.requests.store import Changed, change
-from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
 
 log = get_logger(__name__)
 

@@ -12,7 +12,7 @@ from civicpulse.base.events import Actor
 from civicpulse.base.services import Services
 from civicpulse.insight.scores.scores import compute_scores
 from civicpulse.packs.model import Pack
-from civicpulse.requests.sweep import BATCH, SweepReport, sweep_batch
+from civicpulse.requests.deadlines.sweep import BATCH, SweepReport, sweep_batch
 from civicpulse.sample.engine import Engine, Life
 from civicpulse.sample.loader import About, read_sample
 from civicpulse.sample.staff import Staff

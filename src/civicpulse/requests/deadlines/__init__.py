@@ -1,0 +1,1 @@
+"""When promises fall due: the sweep of due clocks and the explanation of a deadline."""
