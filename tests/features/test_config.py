@@ -479,7 +479,7 @@ async def test_states_stay_in_the_order_of_the_pack(city: City) -> None:
     config = (await read(admin, city))["config"]
     assert list(config["workflow"]["states"]) == config["workflow"]["order"] == CIVIC_STATES
     parked = {"category": "waiting", "title": "Parked"}
-    workflow = dict(config["workflow"])
+    workflow = config["workflow"] | {"version": "v1.1"}
     del workflow["order"]
     workflow["states"] = {"new": workflow["states"]["new"], "zz_parked": parked, **workflow["states"]}
     way = {"roles": ["dispatcher"]}
