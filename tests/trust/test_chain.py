@@ -9,7 +9,7 @@ from builders import add_agent, create, move, walk_to
 
 from civicpulse.audit.chain import CHAIN, extend
 from civicpulse.base import clock, due
-from civicpulse.requests.sweep import sweep
+from civicpulse.requests.deadlines.sweep import sweep
 
 PLACES = "SELECT sum(cardinality(seqs)) FROM chain_blocks"
 EVENTS = "SELECT count(*) FROM events"
