@@ -222,7 +222,7 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerat
 SAMPLES = {
     "uuid": "gen_random_uuid()", "text": "'x'", "integer": "1", "smallint": "1", "bigint": "1", "boolean": "true", "date": "'2026-01-01'",
     "timestamp with time zone": "now()", "jsonb": "'{}'", "json": "'{}'", "bytea": "'\\x00'", "text[]": "'{}'", "uuid[]": "'{}'",
-    "double precision": "1",
+    "double precision": "1", "integer[]": "'{}'",
 }  # fmt: skip
 
 
