@@ -38,6 +38,7 @@ from civicpulse.reports.writer import InboxWriter
 from civicpulse.requests.api import router as requests
 from civicpulse.requests.assignment.api import router as assignments
 from civicpulse.requests.files import router as files
+from civicpulse.requests.privacy.redacting import router as redacting
 from civicpulse.settings import Settings, get_settings
 from civicpulse.triage.api import router as triage
 
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         issues,
         requests,
         files,
+        redacting,
         assignments,
         people,
         privacy,

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from audit_support import verified
 from builders import PHOTO, create, walk_to
 from test_anonymity import dumped, everything_stored
 from test_public_texts import found
@@ -118,6 +119,13 @@ async def test_the_trails_tell_what_went_and_a_second_time_there_is_nothing_to_t
         2,
         1,
     )
+
+
+async def test_the_audit_tells_erasure_from_tampering(city) -> None:
+    nina, citizen, _ = await lived(city)
+    assert (await verified(city.services, city.tenant)).faults == {}
+    assert (await citizen.delete(f"/citizens/{nina}")).status_code == 204
+    assert (await verified(city.services, city.tenant)).faults == {}
 
 
 async def test_what_came_in_afterwards_goes_the_second_time(city) -> None:

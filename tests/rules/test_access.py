@@ -31,6 +31,7 @@ DISPATCHER = AGENT | {
     "request:analyse",
     "request:assign",
     "request:merge",
+    "request:redact",
 }
 SUPERVISOR = DISPATCHER | {"agent:write", "citizen:erase"}
 EVERYTHING = SUPERVISOR | {"score:recalculate", "tenant:configure"}

@@ -44,7 +44,7 @@ WHERE tenant_id = %(tenant_id)s AND request_id = %(request_id)s AND media_type I
 """
 
 FIND = """
-SELECT e.id, e.type, e.media_type, e.sha256, e.cleaned, e.uploaded_by, r.number FROM evidence e
+SELECT e.id, e.type, e.media_type, e.sha256, e.cleaned, e.uploaded_by, e.hidden_at IS NOT NULL AS hidden, r.number FROM evidence e
 JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.request_id
 WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s AND e.media_type IS NOT NULL
 """

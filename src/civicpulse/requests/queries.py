@@ -18,7 +18,7 @@ RELATED_SEEN = """
 EXISTS (SELECT 1 FROM requests d
         WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen}) AS has_disputed_duplicate,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
-                                            'uploaded_at', e.uploaded_at) ORDER BY e.uploaded_at, e.id), '[]')
+                                            'uploaded_at', e.uploaded_at, 'hidden', e.hidden_at IS NOT NULL) ORDER BY e.uploaded_at, e.id), '[]')
  FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id AND e.erased_at IS NULL) AS evidence
 """
 

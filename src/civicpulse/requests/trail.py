@@ -24,6 +24,7 @@ CST_NAMES: Final = {
     "comment.added": "comment",
     "evidence.added": "evidence",
     "text.erased": "erased",
+    "request.redacted": "redacted",
 }
 """What the event stream of a CST document calls an event; a transition is called by the state that it led to."""
 
@@ -31,6 +32,7 @@ INTERNAL: Final = frozenset(
     {
         "request.assignment_failed",
         "request.classified",
+        "request.redacted",
         "text.erased",
         "duplicate.rejected",
         "duplicate.rejection_undone",

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     REQUEST_RATE = "request:rate"
     REQUEST_READ = "request:read"
     REQUEST_READ_ALL = "request:read_all"
+    REQUEST_REDACT = "request:redact"
     REQUEST_TRANSITION = "request:transition"
     SCORE_RECALCULATE = "score:recalculate"
     TENANT_CONFIGURE = "tenant:configure"

@@ -46,8 +46,12 @@ def as_public(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_public_file(evidence: Mapping[str, Any]) -> bool:
-    """Tells whether the public gets a piece of evidence: photos, which are cleaned, and what staff sent. In other files of a reporter,
-    as videos and documents are, a place or a name may stand where it cannot be found."""
+    """Tells whether the public gets a piece of evidence that staff has not hidden: photos, which are cleaned, and what staff sent.
+
+    In other files of a reporter, as videos and documents are, a place or a name may stand where it cannot be found.
+    """
+    if evidence.get("hidden"):
+        return False
     return bool(evidence["type"] == "photo" or evidence["uploaded_by"] != "citizen")
 
 

@@ -25,6 +25,8 @@ class EventMetaView(View):
     - `request.duplicate_added`, `request.duplicate_removed`: duplicate_request_id
     - `duplicate.rejected`, `duplicate.rejection_undone`: other_request_id
     - `comment.added`: comment_id, parent_comment_id, internal, sha256, message, erased
+    - `request.redacted`: reason, words (their hashes), files (ids); `text.erased`: description, feedback, comments (ids), evidence
+      (hashes), fields
     """
 
     from_: str = optional(alias="from")
@@ -81,3 +83,9 @@ class EventMetaView(View):
     sha256: str = optional()
     message: str | None = optional()
     erased: bool = optional()
+    words: list[str] = optional()
+    files: list[UUID] = optional()
+    description: bool = optional()
+    feedback: bool = optional()
+    comments: list[UUID] = optional()
+    fields: list[str] = optional()

@@ -108,13 +108,14 @@ class AssignmentView(View):
 
 
 class EvidenceView(View):
-    """A stored file that shows something."""
+    """A stored file that shows something; `hidden`: staff has taken it out of what the public sees."""
 
     type: Literal["photo", "video", "file"]
     url: str
     sha256: str
     uploaded_by: str
     uploaded_at: datetime
+    hidden: bool = optional()
 
 
 class InternalView(View):
@@ -288,11 +289,15 @@ def request_document(row: Row, pack: Pack) -> dict[str, Any]:
             "auto_assign_candidate_agents": row["candidate_agents"],
             "assignment_policy": row["assignment_policy"] or pack.assignment.name,
         },
-        "evidence": row.get("evidence") or [],
+        "evidence": [_file(item) for item in row.get("evidence") or []],
         "internal": {"notes": row["notes"], "visibility": "internal_only"},
         "computed_kpis": kpis_document(row),
         "citizen_feedback": row.get("feedback"),
     }
+
+
+def _file(item: Row) -> Row:
+    return {name: value for name, value in item.items() if name != "hidden" or value}
 
 
 def kpis_document(row: Row) -> dict[str, Any]:
