@@ -52,7 +52,13 @@ async def add_citizen(city: City, *, proven: tuple[str, ...] = ("email",), **pre
         row |= {"phone": f"+1202{citizen_id.int % 10**7:07}", "neighborhood": None, "city": None, "zone_id": None}
         await people.add_citizen(tx, row | {"created_at": now})
         for channel in proven:
-            challenge: dict[str, Any] = {"id": new_id(), "citizen_id": citizen_id, "channel": channel, "code_hash": "x"}
+            challenge: dict[str, Any] = {
+                "id": new_id(),
+                "citizen_id": citizen_id,
+                "channel": channel,
+                "code_hash": "x",
+                "asker": "",
+            }
             await people.add_challenge(tx, challenge | {"tries_left": 5, "created_at": now, "expires_at": now})
             await people.consume_code(tx, challenge["id"], at=now)
     return citizen_id

@@ -38,6 +38,8 @@ class Visitor:
     actor_id: UUID | None
     idempotency_key: str | None
     if_match: int | None
+    origin: str = ""
+    """Of a stranger: where they call from. It tells two of them apart, and is not to be stored as it is."""
 
     @property
     def citizen_id(self) -> UUID | None:
@@ -54,6 +56,7 @@ class Caller:
     actor_id: UUID | None
     idempotency_key: str | None
     if_match: int | None
+    origin: str = ""
 
     @property
     def tenant(self) -> Tenant:
@@ -165,7 +168,8 @@ async def _recognise(request: Request, permission: Permission, *, reads: bool) -
         raise refused(roles.refusal(permission, role if owner else None), extra={"permission": permission})
     actor = Actor.of(role, str(owner.actor_id or owner.token_id) if owner else None)
     actor_id = owner.actor_id if owner else None
-    return Visitor(tenant, actor, actor_id, _idempotency_key(request, owner), _if_match(request))
+    key, origin = _idempotency_key(request, owner), _network(request) if owner is None else ""
+    return Visitor(tenant, actor, actor_id, key, _if_match(request), origin)
 
 
 async def _owner(request: Request, *, reads: bool) -> TokenOwner | None:
@@ -201,7 +205,9 @@ async def identify(request: Request, permission: Permission, *, reads: bool = Fa
     """
     visitor = await recognise(request, permission, reads=reads)
     request.state.tx = await services_of(request).db.begin(visitor.tenant)
-    caller = Caller(request.state.tx, visitor.actor, visitor.actor_id, visitor.idempotency_key, visitor.if_match)
+    caller = Caller(
+        request.state.tx, visitor.actor, visitor.actor_id, visitor.idempotency_key, visitor.if_match, visitor.origin
+    )
     request.state.caller, request.state.permission = caller, permission
     for name, value in request.path_params.items():
         if guard := PATH_GUARDS.get(name):

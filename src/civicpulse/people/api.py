@@ -66,7 +66,7 @@ def _uuid(text: str) -> UUID:
 async def create_citizen(
     request: Request, body: CitizenIn, caller: Caller = needs(Permission.CITIZEN_CREATE)
 ) -> Response:
-    """Registers a citizen; with a contact a six-digit code is sent that proves it.
+    """Registers a citizen; with a contact a code is sent that proves it: six digits, or ten on a day with many.
 
     The answer to a contact that is registered already looks the same and reveals nothing: the code goes to its owner,
     and `POST /citizens/{_id}/verify` with it answers the profile.
@@ -96,8 +96,8 @@ async def create_citizen(
     ),
 )
 async def verify_citizen(citizen_id: str, body: CodeIn, caller: Caller = needs(Permission.CITIZEN_CREATE)) -> Response:
-    """Takes the code in; answers the citizen's document and a `token` to act as that citizen, shown this once."""
-    return Json(await citizens.verify(caller.tx, _uuid(citizen_id), body.code))
+    """Takes in a code that this caller or staff asked for; answers the citizen's document and a `token` to act as that citizen, shown this once."""
+    return Json(await citizens.verify(caller, _uuid(citizen_id), body.code))
 
 
 @router.post(
@@ -110,7 +110,7 @@ async def send_citizen_code(
     request: Request, citizen_id: str, caller: Caller = needs(Permission.CITIZEN_CREATE)
 ) -> Response:
     """Sends a new code, at most one a minute."""
-    sent = await citizens.send_code(caller.tx, _uuid(citizen_id))
+    sent = await citizens.send_code(caller, _uuid(citizen_id))
     return Json(sent.document, status_code=202, background=_with_code(request, sent.message))
 
 

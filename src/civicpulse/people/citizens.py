@@ -89,12 +89,12 @@ async def register(caller: Caller, wanted: CitizenIn) -> Registered:
         await _add(caller, row, channels=list(wanted.by_channel))
     channel = next((way for way in wanted.by_channel if way in known), next(iter(wanted.by_channel)))
     citizen_id: UUID = known.get(channel) or row["id"]
-    challenge = await codes.start(caller.tx, citizen_id, channel=channel, fresh=fresh)
+    challenge = await codes.start(caller, citizen_id, channel=channel, fresh=fresh)
     document = citizen_document(row | {"id": challenge.id if known else row["id"]}, masked=False)
     document["verification"]["expires_at"] = challenge.expires_at
     to = wanted.by_channel[channel]
     text = await codes.message(
-        caller.tx, channel=channel, recipient=to, language=wanted.preferences.language, code=fresh.code
+        caller.tx, channel=channel, recipient=to, language=wanted.preferences.language, code=challenge.code or ""
     )
     return Registered(document, text if challenge.is_sent else None)
 
@@ -166,8 +166,9 @@ async def record_citizen(
     await record(tx, actor, subject_id=citizen_id, subject_type="citizen", seq=None, type=type, at=at, meta=meta)
 
 
-async def send_code(tx: Tx, known_as: UUID) -> Registered:
-    """Sends a new code to the contact at hand, else the preferred one; TooMany within a minute or after ten a day."""
+async def send_code(caller: Caller, known_as: UUID) -> Registered:
+    """Sends a new code to the contact at hand, else the preferred one; TooMany within a minute or after ten a day of this caller."""
+    tx = caller.tx
     fresh = await codes.fresh_code()
     row = await _citizen_behind(tx, known_as)
     ways = _ways(row)
@@ -176,26 +177,27 @@ async def send_code(tx: Tx, known_as: UUID) -> Registered:
             "This citizen has no contact to send a code to: add an e-mail address or a phone number.", code="no_contact"
         )
     channel = row["channel"] if row["channel"] in ways else next(iter(ways))
-    challenge = await codes.start(tx, row["id"], channel=channel, fresh=fresh)
-    if not challenge.is_sent:
+    challenge = await codes.start(caller, row["id"], channel=channel, fresh=fresh)
+    if challenge.code is None:
         raise TooMany(
             "A code was sent a moment ago, or too many today: use it, or ask again later.",
             retry_after_seconds=challenge.retry_after_seconds,
         )
     verification = {"state": "unverified", "method": "otp", "verified_at": None, "expires_at": challenge.expires_at}
     text = await codes.message(
-        tx, channel=channel, recipient=ways[channel], language=row["preferences"]["language"], code=fresh.code
+        tx, channel=channel, recipient=ways[channel], language=row["preferences"]["language"], code=challenge.code
     )
     return Registered({"_id": known_as, "verification": verification}, text)
 
 
-async def verify(tx: Tx, known_as: UUID, code: str) -> dict[str, Any]:
+async def verify(caller: Caller, known_as: UUID, code: str) -> dict[str, Any]:
     """Takes the code in; the citizen's document with a `token` to act as that citizen.
 
     Raises NotFound, and what `codes.check` raises.
     """
+    tx = caller.tx
     citizen_id = (await _citizen_behind(tx, known_as))["id"]
-    channel = await codes.check(tx, citizen_id, code)
+    channel = await codes.check(caller, citizen_id, code)
     now = clock.now()
     role = (await roles_of(tx)).citizen
     citizen = Actor.of(role, str(citizen_id))

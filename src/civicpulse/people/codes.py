@@ -1,6 +1,11 @@
-"""One-time codes: six digits that prove that a contact belongs to whoever types them in (R-PRIV-02)."""
+"""One-time codes: digits that prove that a contact belongs to whoever types them in (R-PRIV-02).
+
+A code is that of the caller who asked for it: what strangers ask for, or guess at, uses up nothing of anybody else's. Codes that
+staff asked for are anybody's.
+"""
 
 import asyncio
+import hmac
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from uuid import UUID
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from civicpulse.accounts.callers import Caller
 from civicpulse.base import clock
 from civicpulse.base.clients.senders import Message
 from civicpulse.base.db import Tx
@@ -20,7 +26,8 @@ from civicpulse.people import queries
 LIFETIME = timedelta(minutes=10)
 TRIES = 5
 PAUSE = timedelta(seconds=60)
-CODES_PER_DAY = 10  # five guesses at each of ten codes a day: one chance in 20,000
+CODES_PER_DAY = 10  # that a caller may ask for. Five guesses at each of ten short codes: one chance in 20,000
+SHORT, LONG = 6, 10  # digits; after CODES_PER_DAY for one citizen, whoever asked, codes are long: nobody guesses them
 
 # The least that OWASP asks for; a code lives ten minutes and is locked after five guesses.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -50,42 +57,61 @@ class FreshCode:
 
     code: str
     hash: str
+    long_code: str
+    long_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A started verification; `is_sent` False when a code had gone out too recently or too often."""
+    """A started verification; `code` None when one had gone out too recently or too often."""
 
     id: UUID
     expires_at: datetime
-    is_sent: bool
+    code: str | None
     retry_after_seconds: int
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether a code is to go out."""
+        return self.code is not None
 
 
 async def fresh_code() -> FreshCode:
-    """Makes a new random code."""
-    code = f"{secrets.randbelow(1_000_000):06}"
-    return FreshCode(code, await asyncio.to_thread(_hasher.hash, code))
+    """Makes a new random code, short and long."""
+    codes = [f"{secrets.randbelow(10**digits):0{digits}}" for digits in (SHORT, LONG)]
+    hashes = await asyncio.gather(*(asyncio.to_thread(_hasher.hash, code) for code in codes))
+    return FreshCode(codes[0], hashes[0], codes[1], hashes[1])
 
 
-async def start(tx: Tx, citizen_id: UUID, *, channel: str, fresh: FreshCode) -> Challenge:
+def asker_of(caller: Caller) -> str:
+    """Names whose code it is: a stranger by where they call from, sealed; a citizen by their account; nobody for staff."""
+    if not caller.is_citizen:
+        return ""
+    words = f"asker {caller.origin or caller.actor.key}".encode()
+    return hmac.digest(caller.tenant.secret, words, "sha256").hex()[:32]
+
+
+async def start(caller: Caller, citizen_id: UUID, *, channel: str, fresh: FreshCode) -> Challenge:
     """Stores a challenge for the citizen, whose row or contact the caller has locked.
 
-    Within PAUSE of the last code, or after CODES_PER_DAY, the code is not stored: the challenge then only stands for
-    the citizen, and the code sent before still counts.
+    Within PAUSE of the last code that this caller asked for, or after CODES_PER_DAY, the code is not stored: the challenge
+    then only stands for the citizen, and the code sent before still counts.
     """
-    now = clock.now()
-    sent = await queries.count_codes(tx, citizen_id, since=now - timedelta(days=1))
+    tx, asker, now = caller.tx, asker_of(caller), clock.now()
+    sent = await queries.count_codes(tx, citizen_id, asker=asker, since=now - timedelta(days=1))
     wait = sent["latest_at"] + PAUSE - now if sent["latest_at"] else timedelta()
     if sent["recent"] >= CODES_PER_DAY:
         wait = timedelta(days=1)
-    is_sent = wait <= timedelta()
-    challenge = Challenge(new_id(), now + LIFETIME, is_sent, max(1, round(wait.total_seconds())))
+    is_sent, is_long = wait <= timedelta(), sent["for_all"] >= CODES_PER_DAY
+    code, code_hash = (fresh.long_code, fresh.long_hash) if is_long else (fresh.code, fresh.hash)
+    again = max(1, round(wait.total_seconds()))
+    challenge = Challenge(new_id(), now + LIFETIME, code if is_sent else None, again)
     values = {
         "id": challenge.id,
         "citizen_id": citizen_id,
         "channel": channel,
-        "code_hash": fresh.hash if is_sent else "",
+        "code_hash": code_hash if is_sent else "",
+        "asker": asker,
         "tries_left": TRIES,
         "created_at": now,
         "expires_at": challenge.expires_at,
@@ -94,12 +120,13 @@ async def start(tx: Tx, citizen_id: UUID, *, channel: str, fresh: FreshCode) -> 
     return challenge
 
 
-async def check(tx: Tx, citizen_id: UUID, code: str) -> str:
-    """Consumes the citizen's latest code; the channel that it proves.
+async def check(caller: Caller, citizen_id: UUID, code: str) -> str:
+    """Consumes the citizen's latest code of those that are the caller's or anybody's; the channel that it proves.
 
     Raises Conflict (none pending, used, or locked after five tries), CodeExpired, WrongCode (with `tries_left`).
     """
-    latest = await queries.lock_latest_code(tx, citizen_id)
+    tx = caller.tx
+    latest = await queries.lock_latest_code(tx, citizen_id, asker=asker_of(caller))
     if latest is None or latest["consumed_at"] is not None:
         raise Conflict("No code is waiting to be entered: ask for a new one.", code="no_code_pending")
     if clock.now() >= latest["expires_at"]:

@@ -81,19 +81,21 @@ CHALLENGES = "SELECT id FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND 
 FORGET_CHALLENGES = "DELETE FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(id)s"
 
 ADD_CHALLENGE = """
-INSERT INTO otp_challenges (tenant_id, id, citizen_id, channel, code_hash, tries_left, created_at, expires_at)
-VALUES (%(tenant_id)s, %(id)s, %(citizen_id)s, %(channel)s, %(code_hash)s, %(tries_left)s, %(created_at)s,
+INSERT INTO otp_challenges (tenant_id, id, citizen_id, channel, code_hash, asker, tries_left, created_at, expires_at)
+VALUES (%(tenant_id)s, %(id)s, %(citizen_id)s, %(channel)s, %(code_hash)s, %(asker)s, %(tries_left)s, %(created_at)s,
         %(expires_at)s)
 """
 
 COUNT_CODES = """
-SELECT max(created_at) AS latest_at, count(*) FILTER (WHERE created_at > %(since)s) AS recent
+SELECT max(created_at) FILTER (WHERE asker = %(asker)s) AS latest_at,
+       count(*) FILTER (WHERE asker = %(asker)s AND created_at > %(since)s) AS recent,
+       count(*) FILTER (WHERE created_at > %(since)s) AS for_all
 FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(citizen_id)s AND code_hash <> ''
 """
 
 LOCK_LATEST_CODE = """
 SELECT id, channel, code_hash, tries_left, expires_at, consumed_at
-FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(citizen_id)s AND code_hash <> ''
+FROM otp_challenges WHERE tenant_id = %(tenant_id)s AND citizen_id = %(citizen_id)s AND code_hash <> '' AND asker IN (%(asker)s, '')
 ORDER BY created_at DESC, id DESC LIMIT 1 FOR UPDATE
 """
 
@@ -252,15 +254,18 @@ async def add_challenge(tx: Tx, values: dict[str, Any]) -> None:
     await tx.run(ADD_CHALLENGE, values | {"tenant_id": tx.tenant_id})
 
 
-async def count_codes(tx: Tx, citizen_id: UUID, *, since: datetime) -> Row:
-    """Tells when the last code went out (latest_at, may be None) and how many since `since` (recent)."""
-    row = await tx.row(COUNT_CODES, {"tenant_id": tx.tenant_id, "citizen_id": citizen_id, "since": since})
-    return row or {"latest_at": None, "recent": 0}
+async def count_codes(tx: Tx, citizen_id: UUID, *, asker: str, since: datetime) -> Row:
+    """Tells when the last code that `asker` wanted went out (latest_at, may be None), how many since `since` (recent), and
+    how many whoever wanted them (for_all)."""
+    about = {"tenant_id": tx.tenant_id, "citizen_id": citizen_id, "asker": asker, "since": since}
+    row = await tx.row(COUNT_CODES, about)
+    assert row is not None
+    return row
 
 
-async def lock_latest_code(tx: Tx, citizen_id: UUID) -> Row | None:
-    """Locks the last code sent to a citizen."""
-    return await tx.row(LOCK_LATEST_CODE, {"tenant_id": tx.tenant_id, "citizen_id": citizen_id})
+async def lock_latest_code(tx: Tx, citizen_id: UUID, *, asker: str) -> Row | None:
+    """Locks the last code sent to a citizen of those that `asker` wanted or that are anybody's."""
+    return await tx.row(LOCK_LATEST_CODE, {"tenant_id": tx.tenant_id, "citizen_id": citizen_id, "asker": asker})
 
 
 async def count_wrong_try(tx: Tx, challenge_id: UUID) -> None:

@@ -174,7 +174,7 @@ class CitizenChange(Shape):
 class CodeIn(Shape):
     """Body of POST /citizens/{id}/verify."""
 
-    code: Annotated[str, BeforeValidator(_with_plain_digits), Field(pattern=r"^[0-9]{6}$")]
+    code: Annotated[str, BeforeValidator(_with_plain_digits), Field(pattern=r"^[0-9]{6}([0-9]{4})?$")]
 
 
 class GeoFence(Shape):
