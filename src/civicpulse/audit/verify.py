@@ -6,7 +6,7 @@ by block. Then the checkpoints, as they were signed and as they lie outside the 
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from civicpulse.audit import checks
 from civicpulse.audit.chain import leaves_of, members_of
-from civicpulse.audit.checkpoints import AFTER, LAST, Checkpoint, published, read_checkpoint, stored
+from civicpulse.audit.checkpoints import AFTER, LAST, Checkpoint, published, read_checkpoint, stored, tenants_of
 from civicpulse.audit.merkle import Block, root
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Database, Row, Tx
@@ -289,6 +289,18 @@ class Verifier:
                 f"the chain up to block {position} is not the one that was signed at {at}: the trail was written anew"
             )
             self.found.fault("chain rewritten", words)
+
+
+async def missing_tenants(there: Iterable[Tenant], storage: Storage) -> list[Findings]:
+    """Finds the tenants of which checkpoints in the file store tell, and which the database does not know."""
+    known, missing = {str(tenant.tenant_id) for tenant in there}, []
+    for tenant, many in (await tenants_of(storage)).items():
+        if tenant not in known:
+            findings = Findings(tenant)
+            words = f"this tenant is gone from the database; {many} checkpoints in the file store tell of it"
+            findings.fault("tenant missing", words)
+            missing.append(findings)
+    return missing
 
 
 async def last_position(db: Database, tenant: Tenant) -> int:

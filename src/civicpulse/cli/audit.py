@@ -10,11 +10,10 @@ import orjson
 import typer
 from rich.progress import Progress
 
-from civicpulse.audit.checkpoints import tenants_of
 from civicpulse.audit.jobs import Notary
 from civicpulse.audit.keys import Keyring
 from civicpulse.audit.prove import prove
-from civicpulse.audit.verify import Findings, Verifier, last_position
+from civicpulse.audit.verify import Findings, Verifier, last_position, missing_tenants
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.services import Services
@@ -87,16 +86,8 @@ async def _verify(
 
 
 async def _gone(services: Services) -> list[tuple[str, Findings]]:
-    """Tenants of which checkpoints tell, and whose rows are gone."""
-    there = {str(tenant.tenant_id) for tenant in await services.tenants.all()}
-    found = []
-    for tenant, checkpoints in (await tenants_of(Storage(services.settings.storage_url))).items():
-        if tenant not in there:
-            findings = Findings(tenant)
-            words = f"this tenant is gone from the database; {checkpoints} checkpoints in the file store tell of it"
-            findings.fault("tenant missing", words)
-            found.append((tenant, findings))
-    return found
+    storage = Storage(services.settings.storage_url)
+    return [(one.tenant, one) for one in await missing_tenants(await services.tenants.all(), storage)]
 
 
 def notes_of(findings: Findings) -> list[str]:
