@@ -94,6 +94,16 @@ async def test_a_late_sweep_fires_every_missed_step_once_and_a_second_one_nothin
     assert await read(city, number) == document
 
 
+async def test_a_duplicate_has_its_masters_sla_state_and_its_trail_tells_nothing_of_the_clock(city) -> None:
+    with clock.at(ORIGIN):
+        master, follower = [(await create(await city.client()))["request_id"] for _ in range(2)]
+    assert (await read(city, follower))["duplicates"]["master_request_id"] == master
+    await sweep_at(city, datetime.fromisoformat((await read(city, master))["sla"]["next_at"]))
+    states = [(await read(city, number))["sla"]["state"] for number in (master, follower)]
+    assert states == ["at_risk", "at_risk"]
+    assert await trail(city, follower) == []
+
+
 async def test_work_that_is_done_is_never_hurried(city) -> None:
     admin = await city.client("admin")
     with clock.at(ORIGIN):

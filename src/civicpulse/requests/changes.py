@@ -142,7 +142,7 @@ async def follow_masters(tx: Tx, actor: Actor, masters: Iterable[Row], *, at: da
         if row["status"] != master["status"]:
             changes.append(store.Changed(row["id"], columns, [_moved_along(row, master)]))
         elif row["sla_state"] != columns["sla_state"]:
-            changes.append(store.Changed(row["id"], columns))
+            changes.append(store.Changed(row["id"], {"sla_state": columns["sla_state"]}))
     await store.change(tx, actor, changes, at=at)
     return len(changes)
 
