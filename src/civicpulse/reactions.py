@@ -13,6 +13,7 @@ REACTIONS: Reactions = {
     "request.merged": (tell_people,),
     "request.unmerged": (tell_people,),
     "request.escalated": (tell_people,),
+    "comment.added": (tell_people,),
     "citizen.erased": (forget_citizen,),
     "tenant.configured": (follow_time_zone,),
 }

@@ -10,7 +10,15 @@ from civicpulse.packs.loader import available_packs, read_pack
 from civicpulse.packs.model import compile_pack
 from civicpulse.rules.access import Permission, Roles, ancestry, granted, roles_of_section
 
-ANYBODY = {"analytics:read", "citizen:create", "place:read", "request:create", "request:rate", "request:read"}
+ANYBODY = {
+    "analytics:read",
+    "citizen:create",
+    "place:read",
+    "request:comment",
+    "request:create",
+    "request:rate",
+    "request:read",
+}
 CITIZEN = ANYBODY | {"citizen:read", "notification:read", "request:comment"}
 AGENT = CITIZEN | {
     "agent:read",

@@ -17,11 +17,12 @@ PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), tim
 # A contact is written to only after a code that was sent to it came back.
 FIND_FACTS = """
 SELECT r.id, r.number, r.pack_version, r.category, r.priority, r.status, r.sla_state, r.address_hint,
-       r.assigned_agent_id, r.contact_channel, c.id AS citizen_id, c.preferences,
+       r.assigned_agent_id, r.contact_channel, m.assigned_agent_id AS master_agent_id, c.id AS citizen_id, c.preferences,
        (SELECT array_agg(DISTINCT o.channel) FROM otp_challenges o
         WHERE o.tenant_id = c.tenant_id AND o.citizen_id = c.id AND o.consumed_at IS NOT NULL
           AND CASE o.channel WHEN 'email' THEN c.email ELSE c.phone END IS NOT NULL) AS proven
 FROM requests r LEFT JOIN citizens c ON c.tenant_id = r.tenant_id AND c.id = r.citizen_id AND c.erased_at IS NULL
+LEFT JOIN requests m ON m.tenant_id = r.tenant_id AND m.id = r.master_id
 WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
 """
 

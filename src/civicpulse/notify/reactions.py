@@ -17,7 +17,7 @@ from civicpulse.requests.visibility import EVERYTHING, PUBLIC, Sight, of_citizen
 from civicpulse.rules.words.saying import readable, say_escalation, say_level
 
 # The pack's template for the reporter; of a transition it depends on the category of the state that was reached.
-REPORTER_TEMPLATES = {"request.opened": "created", "request.merged": "merged"}
+REPORTER_TEMPLATES = {"request.opened": "created", "request.merged": "merged", "comment.added": "commented"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ async def tell_people(tx: Tx, event: Row) -> None:
     """Writes down who is to hear of a request's event (subject_id, seq, type, meta); idempotent.
 
     The reporter hears of the receipt, of each change of state and of a merge as their preferences say; the agent of
-    what they are assigned; the escalation step's role, and the agent, of an escalation. An event for which the tenant's
-    pack has no template is told to nobody, and what is about a request that the reporter may not see is not told to them.
+    what they are assigned; the escalation step's role, and the agent, of an escalation. Of a comment hear the reporter and
+    whoever works on the request or on its master, but not its author; of an internal note only those who work on it. An
+    event for which the tenant's pack has no template is told to nobody, and what is about a request that the reporter may
+    not see is not told to them.
     """
     facts = await queries.find_facts(tx, event["subject_id"])
     if facts is None:
@@ -87,9 +89,23 @@ def _listeners(event: Row, facts: Row, pack: Pack, escalations: str) -> Iterator
         yield Listener("role", role, "inapp", "escalated", language)
         if facts["assigned_agent_id"]:
             yield Listener("agent", str(facts["assigned_agent_id"]), "inapp", "escalated", language)
+    elif name == "comment.added":
+        yield from _of_comment(event, facts, pack)
     elif name == "request.assigned":
         yield Listener("agent", event["meta"]["agent_id"], "inapp", "status_changed", language)
     elif reporter := _reporter(event, facts, pack):
+        yield reporter
+
+
+def _of_comment(event: Row, facts: Row, pack: Pack) -> Iterator[Listener]:
+    author = event["actor_id"]
+    workers = {facts["assigned_agent_id"], facts["master_agent_id"]} - {None}
+    for agent_id in sorted(map(str, workers)):
+        if agent_id != author:
+            yield Listener("agent", agent_id, "inapp", "commented", pack.document.language)
+    if event["meta"].get("internal") or event["actor_type"] == "citizen":
+        return
+    if reporter := _reporter(event, facts, pack):
         yield reporter
 
 

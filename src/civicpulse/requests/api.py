@@ -220,14 +220,25 @@ async def auto_assign_request(
     responses=answers({201: CommentView, 200: CommentView}, OUT_OF_SIGHT, REPLAYABLE),
 )
 async def comment_on_request(
-    number: str, body: CommentIn, caller: Caller = needs(Permission.REQUEST_COMMENT, once=True)
+    number: str,
+    body: CommentIn,
+    caller: Caller = needs(Permission.REQUEST_COMMENT, once=True),
+    token: TrackingToken = None,
 ) -> Response:
-    """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff."""
+    """Adds to the thread; `parent_comment_id` answers an earlier comment, `internal` keeps it among staff.
+
+    Whoever has no account writes with the X-Tracking-Token of their report.
+    """
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
         raise Invalid("Only staff may write internal notes: leave internal out.", field="internal")
+    row = await visible_request(caller, number, token)
+    if caller.is_citizen and caller.actor.id is None and not is_tracking_token(caller.tenant, row["id"], token):
+        raise Unauthenticated(
+            "Without an account only the person who reported this may write: send the X-Tracking-Token of the report."
+        )
     event = await talking.comment(
         caller.tx,
-        caller.actor,
+        await speaking(caller, row, token),
         number,
         message=body.message,
         parent_id=body.parent_comment_id,
