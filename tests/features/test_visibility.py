@@ -306,6 +306,8 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("GET", "/requests/{number}/events"): None,
     ("GET", "/requests/{number}/sla"): None,
     ("POST", "/requests/{number}/evidence"): "files",
+    ("GET", "/requests/{number}/redactions"): None,
+    ("PUT", "/requests/{number}/redactions"): {"words": ["hole"], "reason": "A name"},
     ("GET", "/requests/{number}/duplicates"): None,
     ("POST", "/requests/{number}/duplicates/{other}/reject"): {"reason": "They differ"},
     ("DELETE", "/requests/{number}/duplicates/{other}/reject"): None,

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
-from civicpulse.accounts.callers import Caller, Visitor, needs, visits
+from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import View, answers
 from civicpulse.base.errors import NotFound
 from civicpulse.base.web import Json, TransactionRoute
@@ -38,7 +38,7 @@ class PreviewView(View):
 
 
 @router.post("/privacy/preview", summary="Show how the public will read a text", responses=answers(PreviewView))
-async def preview(body: PreviewIn, _visitor: Visitor = visits(Permission.REQUEST_CREATE)) -> Response:
+async def preview(body: PreviewIn, _caller: Caller = needs(Permission.REQUEST_CREATE, reads=True)) -> Response:
     """Shows a text without the personal data that the public will not see; nothing is kept."""
     shown = for_public(body.text)
     return Json({"text": shown.text, "hidden": [kind.lower() for kind in shown.hidden], "placeholder": HIDDEN})

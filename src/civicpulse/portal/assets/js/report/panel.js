@@ -34,6 +34,7 @@ class ReportPanel {
     $("report-locate").addEventListener("click", () => this.#locate());
     $("report-coordinates-open").addEventListener("click", () => this.#showCoordinates());
     for (const id of ["report-lat", "report-lon"]) $(id).addEventListener("change", () => this.#typed());
+    $("report-description").addEventListener("change", () => this.#preview());
     $("report-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -138,6 +139,16 @@ class ReportPanel {
         { enableHighAccuracy: true, timeout: 10_000, maximumAge: 60_000 },
       );
     }
+  }
+
+  // What everybody will read, where that is not what was written; without an answer nothing is said.
+  async #preview() {
+    const box = $("report-preview");
+    const written = $("report-description").value.trim();
+    const shown = written ? await post("/privacy/preview", { text: written }).catch(() => null) : null;
+    if ($("report-description").value.trim() !== written) return; // more was written meanwhile
+    box.hidden = !shown?.hidden.length;
+    box.textContent = box.hidden ? "" : t("report.preview", { text: shown.text });
   }
 
   // Open reports of the same kind close to the pin: perhaps this one is known already.
