@@ -10,6 +10,7 @@ from bench.analysis import analysis
 from bench.changes import sweep_clocks, transition
 from bench.duplicates import duplicates
 from bench.explain import explain
+from bench.fairness import fairness
 from bench.imports import import_file, memory
 from bench.inbox import inbox
 from bench.intake import intake, intake_full
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "transition": transition,
     "sweep": sweep_clocks,
     "scores": scores,
+    "fairness": fairness,
     "intake-full": intake_full,
     "import": import_file,
     "pipeline": pipeline,
