@@ -13,6 +13,7 @@ from civicpulse.audit.jobs import measure as measure_chains
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.doors.bodies import Doorway
+from civicpulse.base.doors.health import Health
 from civicpulse.base.doors.health import router as health
 from civicpulse.base.doors.observe import Observe
 from civicpulse.base.doors.ratelimit import RateLimiter
@@ -57,7 +58,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             app.state.services = services
             app.state.tokens = TokenBook(services.db)
             app.state.inbox = InboxWriter(services.db)
-            app.state.measures = (measure_chains,)
+            app.state.health = Health(services.db, [measure_chains])
             app.state.sender = build_sender(settings)
             app.state.storage = Storage(settings.storage_url)
             app.state.limiter = RateLimiter(
@@ -67,7 +68,10 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             # What was loaded stays: the collector need not look at it again and again. Worth a tenth of a report's cost.
             gc.collect()
             gc.freeze()
-            yield
+            try:
+                yield
+            finally:
+                await app.state.health.close()
 
     return lifespan
 

@@ -45,6 +45,7 @@ class Settings:
     audit_dir: str = ""
     audit_checkpoint_minutes: float = 60.0
     audit_witness_url: str = ""
+    worker_metrics_port: int = 0
     log_level: str = "INFO"
     senders: tuple[str, ...] = ()
     messages_in_log: bool = False
@@ -85,6 +86,7 @@ class Settings:
             audit_dir=_text("CIVICPULSE_AUDIT_DIR"),
             audit_checkpoint_minutes=_number("CIVICPULSE_AUDIT_CHECKPOINT_MINUTES", 60, minimum=1),
             audit_witness_url=_text("CIVICPULSE_AUDIT_WITNESS_URL"),
+            worker_metrics_port=int(_number("CIVICPULSE_WORKER_METRICS_PORT", 0)),
             log_level=_text("CIVICPULSE_LOG_LEVEL", "INFO").upper(),
             senders=tuple(part.strip() for part in _text("CIVICPULSE_SENDERS").split(",") if part.strip()),
             messages_in_log=_number("CIVICPULSE_MESSAGES_IN_LOG", 0) > 0,

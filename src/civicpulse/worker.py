@@ -5,10 +5,11 @@ Any number may run against one database: rows are taken under leases, and a time
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-from psycopg import OperationalError
+from prometheus_client import start_http_server
+from psycopg import Error, OperationalError
 from psycopg_pool import PoolTimeout
 
 from civicpulse.audit.chain import CHAIN, chain_line
@@ -17,7 +18,10 @@ from civicpulse.audit.keys import Keyring
 from civicpulse.base import outbox
 from civicpulse.base.clients.senders import build_sender
 from civicpulse.base.clients.storage import Storage
+from civicpulse.base.db import Database
 from civicpulse.base.due import Source
+from civicpulse.base.gauges import measure_pool
+from civicpulse.base.heartbeat import Heart
 from civicpulse.base.log import get_logger
 from civicpulse.base.outbox import outbox_line
 from civicpulse.base.services import Services, open_services
@@ -40,6 +44,7 @@ log = get_logger(__name__)
 
 POLL_SECONDS: Final = 0.3
 LOOK_AROUND_SECONDS: Final = 600.0
+BEAT_SECONDS: Final = 10.0
 AFTER_FAILURE_SECONDS: Final = 2.0
 
 # What events set off and changes of requests bring; and what is written by others.
@@ -83,7 +88,7 @@ def timers_of(services: Services) -> list[Line]:
 
 async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
     """Works until `stop` is set, then finishes what it holds."""
-    async with open_services(settings) as services:
+    async with open_services(settings) as services, _alive(services.db, stop), _figures(settings.worker_metrics_port):
         timers = timers_of(services)
         lines = [*lines_of(services, stopping=stop.is_set), *timers]
         async with open_turns(services.db, services.tenants, lines) as turns:
@@ -92,6 +97,40 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event) -> None:
                 await look_around(services.db, services.tenants, SOURCES, timers)
 
             await asyncio.gather(_take_turns(turns, stop), _loop(everywhere, stop, pause=LOOK_AROUND_SECONDS))
+
+
+@contextlib.asynccontextmanager
+async def _alive(db: Database, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Lets the worker's heart beat during the block."""
+    heart = Heart(db, "worker")
+
+    async def beat() -> None:
+        measure_pool(db)
+        await heart.beat()
+
+    beating = asyncio.create_task(_loop(beat, stop, pause=BEAT_SECONDS))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        with contextlib.suppress(Error, PoolTimeout):  # its row is old soon
+            await heart.leave()
+
+
+@contextlib.asynccontextmanager
+async def _figures(port: int) -> AsyncIterator[None]:
+    """Serves this process's own counts to Prometheus during the block, where a port is set."""
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()
 
 
 async def _take_turns(turns: Turns, stop: asyncio.Event) -> None:

@@ -210,6 +210,7 @@ def test_only_the_gate_looks_across_tenants() -> None:
         "gate_chain",
         "gate_due",
         "gate_public_scores",
+        "gate_queues",
         "gate_search",
         "gate_search_public",
         "gate_tenants",

@@ -105,23 +105,24 @@ class TenantBusy(Problem):
 class Share:
     """The transactions that one tenant may have open at once in this process, and how many more may wait for one."""
 
-    __slots__ = ("_free", "_limit", "_waiting")
+    __slots__ = ("_free", "_limit", "waiting")
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._free, self._waiting = limit, asyncio.Semaphore(limit), 0
+        self._limit, self._free = limit, asyncio.Semaphore(limit)
+        self.waiting = 0
 
     async def take(self) -> None:
         """Returns once there is a place; raises TenantBusy when too many wait already, or for too long."""
-        if self._waiting >= self._limit * WAITING_FOR_EACH:
+        if self.waiting >= self._limit * WAITING_FOR_EACH:
             raise TenantBusy
-        self._waiting += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
             raise TenantBusy from None
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     def give_back(self) -> None:
         """Leaves the place to the next."""
@@ -159,6 +160,18 @@ class Database:
     async def close(self) -> None:
         """Closes every connection."""
         await self._pool.close()
+
+    def usage(self) -> dict[str, int]:
+        """Counts connections that there may be, that are open, that are in use, and calls that wait for one."""
+        stats = self._pool.get_stats()
+        size = stats["pool_size"]
+        waiting = stats["requests_waiting"] + sum(share.waiting for share in self._shares.values())
+        return {
+            "most": stats["pool_max"],
+            "open": size,
+            "used": size - stats["pool_available"],
+            "waiting": waiting,
+        }
 
     async def begin(self, tenant: Tenant) -> Tx:
         """Opens a transaction for `tenant`. The caller must end it with `finish`. Raises TenantBusy."""

@@ -56,7 +56,8 @@ class DeclaredRoute(APIRoute):
         self.problems = merged(
             own, ANY, WITH_CALLER if _admissions(self) else {}, WITH_BODY if self.body_field is not None else {}
         )
-        self.responses = {**self.responses, **problem_answers(self.problems)}
+        for status, answer in problem_answers(self.problems).items():
+            self.responses[status] = {**self.responses.get(status, {}), **answer}  # beside a model of the same status
         self.parameters = frozenset(_parameters(self.dependant))
         self.takes_files = any(isinstance(field.field_info, File) for field in self.dependant.body_params)
 

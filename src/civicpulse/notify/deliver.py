@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+from prometheus_client import Counter
+
 from civicpulse.base import clock, leases
 from civicpulse.base.clients.senders import Message, Sender, SendFailed
 from civicpulse.base.db import Row
@@ -15,6 +17,10 @@ from civicpulse.notify.queries import QUEUE
 from civicpulse.notify.reactions import track_path
 
 log = get_logger(__name__)
+
+MESSAGES: Final = Counter(
+    "civicpulse_messages_total", "Tries to send an e-mail or SMS: sent, failed, given_up", ["channel", "outcome"]
+)
 
 BATCH: Final = 50
 AT_ONCE: Final = 10
@@ -59,12 +65,14 @@ async def _deliver(services: Services, tenant: Tenant, sender: Sender, row: Row,
         async with services.db.transaction(tenant) as tx:
             if error is None:
                 await queries.sent(tx, row["id"], at=now)
+                MESSAGES.labels(row["channel"], "sent").inc()
                 return
             if error == NO_CONTACT:
                 await leases.park(tx, QUEUE, row, error, now=now)
                 is_last = True
             else:
                 is_last = await leases.retry_later(tx, QUEUE, row, error, now=now)
+    MESSAGES.labels(row["channel"], "given_up" if is_last else "failed").inc()
     log.warning("notification_not_sent", notification=str(row["id"]), channel=row["channel"], error=error, last=is_last)
 
 

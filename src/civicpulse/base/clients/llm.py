@@ -13,11 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
+from prometheus_client import Counter
+
 from civicpulse.base.clients.tracing import note_outcome, traced
 from civicpulse.base.log import get_logger
 from civicpulse.settings import Settings, SettingsError
 
 log = get_logger(__name__)
+
+CALLS: Final = Counter("civicpulse_llm_calls_total", "Calls of the language model by outcome", ["outcome"])
+TOKENS: Final = Counter("civicpulse_llm_tokens_total", "Tokens sent to and received from the model", ["direction"])
 
 T = TypeVar("T")
 Mode: TypeAlias = Literal["json_schema", "json_object", "plain"]
@@ -202,6 +207,7 @@ class LlmClient:
                 raise
             finally:
                 note_outcome(span, outcome)
+                _count(outcome, used)
                 record(
                     LlmCall(
                         model=model,
@@ -241,6 +247,13 @@ def _outcome(error: Exception) -> str:
         return error.reason
     status = getattr(error, "status_code", None)
     return f"http_{status}" if status else type(error).__name__
+
+
+def _count(outcome: str, used: tuple[int, int]) -> None:
+    """Counts a call; statuses by their family, so that no server makes a series of each."""
+    CALLS.labels(f"{outcome[:6]}xx" if outcome.startswith("http_") else outcome).inc()
+    for direction, tokens in zip(("in", "out"), used, strict=True):
+        TOKENS.labels(direction).inc(tokens)
 
 
 def _pause(retry_after: str | None, tried: int) -> float:
