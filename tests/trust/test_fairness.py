@@ -101,6 +101,7 @@ async def test_a_queue_of_waiting_calls_has_an_end(monkeypatch: pytest.MonkeyPat
     await asyncio.sleep(0)
     with pytest.raises(TenantBusy):
         await share.take()
+    assert db.is_outage(TenantBusy()), "no fault of the row that was to be written: nobody tries it row by row"
     for task in waiting:
         share.give_back()
         await task

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, OperationalError, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from civicpulse.base.errors import Problem
 from civicpulse.base.logins import as_application, refuse_strong_login
@@ -27,7 +27,9 @@ Row: TypeAlias = dict[str, Any]
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tells whether the database itself is away or out of means, so that the next statement would fare no better."""
+    """Tells whether the database itself is away or out of means, for all or this tenant: the next statement would fare no better."""
+    if isinstance(error, TenantBusy | PoolTimeout):
+        return True
     if not isinstance(error, OperationalError):
         return False
     return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P"))
