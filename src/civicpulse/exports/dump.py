@@ -1,13 +1,15 @@
 """CST's five MongoDB collections, written as Extended JSON, one document a line (R-KPI-08).
 
 `mongoimport --collection X X.json` reads them. Ids are UUIDs and stay so ({"$uuid"}), instants are {"$date"}.
+What the specification's indexes refuse is left out: `location` (2dsphere) of a request without a place, whose address
+and zone are then its `location_words`, and the contacts (sparse, unique) that a citizen does not have.
 """
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 from psycopg import sql
@@ -39,7 +41,7 @@ FROM agents WHERE tenant_id = %(tenant_id)s ORDER BY agent_code
 """
 
 LOGS = f"""
-SELECT r.id, r.created_at, r.anonymous, r.resolved_at, r.sla, r.sla_state, r.escalation_count, r.breach_reason, {FEEDBACK},
+SELECT r.id, r.created_at, r.anonymous, r.resolved_at, r.sla, r.sla_state, r.sla_met, r.escalation_count, r.breach_reason, {FEEDBACK},
        (SELECT json_agg(json_build_object('type', e.type, 'actor_type', e.actor_type, 'actor_id', e.actor_id, 'at', e.at, 'meta', e.meta,
                                           'message', c.body) ORDER BY e.seq)
         FROM events e LEFT JOIN comments c
@@ -49,10 +51,12 @@ FROM requests r WHERE r.tenant_id = %(tenant_id)s ORDER BY r.created_at, r.id
 """
 
 FEEDS = """
-SELECT feed_name, generated_at, filters, geojson, aggregation FROM geo_feeds WHERE tenant_id = %(tenant_id)s ORDER BY feed_name, filters_key
+SELECT feed_name, filters_key, generated_at, filters, geojson, aggregation FROM geo_feeds
+WHERE tenant_id = %(tenant_id)s ORDER BY feed_name, filters_key
 """
 
-TIMES = frozenset({"submitted_at", "uploaded_at", "generated_at", "verified_at"})
+TIMES = frozenset({"at", "due_at", "generated_at", "submitted_at", "target_at", "uploaded_at", "verified_at"})
+"""Fields whose instants may be stored as text."""
 
 
 async def dump_documents(tx: Tx, out: Path, *, progress: Callable[[int], None]) -> dict[str, int]:
@@ -88,25 +92,31 @@ async def _stream(tx: Tx, statement: str) -> AsyncIterator[Row]:
 def extended(value: Any, key: str = "") -> Any:
     """Writes `value` in MongoDB's relaxed Extended JSON."""
     if isinstance(value, dict):
-        return {name: extended(inner, name) for name, inner in value.items()}
+        # A request's milestones are named by its pack: each name holds the instant at which it was reached.
+        return {name: extended(inner, "at" if key == "milestones" else name) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [extended(inner) for inner in value]
     if isinstance(value, UUID):
         return {"$uuid": str(value)}
     if isinstance(value, datetime):
         return {"$date": value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-    if isinstance(value, str) and (key in TIMES or key == "at"):
+    if isinstance(value, str) and key in TIMES:
         return extended(datetime.fromisoformat(value))
     return value
 
 
 async def _request(tx: Tx, row: Row) -> dict[str, Any]:
     document = request_document(row, await pack_version(tx, row["pack_version"]))
+    if row["lon"] is None:
+        place = document.pop("location")
+        document["location_words"] = {name: place[name] for name in ("address_hint", "zone_id", "asset_id")}
     return {key: value for key, value in document.items() if key not in ("computed_kpis", "citizen_feedback")}
 
 
 async def _citizen(_: Tx, row: Row) -> dict[str, Any]:
-    return citizens.plain_document(row)
+    document = citizens.plain_document(row)
+    contacts = {name: contact for name, contact in document["contacts"].items() if contact is not None}
+    return document | {"contacts": contacts}
 
 
 async def _agent(_: Tx, row: Row) -> dict[str, Any]:
@@ -118,7 +128,7 @@ async def _log(_: Tx, row: Row) -> dict[str, Any]:
         "_id": row["id"],
         "request_id": row["id"],
         "event_stream": _stream_of(row),
-        "computed_kpis": kpis_document(row),
+        "computed_kpis": kpis_document(row) | {"sla_met": row["sla_met"]},
         "citizen_feedback": row["feedback"],
     }
 
@@ -139,5 +149,7 @@ def _event(event: dict[str, Any], is_anonymous: bool) -> dict[str, Any]:
     }
 
 
-async def _feed(_: Tx, row: Row) -> dict[str, Any]:
-    return dict(row)
+async def _feed(tx: Tx, row: Row) -> dict[str, Any]:
+    """Gives a feed the id that its tenant, name and filters make: the same in every dump."""
+    known_by = uuid5(tx.tenant_id, f"{row['feed_name']} {row['filters_key']}")
+    return {"_id": known_by} | {name: value for name, value in row.items() if name != "filters_key"}
