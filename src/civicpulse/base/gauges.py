@@ -9,7 +9,7 @@ from civicpulse.base import clock
 from civicpulse.base.db import Database
 
 COUNTED: Final = 10_000
-"""Rows of a tenant's queue that are counted at the most: beyond, the depth says no more, and the age of the oldest does."""
+"""Rows of a queue that are counted at the most: beyond, the depth says no more, and the age of the oldest does."""
 
 QUEUES: Final = "SELECT queue, depth, oldest, parked FROM gate_queues(%(now)s, %(most)s)"
 
@@ -18,9 +18,7 @@ SELECT k.kind, count(p.id) FILTER (WHERE p.beat_at > %(now)s - interval '1 minut
 FROM (VALUES ('api'), ('worker')) AS k (kind) LEFT JOIN processes p ON p.kind = k.kind GROUP BY k.kind
 """
 
-DEPTH: Final = Gauge(
-    "civicpulse_queue_depth", "Rows due now, of a tenant 10,000 at the most; of a timer its tenants", ["queue"]
-)
+DEPTH: Final = Gauge("civicpulse_queue_depth", "Rows due now, 10,000 at the most; of a timer its tenants", ["queue"])
 OLDEST: Final = Gauge("civicpulse_queue_oldest_seconds", "How long the first of a queue has been due", ["queue"])
 PARKED: Final = Gauge("civicpulse_queue_parked", "Rows that were given up, 10,000 at the most", ["queue"])
 LIVING: Final = Gauge("civicpulse_processes", "Processes that have said within a minute that they live", ["kind"])

@@ -19,8 +19,9 @@ CREATE INDEX duplicate_opinions_failed ON duplicate_opinions (tenant_id) WHERE s
 
 GRANT SELECT (state) ON reports, pipeline_runs, duplicate_opinions TO civicpulse_gate;
 GRANT CREATE ON SCHEMA public TO civicpulse_gate;
--- Of each queue: how much is due, since when, and how much was given up. Rows are counted of those tenants only that the directory
--- names, by the index of what is due, up to `most` of each; of a queue without rows of its own its tenants are counted.
+-- Of each queue: how much is due, since when, and how much was given up. Only tenants that the directory names are looked at, by the
+-- index of what is due: for the first of each, and to count no more than `most` rows. Of a queue without rows of its own its tenants
+-- are counted.
 CREATE FUNCTION gate_queues(moment timestamptz, most int) RETURNS TABLE (queue text, depth bigint, oldest timestamptz, parked bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE q record;
@@ -37,12 +38,13 @@ BEGIN
     ) AS v (name, place, due, waits, given_up)
     LOOP
         RETURN QUERY EXECUTE format(
-            'SELECT %L, coalesce(sum(w.many), 0)::bigint, min(w.first), '
-            '(SELECT count(*) FROM (SELECT 1 FROM %I r WHERE %s LIMIT $2) AS p) '
-            'FROM (SELECT DISTINCT d.tenant_id FROM due d WHERE d.queue = %L AND d.due_at <= $1) AS t '
-            'CROSS JOIN LATERAL (SELECT count(*) AS many, min(f.due) AS first FROM (SELECT r.%I AS due FROM %I r '
-            'WHERE r.tenant_id = t.tenant_id AND r.%I <= $1 AND %s ORDER BY r.%I LIMIT $2) AS f) AS w',
-            q.name, q.place, q.given_up, q.name, q.due, q.place, q.due, q.waits, q.due) USING moment, most;
+            'WITH busy AS (SELECT DISTINCT d.tenant_id FROM due d WHERE d.queue = %1$L AND d.due_at <= $1) '
+            'SELECT %1$L, (SELECT count(*) FROM (SELECT 1 FROM busy b CROSS JOIN LATERAL (SELECT 1 FROM %2$I r '
+            'WHERE r.tenant_id = b.tenant_id AND r.%3$I <= $1 AND %4$s LIMIT $2) AS n LIMIT $2) AS few), '
+            '(SELECT min(f.due) FROM busy b CROSS JOIN LATERAL (SELECT r.%3$I AS due FROM %2$I r '
+            'WHERE r.tenant_id = b.tenant_id AND r.%3$I <= $1 AND %4$s ORDER BY r.%3$I LIMIT 1) AS f), '
+            '(SELECT count(*) FROM (SELECT 1 FROM %2$I r WHERE %5$s LIMIT $2) AS p)',
+            q.name, q.place, q.due, q.waits, q.given_up) USING moment, most;
     END LOOP;
     RETURN QUERY SELECT d.queue, count(DISTINCT d.tenant_id), min(d.due_at), 0::bigint FROM due d
         WHERE d.due_at <= moment
