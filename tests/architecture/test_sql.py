@@ -204,13 +204,14 @@ def test_nothing_is_copied_into_a_table() -> None:
 
 
 def test_only_the_gate_looks_across_tenants() -> None:
-    """Who holds a token, which tenants there are, what is due, the public ranking; the searches are bound to one tenant."""
+    """Who holds a token, which tenants there are, what is due, the public ranking; the searches and the median are bound to one tenant."""
     calls = {gate for path in SOURCE.rglob("*.py") for gate in re.findall(r"\bgate_\w+(?=\()", path.read_text())}
     assert calls == {
         "gate_chain",
         "gate_due",
         "gate_public_scores",
         "gate_queues",
+        "gate_resolution_ms",
         "gate_search",
         "gate_search_public",
         "gate_tenants",

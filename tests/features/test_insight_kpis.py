@@ -407,19 +407,24 @@ def test_the_median_stands_at_its_rank_in_its_bucket() -> None:
 
 @pytest.mark.parametrize("folded", [True, False])
 async def test_the_median_of_many_is_exact(city: City, monkeypatch: pytest.MonkeyPatch, folded: bool) -> None:
-    """Whatever is filtered, and whether it is folded or not."""
+    """Whatever is filtered, whoever asks, and whether it is folded or not."""
     monkeypatch.setattr("civicpulse.insight.kpis.kpis.FEW", 10)
     await filled(city, folded=folded)
-    admin = await city.client("admin")
-    for params, where in (
-        ({}, "true"),
-        ({"zone": "Z1,Z2"}, "zone_id IN ('Z1', 'Z2')"),
-        ({"category": "noise"}, "category = 'noise'"),
+    admin, public = await city.client("admin"), await city.client()
+    since = NOON - 40 * DAY + 7 * HOUR
+    for client, params, where in (
+        (admin, {}, "true"),
+        (admin, {"zone": "Z1,Z2"}, "zone_id IN ('Z1', 'Z2')"),
+        (admin, {"category": "noise"}, "category = 'noise'"),
+        (admin, {"priority": "P1,P2,P3"}, "priority IN ('P1', 'P2', 'P3')"),
+        (admin, {"from": since.isoformat()}, "created_at >= %(since)s"),
+        (admin, {"to": since.isoformat()}, "created_at < %(since)s"),
+        (public, {}, "is_public"),
     ):
-        answer = (await admin.get("/analytics/kpis", params=params)).json()
+        answer = (await client.get("/analytics/kpis", params=params)).json()
         assert answer["totals"]["resolution"]["count"] > 10
         assert answer["totals"]["resolution"]["median_method"] == "exact"
-        await assert_exact(city, answer, where)
+        await assert_exact(city, answer, where, since=since)
 
 
 # ------------------------------------------------------------------------------------------------------- the tenant's days

@@ -506,7 +506,9 @@ async def test_the_public_map_is_read_from_indexes_alone(lone_city: City, own_da
 
 
 @pytest.mark.parametrize("scope", ["own", "zone", "office", "category", "none"])
-async def test_figures_are_of_what_a_scope_sees_to_the_last_request(scoped: City, scope: str) -> None:
+async def test_figures_are_of_what_a_scope_sees_to_the_last_request(
+    scoped: City, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
     """KPIs folded or not and while they are made anew, agents' figures, and nothing of an agent's own figures that is out of sight."""
     office = await add_office(scoped)
     client, agent = await of_scope(
@@ -539,6 +541,10 @@ async def test_figures_are_of_what_a_scope_sees_to_the_last_request(scoped: City
             assert figures["totals"]["requests"] == len(listed), (way, params)
             counted = Counter(item["priority"] for item in listed)
             assert {row["priority"]: row["requests"] for row in figures["by_priority"]} == dict(counted)
+            with monkeypatch.context() as of_many:
+                of_many.setattr("civicpulse.insight.kpis.kpis.FEW", 0)
+                looked_up = (await client.get("/analytics/kpis", params=params)).json()
+            assert looked_up["totals"]["resolution"] == pytest.approx(figures["totals"]["resolution"], abs=0.011)
     everything = (await (await scoped.client("admin")).get("/analytics/kpis")).json()["totals"]["requests"]
     seen = (await client.get("/analytics/kpis")).json()["totals"]["requests"]
     public = (await (await scoped.client()).get("/analytics/kpis")).json()["totals"]["requests"]

@@ -392,19 +392,29 @@ async def test_only_the_gate_looks_across_and_only_at_what_it_needs(database_url
     assert rights == []
 
 
+RESOLVE = """
+UPDATE requests SET state_category = 'resolved', resolved_at = created_at + interval '1 hour' * %s WHERE tenant_id = %s
+"""
+TIMES = "SELECT ms FROM gate_resolution_ms(0, false, 0, 10, '-infinity', 'infinity', NULL, NULL, NULL, false)"
+
+
 async def test_gates_reveal_no_more_than_their_purpose(city, other_city, database_url) -> None:
     await furnish(other_city, mark=MARK, requests=1)
     await create(await city.client(), description=f"{MARK} of our own")
     async with backstage(database_url) as conn:
+        for one, hours in ((city, 1), (other_city, 2)):
+            await conn.execute(RESOLVE, [hours, one.tenant.tenant_id])
         await play(conn, city.tenant.tenant_id)
         found = await (await conn.execute("SELECT id FROM gate_search(%s, 10)", [MARK])).fetchall()
         assert len(found) == 1
+        assert [row["ms"] for row in await (await conn.execute(TIMES)).fetchall()] == [3_600_000]
         assert await (await conn.execute("SELECT * FROM gate_token('\\x00')")).fetchall() == []
         for gate in ("gate_tenants_due(now() + interval '1 year')", "gate_tenants_outbox()"):
             (row, *_) = await (await conn.execute(f"SELECT * FROM {gate}")).fetchall()
             assert list(row) == ["tenant_id"]
         await play(conn, None)
         assert await (await conn.execute("SELECT id FROM gate_search(%s, 10)", [MARK])).fetchall() == []
+        assert await (await conn.execute(TIMES)).fetchall() == []
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             async with conn.transaction():
                 await conn.execute("SELECT create_request_numbers(gen_random_uuid())")

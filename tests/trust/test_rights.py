@@ -73,6 +73,7 @@ GATES: Final = {
     "gate_due": "queue tenant_id",
     "gate_public_scores": "slug name kind score compliance speed avg_resolution_hours resolved_count open_count calculated_at day_before",
     "gate_queues": "queue depth oldest parked",
+    "gate_resolution_ms": "ms",
     "gate_search": "id",
     "gate_search_public": "id",
     "gate_tenants": "tenant_id slug name kind pack_version zones_version secret",
