@@ -7,6 +7,7 @@ import httpx
 import pytest
 from builders import add_agent, create, move
 from fastapi import FastAPI
+from insight_support import change_row
 from pipeline_support import small, upload
 from tests_support import problem
 
@@ -89,8 +90,10 @@ async def test_a_filter_that_has_no_values_here_says_so(city: City) -> None:
 
 async def test_what_an_older_version_of_the_rules_knew_may_still_be_asked_for(city: City) -> None:
     admin = await city.client("admin")
-    number = (await create(admin, category="noise"))["request_id"]
-    await move(admin, number, "triaged", zone_id="ZONE-9")
+    made = await create(admin, category="noise")
+    await move(admin, made["request_id"], "triaged")
+    async with city.transaction() as tx:
+        await change_row(tx, made["_id"], zone_id="ZONE-9")  # since taken from the map
     config = (await admin.get(f"/tenants/{city.tenant.slug}/config")).json()["config"]
     config["categories"] = [one for one in config["categories"] if one["id"] not in ("noise", "graffiti")]
     for one in config["categories"]:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from builders import add_agent, create, move, report, walk_to
 from explaining import Explaining, fill
+from insight_support import change_row
 from tests_support import problem
 
 from civicpulse.base import clock
@@ -77,7 +78,12 @@ async def town(city: City) -> dict[str, str]:
             names[name] = (await create(admin, lat=40 + index, lon=-70 - index, **changes))["request_id"]
     with clock.at(ORIGIN + timedelta(days=6)):
         await move(admin, names["closed"], "closed")
-        await move(admin, names["paint"], "triaged", zone_id="ZONE-9")
+        await move(admin, names["paint"], "triaged")
+        async with city.transaction() as tx:
+            paint = await tx.value(
+                "SELECT id FROM requests WHERE tenant_id = %s AND number = %s", [tx.tenant_id, names["paint"]]
+            )
+            await change_row(tx, paint, zone_id="ZONE-9")
         await walk_to(admin, names["hole"], "assigned")
     return names
 

@@ -339,3 +339,21 @@ async def test_a_failing_commit_is_never_answered_as_success(city, monkeypatch: 
         answer = await move(client, number, "triaged")
     problem(answer, 500, "internal_error")
     assert (await client.get(f"/requests/{number}")).json()["status"] == "new"
+
+
+async def test_a_zone_that_the_tenant_does_not_have_is_refused_with_those_it_has(city) -> None:
+    admin = await city.client("admin")
+    number = (await create(admin))["request_id"]
+    (fault,) = problem(await move(admin, number, "triaged", zone_id="NOWHERE"), 422, "invalid")["errors"]
+    assert (fault["field"], fault["choices"]) == ("zone_id", ["UNZONED"])
+    assert (await move(admin, number, "triaged", zone_id="UNZONED")).status_code == 200
+
+
+@pytest.mark.parametrize("named_by", ["agent_code", "_id"])
+async def test_the_trail_names_the_agent_by_id_and_code_however_the_call_did(city, named_by: str) -> None:
+    admin = await city.client("admin")
+    agent, number = await add_agent(admin), (await create(admin))["request_id"]
+    await move(admin, number, "triaged")
+    assert (await move(admin, number, "assigned", assigned_agent_id=agent[named_by])).status_code == 200
+    meta = (await admin.get(f"/requests/{number}/events")).json()["items"][-1]["meta"]
+    assert (meta["to"], meta["assigned_agent_id"], meta["agent_code"]) == ("assigned", agent["_id"], "AG-1")

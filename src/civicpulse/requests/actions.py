@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Invalid, RuleRefused
+from civicpulse.base.errors import Invalid, NoSuchChoice, RuleRefused
 from civicpulse.base.events import Actor
 from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
@@ -32,8 +32,8 @@ async def transition(
     if change.row["needs_person"] and actor.kind != "system":
         change.set(needs_person=False)  # now a person has decided
     source = change.row["status"]
-    await _take_fields(change, fields)
-    await move(change, to, said=_said(fields))
+    agent = await _take_fields(change, fields)
+    await move(change, to, said=_said(fields, agent))
     workflow, who = change.pack.workflow, change.actor
     refusal = refuse_fields(workflow, source=source, to=to, role=who.role, is_bound=who.is_bound, fields=fields.keys())
     if refusal:
@@ -97,17 +97,19 @@ def _present(change: Change, said: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Picks what the event keeps of the call: staff's words and decisions, no citizen's text."""
+def _said(fields: Mapping[str, Any], agent: Row | None) -> dict[str, Any]:
+    """Picks what the event keeps of the call: staff's words and decisions, the agent it names, no citizen's text."""
     kept = {name: fields[name] for name in ("reason", "checklist", "resolution_code") if fields.get(name)}
-    if agent := fields.get("assigned_agent_id"):
-        kept["assigned_agent_id"] = str(agent)
+    if agent is not None:
+        kept |= {"assigned_agent_id": str(agent["id"]), "agent_code": agent["agent_code"]}
     return kept
 
 
-async def _take_fields(change: Change, fields: Mapping[str, Any]) -> None:
-    """Writes the fields a transition brings: triage decisions, the agent, evidence, a note."""
-    if zone_id := fields.get("zone_id"):
+async def _take_fields(change: Change, fields: Mapping[str, Any]) -> Row | None:
+    """Writes the fields a transition brings: triage decisions, the agent, evidence, a note. Returns the agent it names."""
+    agent = None
+    zone_id = fields.get("zone_id")
+    if zone_id and zone_id != change.row["zone_id"]:
         await _check_zone(change.tx, zone_id)
     _classify(
         change,
@@ -127,12 +129,14 @@ async def _take_fields(change: Change, fields: Mapping[str, Any]) -> None:
         await add_evidence(change, evidence)
     if note := fields.get("note"):
         change.set(notes=[*change.row["notes"], note])
+    return agent
 
 
 async def _check_zone(tx: Tx, zone_id: str) -> None:
-    zones = await zone_index(tx)
-    if len(zones) and zone_id not in zones and zone_id != UNZONED:
-        raise Invalid(f"There is no zone {zone_id!r}; see GET /zones.", field="zone_id")
+    """Raises NoSuchChoice for a zone that the tenant does not have; UNZONED it always has."""
+    known = (UNZONED, *(await zone_index(tx)).codes)
+    if zone_id not in known:
+        raise NoSuchChoice("zone_id", [zone_id], known)
 
 
 def _classify(change: Change, decided: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ class EventMetaView(View):
       duplicates (what the intake made of them), escalation_steps_passed; from a file also run, imported, external_id, channel, evidence
     - `request.classified`: those of category, sub_category, priority, zone_id and tags that changed; from a file run, changed, kept
     - `request.transitioned`: from, to (states), from_category, category (of the states), reason, checklist, resolution_code,
-      assigned_agent_id (id or code, as it was said), agent_code; master_request_id where it followed its master; from a file run,
+      assigned_agent_id (the code in events of earlier releases), agent_code; master_request_id where it followed its master; from a file run,
       imported, source
     - `request.assigned`: agent_id, agent_code, office_id, reason, policy; `request.assignment_failed`: reason
     - `request.milestone`: milestone, evidence; `evidence.added`: evidence
