@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import civicpulse.worker  # noqa: F401 - counts of its own, which it serves on a port of its own
 from civicpulse.audit.jobs import measure as measure_chains
 from civicpulse.base.doors.health import Health
 from conftest import City
