@@ -270,6 +270,8 @@ async def test_process_reads_what_has_no_analysis_and_gives_out_the_queue(
     assert all(item["analysis"] and item["assignment"] for item in result["tickets"])
     idle = (await client.post("/process")).json()
     assert (idle["tickets_analyzed"], idle["tickets_assigned"], idle["tickets"]) == (0, 0, [])
+    assert "POST /process?force=true" in idle["note"]
+    assert "note" not in result
 
 
 async def test_process_all_redoes_what_nobody_works_on_and_keeps_what_staff_decided(client: httpx.AsyncClient) -> None:
@@ -279,7 +281,7 @@ async def test_process_all_redoes_what_nobody_works_on_and_keeps_what_staff_deci
     corrected = {"to": "new", "category": "data_change", "priority": "P1"}
     assert (await client.patch(f"/requests/{by_guid['g-2']}/transition", json=corrected)).status_code == 200
     before = await loads(client)
-    result = (await client.post("/process", params={"all": True})).json()
+    result = (await client.post("/process", params={"force": True})).json()
     assert (result["tickets_loaded"], result["tickets_analyzed"], result["tickets_assigned"]) == (2, 2, 2)
     second = (await client.get("/tickets/g-2")).json()
     assert (second["category"], second["priority"], second["status"]) == ("data_change", "P1", "assigned")

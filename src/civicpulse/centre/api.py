@@ -92,10 +92,15 @@ async def upload_files(
 async def process_tickets(
     request: Request,
     caller: Caller = needs(Permission.PIPELINE_RUN),
-    every: Annotated[bool, Query(alias="all", description="Every ticket that nobody works on yet")] = False,
+    force: Annotated[
+        bool, Query(description="Every ticket that nobody works on yet is read and given out again")
+    ] = False,
+    every: Annotated[
+        bool, Query(alias="all", description="The same as force, as it was called before", deprecated=True)
+    ] = False,
     is_async: IsAsync = False,
 ) -> Response:
-    """Works on tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult."""
+    """Works on tickets without an analysis and the whole queue of unassigned ones; answers PipelineResult, with a note without any."""
     start.check_pack(await current_pack(caller.tx))
     reader = await reader_of(caller)
     await end_transaction(request)
@@ -103,7 +108,7 @@ async def process_tickets(
         services_of(request),
         caller.tenant,
         caller.actor,
-        every=every,
+        every=force or every,
         key=caller.idempotency_key,
         head_start=not is_async,
     )
@@ -139,12 +144,20 @@ def _failed(row: Row) -> Problem:
     return problem
 
 
+NOTHING_TO_DO = (
+    "Nothing has changed: every ticket here has been read, and none waits for somebody to be given to. POST /process?force=true "
+    "reads and gives out again every ticket that nobody works on yet."
+)
+
+
 async def _result(tx: Tx, reader: Reader, storage: Storage, row: Row, *, sees_contacts: bool) -> dict[str, Any]:
     """Writes PipelineResult with those of its tickets that the caller sees, in the order of the file."""
     ids = list(dict.fromkeys(row["ticket_ids"]))
     tickets = await ticket_documents(tx, ids, reader.reach, storage=storage, sees_contacts=sees_contacts)
     found = result_document(row)
-    return found | {"tickets": tickets, "tickets_truncated": found["tickets_loaded"] > len(ids)}
+    result = found | {"tickets": tickets, "tickets_truncated": found["tickets_loaded"] > len(ids)}
+    is_idle = row["kind"] == "process" and not found["tickets_loaded"] and not row["options"].get("all")
+    return result | {"note": NOTHING_TO_DO} if is_idle else result
 
 
 @router.get("/pipeline-runs", summary="List runs of the pipeline", responses=answers(Page[ListedRunView]))

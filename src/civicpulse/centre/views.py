@@ -63,6 +63,7 @@ class PipelineResultView(RunResultView):
 
     tickets: list[TicketView]
     tickets_truncated: bool
+    note: str = optional()
 
 
 class AcceptedRunView(View):
