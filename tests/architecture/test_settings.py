@@ -10,6 +10,7 @@ from civicpulse.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| (`[A-Z…_]+`(?:, `[A-Z…_]+`)*) \| *(.*?) *\| .+ \|$", re.MULTILINE)
+READERS = {"_text", "_number", "_whole", "_choice", "_url"}
 BETWEEN_PROCESSES = {"CIVICPULSE_PARENT_PID"}  # given by `up` to the processes it starts, by nobody else
 
 
@@ -19,7 +20,7 @@ def variables_of_the_code() -> set[str]:
     return {
         str(call.args[0].value)
         for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("_text", "_number")
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in READERS
         if isinstance(call.args[0], ast.Constant)
     }
 

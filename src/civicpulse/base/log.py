@@ -1,34 +1,43 @@
-"""JSON logs on stderr, each line with the request's and the tenant's id where there is one."""
+"""Logs on stderr: lines for people on a terminal, JSON elsewhere; each with the request's and the tenant's id where there is one."""
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
+FOR_MACHINES: tuple[Any, ...] = (
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(ensure_ascii=False),
+)
+FOR_PEOPLE: tuple[Any, ...] = (
+    structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=structlog.dev.plain_traceback),
+)
 
-def configure_logging(level: str) -> None:
-    """Sends our own and every library's log lines to stderr as JSON from `level` up."""
+
+def configure_logging(level: str, stream: TextIO | None = None) -> None:
+    """Sends our own and every library's log lines from `level` up to `stream`, or stderr."""
+    stream = stream or sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    is_watched = stream.isatty()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                *(FOR_PEOPLE if is_watched else FOR_MACHINES),
             ],
         )
     )

@@ -57,8 +57,8 @@ class Observe:
         route = getattr(scope.get("route"), "path", None) or "(none)"
         REQUESTS.labels(scope["method"], route, str(status)).inc()
         SECONDS.labels(scope["method"], route).observe(seconds)
-        # A plain success is a debug line: under load the lines would cost more than many a query.
-        level = logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING
+        # What callers get wrong is told to them and counted; a line each would cost more than many a query.
+        level = logging.DEBUG if status < 500 else logging.WARNING
         if ROOT.isEnabledFor(level):
             log.log(
                 level, "http", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2)
