@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from civicpulse.places.zones import UNZONED
+
 MAX_LISTED = 1000
 
 
@@ -80,14 +82,20 @@ class ImportReport:
             f"  {self.added} {did} added, {self.updated} closed or opened again since, {self.unchanged} unchanged, "
             f"{self.repeated} repeated, {self.bad} bad"
         )
-        for what, counted in (("status", self.by_status), ("zone", self.by_zone), ("category", self.by_category)):
+        for what, counted in (("status", self.by_status), ("category", self.by_category)):
             if counted:
-                yield f"  by {what}: " + ", ".join(f"{name} {count}" for name, count in _ranked(counted))
+                yield f"  by {what}: " + ", ".join(f"{count} {name}" for name, count in _ranked(counted))
+        if self.by_zone:
+            placed = (
+                (count, f"in {zone}" if zone != UNZONED else "outside every zone")
+                for zone, count in _ranked(self.by_zone)
+            )
+            yield "  by zone: " + ", ".join(f"{count} {where}" for count, where in placed)
         yield from self._agreements()
         for note, count in _ranked(self.notes):
             yield f"  {note.replace('_', ' ')}: {count}"
         if self.unmapped:
-            named = ", ".join(f"{name or '(blank)'} {count}" for name, count in _ranked(self.unmapped)[:10])
+            named = ", ".join(f"{name or '(blank)'} ({count})" for name, count in _ranked(self.unmapped)[:10])
             yield f"  kinds without a category of their own: {named}"
         if self.missing_columns:
             yield f"  columns the file does not have: {', '.join(self.missing_columns)}"

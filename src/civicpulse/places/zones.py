@@ -18,6 +18,7 @@ from civicpulse.places.geojson import BadFeature, Repair, read_zone_file
 
 UNZONED = "UNZONED"
 ROWS_AT_ONCE = 20_000
+MAX_NAMED = 5  # features with the same fault that are named by number
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,37 @@ class ZoneReport:
     misfiled: int
     zones_version: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Tells whether the file held no zone that could be used."""
+        return not (self.added or self.changed or self.unchanged)
+
     def lines(self) -> Iterator[str]:
         """Writes the report for people."""
         counts = f"{len(self.added)} added, {len(self.changed)} changed, {len(self.unchanged)} unchanged"
         yield f"{counts}, {len(self.bad)} bad"
         for repair in self.repaired:
-            change = repair.area_after_m2 - repair.area_before_m2
-            yield f"  zone {repair.zone_id}: repaired ({repair.reason}), area changed by {change:+.1f} m²"
+            yield f"  zone {repair.zone_id}: repaired ({repair.reason}), {_grown(repair)}"
         for code in self.joined:
             yield f"  zone {code}: joined from several features"
+        by_reason: dict[str, list[int]] = {}
         for feature in self.bad:
-            yield f"  feature {feature.index}: {feature.reason}"
+            by_reason.setdefault(feature.reason, []).append(feature.index)
+        for reason, indexes in by_reason.items():
+            named = ", ".join(map(str, indexes[:MAX_NAMED]))
+            rest = f" and {len(indexes) - MAX_NAMED} more" if len(indexes) > MAX_NAMED else ""
+            yield f"  feature{'s' if len(indexes) > 1 else ''} {named}{rest}: {reason}"
         if self.kept:
             yield f"  not in the file, kept: {', '.join(self.kept)}"
         if self.misfiled:
             yield f"  {self.misfiled} requests keep the zone they were given, though their point lies in another one now"
+
+
+def _grown(repair: Repair) -> str:
+    change = repair.area_after_m2 - repair.area_before_m2
+    if abs(change) < 1:
+        return "with the same area as before"
+    return f"{abs(change):,.0f} m² {'larger' if change > 0 else 'smaller'} than before"
 
 
 class ZoneIndex:

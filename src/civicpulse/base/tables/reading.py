@@ -97,6 +97,11 @@ def _layout(file: IO[bytes], encoding: str | None, delimiter: str | None, known:
             "The file is an Excel workbook of the old kind (xls) or locked with a password: save it as xlsx or as CSV "
             "(UTF-8), without a password, and send that."
         )
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        raise Unreadable(
+            "The file is JSON, such as GeoJSON, and not a table: what is wanted is CSV or XLSX with one row each and a line of column "
+            "names first. (Zones come as GeoJSON: 'civicpulse import zones'.)"
+        )
     name, origin = _encoding(file, encoding)
     with text_of(file, name) as lines:
         try:
