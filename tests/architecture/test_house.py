@@ -118,8 +118,8 @@ def test_no_statement_asks_for_all_columns() -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    # processes.py and trainer.py hand their own environment on to the processes that they start.
+    # processes.py, up.py and trainer.py hand their own environment on to the processes that they start.
     readers = {
         path.name for path in SOURCE.rglob("*.py") if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    assert readers == {"settings.py", "processes.py", "trainer.py"}
+    assert readers == {"settings.py", "processes.py", "up.py", "trainer.py"}

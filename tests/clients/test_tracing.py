@@ -20,7 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from civicpulse.base.clients import tracing as module
 from civicpulse.base.clients.llm import LlmCall, LlmClient, LlmFault, Question, close_llm_clients
 from civicpulse.base.clients.tracing import check_tracing, traced, tracing
-from civicpulse.cli.processes import OperatorError, serve
+from civicpulse.cli.base import OperatorError
+from civicpulse.cli.processes import serve
 from civicpulse.settings import Settings, SettingsError
 from civicpulse.triage.analysis import ReportText
 

@@ -20,7 +20,7 @@ from civicpulse.accounts.tokens import create_token
 from civicpulse.base.errors import Invalid
 from civicpulse.base.events import SYSTEM, record
 from civicpulse.base.outbox import drain
-from civicpulse.cli.processes import make_token
+from civicpulse.cli.work import make_token
 from civicpulse.packs.loader import read_pack
 from civicpulse.people.managers import ManagerDraft, put_managers
 from civicpulse.places.offices import OfficeDraft, put_offices
@@ -245,7 +245,7 @@ async def test_a_token_is_given_for_roles_of_the_pack_only(town: City) -> None:
             with pytest.raises(Invalid, match=said):
                 await create_token(tx, role=role)
     assert await make_token(town.services, town.tenant, role="warden", actor=None, label="", days=1)
-    citizen = await make_token(town.services, town.tenant, role="resident", actor=str(uuid4()), label="", days=1)
+    _, citizen = await make_token(town.services, town.tenant, role="resident", actor=str(uuid4()), label="", days=1)
     assert citizen.startswith("cpt_")
 
 

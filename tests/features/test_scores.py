@@ -431,7 +431,7 @@ def test_the_command_computes_and_tells(database_url: str, monkeypatch: pytest.M
         (slug,) = owner.execute("SELECT slug FROM tenants LIMIT 1").fetchone() or ("",)
     told = CliRunner().invoke(cli, ["scores", "compute", "--tenant", slug])
     assert told.exit_code == 0, told.output
-    assert told.output.startswith(f"{slug}: ")
+    assert told.stdout.startswith(f"{slug}: ")
     assert "resolutions measured" in told.output
     assert CliRunner().invoke(cli, ["scores", "compute", "--tenant", "no-such-tenant"]).exit_code == 2
 

@@ -5,13 +5,14 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from civicpulse.accounts.roles import roles_of, unknown_role
 from civicpulse.base import clock
-from civicpulse.base.db import Database, Tx
+from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.ids import new_id
 
 PREFIX = "cpt_"
@@ -27,6 +28,13 @@ REVOKE_TOKEN = "UPDATE tokens SET revoked_at = %(at)s WHERE tenant_id = %(tenant
 
 REVOKE_TOKENS_OF = """
 UPDATE tokens SET revoked_at = %(at)s WHERE tenant_id = %(tenant_id)s AND actor_id = %(actor_id)s AND revoked_at IS NULL
+"""
+
+LIST_TOKENS = """
+SELECT t.token_id, t.role, t.label, t.actor_id, t.created_at, t.expires_at, t.revoked_at FROM tokens t
+WHERE t.tenant_id = %(tenant_id)s
+AND (%(ended)s OR t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > %(now)s))
+ORDER BY t.created_at, t.token_id
 """
 
 FIND_TOKEN = "SELECT tenant_id, token_id, role, actor_id, label, expires_at FROM gate_token(%s)"
@@ -52,7 +60,14 @@ def token_hash(token: str) -> bytes:
 async def create_token(
     tx: Tx, *, role: str, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None
 ) -> str:
-    """Makes a token for `role` in the transaction's tenant; the only moment its text is known.
+    """Makes a token as `issue_token` does, for callers who want its text alone."""
+    return (await issue_token(tx, role=role, actor_id=actor_id, label=label, lifetime=lifetime))[1]
+
+
+async def issue_token(
+    tx: Tx, *, role: str, actor_id: UUID | None = None, label: str = "", lifetime: timedelta | None = None
+) -> tuple[UUID, str]:
+    """Makes a token for `role` in the transaction's tenant: its id and, at this moment only, its text.
 
     Raises Invalid when the tenant has no such role for tokens.
     """
@@ -61,7 +76,7 @@ async def create_token(
         raise unknown_role(role, roles.of_tokens)
     token = PREFIX + secrets.token_urlsafe(32)
     now = clock.now()
-    values = {
+    values: dict[str, Any] = {
         "tenant_id": tx.tenant_id,
         "token_id": new_id(),
         "token_hash": token_hash(token),
@@ -72,7 +87,12 @@ async def create_token(
         "expires_at": now + lifetime if lifetime else None,
     }
     await tx.run(ADD_TOKEN, values)
-    return token
+    return values["token_id"], token
+
+
+async def list_tokens(tx: Tx, *, ended: bool) -> list[Row]:
+    """Lists the tenant's tokens, oldest first, with those that have `ended` or without; the tokens themselves are not known."""
+    return await tx.rows(LIST_TOKENS, {"tenant_id": tx.tenant_id, "ended": ended, "now": clock.now()})
 
 
 async def revoke_token(tx: Tx, token_id: UUID) -> bool:

@@ -2,25 +2,22 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from civicpulse.cli.base import DataDir, at_work, run, wanted_tenant
-from civicpulse.duplicates.pairs import decisions
-from civicpulse.evaluation.analysis import MIN_ROWS, judge_file, to_json_text
-from civicpulse.evaluation.duplicates import Outcome, judge_duplicates
-from civicpulse.evaluation.figures import Figures
-from civicpulse.triage.metrics import THRESHOLD
-from civicpulse.triage.models import evaluate, train
+from civicpulse.cli.base import DataDir, TenantSlug, group, show_table, wanted_tenant, with_services
 
-quality_app = typer.Typer(no_args_is_help=True, help="How good the product is on your own data.")
-model_app = typer.Typer(no_args_is_help=True, help="A tenant's text model.")
+if TYPE_CHECKING:
+    from civicpulse.base.services import Services
+    from civicpulse.evaluation.duplicates import Outcome
+    from civicpulse.evaluation.figures import Figures
 
-out = Console(highlight=False)
+quality_app = group("How good the product is on your own data.")
+model_app = group("A tenant's text model.")
+
 AsJson = Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")]
+SHARES = ("precision", "recall", "recall, gold")
 FIGURES = (
     ("accuracy", "right at first"),
     ("top3", "right among the first three"),
@@ -29,11 +26,6 @@ FIGURES = (
     ("mean_confidence", "mean confidence"),
     ("calibration_error", "calibration error"),
 )
-
-
-@quality_app.callback()
-def _quality() -> None:
-    """Says how good the product is on your own data."""
 
 
 @quality_app.command("analysis")
@@ -47,52 +39,54 @@ def quality_analysis(
     train_share: Annotated[
         float, typer.Option(min=0.05, max=0.95, help="Share of the rows, oldest first, to learn from.")
     ] = 0.8,
-    least: Annotated[int, typer.Option(min=2, help="Labels with fewer rows are left out.")] = MIN_ROWS,
+    least: Annotated[
+        int | None, typer.Option(min=2, help="Labels with fewer rows are left out; without it, few are.")
+    ] = None,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Confidence from which the product decides alone.")
-    ] = THRESHOLD,
+        float | None, typer.Option(min=0, max=1, help="Confidence from which the product decides alone.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Learns from the earlier rows, files the later ones, and counts what is right."""
-    outcome = judge_file(
-        file, text=tuple(text), label=label, time=time, train_share=train_share, least=least, threshold=threshold
-    )
+    from civicpulse.evaluation.analysis import judge_file, to_json_text
+
+    chosen: dict[str, Any] = {
+        name: value for name, value in (("least", least), ("threshold", threshold)) if value is not None
+    }
+    outcome = judge_file(file, text=tuple(text), label=label, time=time, train_share=train_share, **chosen)
     if as_json:
         typer.echo(to_json_text(outcome.to_json()))
         return
     _show(outcome.to_json(), title=file.name)
     left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in outcome.skipped.items() if count)
-    out.print(f"left out: {left or 'nothing'}")
+    typer.echo(f"left out: {left or 'nothing'}")
 
 
 @quality_app.command("decisions")
-def quality_decisions(
-    tenant: Annotated[str, typer.Option(help="The tenant's slug.")], as_json: AsJson = False, data: DataDir = None
-) -> None:
+def quality_decisions(tenant: TenantSlug, as_json: AsJson = False, data: DataDir = None) -> None:
     """Says how staff decided about duplicates: what was merged, undone, turned down, and what that says of the rule."""
 
-    async def work() -> dict[str, Any]:
-        async with at_work(data) as services, services.db.transaction(await wanted_tenant(services, tenant)) as tx:
+    from civicpulse.duplicates.pairs import decisions
+    from civicpulse.evaluation.analysis import to_json_text
+
+    async def work(services: "Services") -> dict[str, Any]:
+        async with services.db.transaction(await wanted_tenant(services, tenant)) as tx:
             return await decisions(tx)
 
-    found = run(work)
+    found = with_services(data, work)
     if as_json:
         typer.echo(to_json_text(found))
         return
-    table = Table(title=f"{tenant}: decisions about duplicates")
-    for column in ("merged by", "merged", "undone"):
-        table.add_column(column, justify="left" if column == "merged by" else "right")
-    for origin, counts in found["merges"].items():
-        table.add_row(origin, str(counts["merged"]), str(counts["undone"]))
-    out.print(table)
+    rows = [(origin, counts["merged"], counts["undone"]) for origin, counts in found["merges"].items()]
+    show_table(("merged by", "merged", "undone"), rows, title=f"{tenant}: decisions about duplicates")
     proposals, rejections = found["proposals"], found["rejections"]
-    out.print(f"turned down: {rejections['rejected']} by staff's word, {rejections['unmerged']} by undoing a merge")
-    out.print("proposed pairs: " + ", ".join(f"{count} {what}" for what, count in proposals.items()))
+    typer.echo(f"turned down: {rejections['rejected']} by staff's word, {rejections['unmerged']} by undoing a merge")
+    typer.echo("proposed pairs: " + ", ".join(f"{count} {what}" for what, count in proposals.items()))
     for key, words in (
         ("precision_of_attached", "attached at intake and left so"),
         ("acceptance_of_proposals", "proposals accepted"),
     ):
-        out.print(f"{words}: {'nothing decided yet' if found[key] is None else format(found[key], '.1%')}")
+        typer.echo(f"{words}: {'nothing decided yet' if found[key] is None else format(found[key], '.1%')}")
 
 
 @quality_app.command("duplicates")
@@ -115,6 +109,9 @@ def quality_duplicates(
     as_json: AsJson = False,
 ) -> None:
     """Replays a file of requests through the duplicate rule and compares with what staff flagged."""
+    from civicpulse.evaluation.analysis import to_json_text
+    from civicpulse.evaluation.duplicates import judge_duplicates
+
     outcome = judge_duplicates(
         requests,
         labels,
@@ -132,18 +129,20 @@ def quality_duplicates(
 
 @model_app.command("train")
 def model_train(
-    tenant: Annotated[str, typer.Option(help="The tenant's slug.")],
+    tenant: TenantSlug,
     force: Annotated[bool, typer.Option("--force", help="Use the new model whatever the figures.")] = False,
     as_json: AsJson = False,
     data: DataDir = None,
 ) -> None:
     """Learns from what staff confirmed; the new model is used if it is not worse on the later slice."""
 
-    async def work() -> Any:
-        async with at_work(data) as services:
-            return await train(services, await wanted_tenant(services, tenant), by="operator", force=force)
+    from civicpulse.evaluation.analysis import to_json_text
+    from civicpulse.triage.models import train
 
-    done = run(work)
+    async def work(services: "Services") -> Any:
+        return await train(services, await wanted_tenant(services, tenant), by="operator", force=force)
+
+    done = with_services(data, work)
     if as_json:
         typer.echo(to_json_text({name: getattr(done, name) for name in done.__slots__}))
         return
@@ -154,87 +153,75 @@ def model_train(
         if done.version is None
         else f"version {done.version} {'in use' if done.active else 'kept, not in use'}"
     )
-    out.print(f"{state} ({done.reason.replace('_', ' ')}), {done.rows} confirmed requests")
+    typer.echo(f"{state} ({done.reason.replace('_', ' ')}), {done.rows} confirmed requests")
 
 
 @model_app.command("evaluate")
-def model_evaluate(
-    tenant: Annotated[str, typer.Option(help="The tenant's slug.")], as_json: AsJson = False, data: DataDir = None
-) -> None:
+def model_evaluate(tenant: TenantSlug, as_json: AsJson = False, data: DataDir = None) -> None:
     """Measures accuracy, macro-F1, calibration and coverage on the later fifth of the history; and lists the stored versions."""
 
-    async def work() -> Any:
-        async with at_work(data) as services:
-            return await evaluate(services, await wanted_tenant(services, tenant))
+    from civicpulse.evaluation.analysis import to_json_text
+    from civicpulse.triage.models import evaluate
 
-    found = run(work)
+    async def work(services: "Services") -> Any:
+        return await evaluate(services, await wanted_tenant(services, tenant))
+
+    found = with_services(data, work)
     if as_json:
         typer.echo(to_json_text(found))
         return
     if found["metrics"]:
         _show(found["metrics"], title=tenant)
     else:
-        out.print(f"{found['rows']} confirmed requests are too few to judge a model")
+        typer.echo(f"{found['rows']} confirmed requests are too few to judge a model")
     for row in found["models"]:
         mark = "in use" if row["active"] else ""
-        out.print(
+        typer.echo(
             f"version {row['version']}  {row['trained_at']:%Y-%m-%d %H:%M}  {row['rows']} rows  {row['bytes'] // 1024} KiB  {mark}"
         )
 
 
 def _show(figures: dict[str, Any], *, title: str, before: dict[str, Any] | None = None) -> None:
-    table = Table(
-        title=f"{title}: {figures['rows_train']} rows learnt, {figures['rows_test']} judged, {figures['classes']} labels"
-    )
-    table.add_column("figure")
-    table.add_column("now", justify="right")
-    if before:
-        table.add_column("before", justify="right")
-    for key, words in FIGURES:
-        table.add_row(words, f"{figures[key]:.3f}", *([f"{before[key]:.3f}"] if before else []))
-    out.print(table)
-    coverage = Table(title="deciding alone only the surest")
-    for column in ("share", "right", "from confidence"):
-        coverage.add_column(column, justify="right")
-    for entry in figures["coverage"]:
-        coverage.add_row(f"{entry['share']:.0%}", f"{entry['accuracy']:.3f}", f"{entry['threshold']:.3f}")
-    out.print(coverage)
+    learnt = f"{figures['rows_train']} rows learnt, {figures['rows_test']} judged, {figures['classes']} labels"
+    told = [figures, before] if before else [figures]
+    rows = [(words, *(f"{one[key]:.3f}" for one in told)) for key, words in FIGURES]
+    show_table(("figure", "now", "before")[: len(told) + 1], rows, title=f"{title}: {learnt}")
+    coverage = [
+        (f"{one['share']:.0%}", f"{one['accuracy']:.3f}", f"{one['threshold']:.3f}") for one in figures["coverage"]
+    ]
+    show_table(("share", "right", "from confidence"), coverage, title="deciding alone only the surest")
     decided = figures["at_threshold"]
-    out.print(
+    typer.echo(
         f"from confidence {decided['threshold']:g} on: {decided['share']:.0%} decided alone, {decided['accuracy']:.0%} of them right"
     )
 
 
-def _show_duplicates(outcome: Outcome, *, title: str) -> None:
+def _show_duplicates(outcome: "Outcome", *, title: str) -> None:
     labels = outcome.labels
-    table = Table(
-        title=f"{title}: {outcome.rows} requests, {labels['flagged']} flagged, {labels['gold_pairs']} gold pairs"
+    counted = f"{outcome.rows} requests, {labels['flagged']} flagged, {labels['gold_pairs']} gold pairs"
+    judged = (("attached", outcome.attached), ("attached or proposed", outcome.offered))
+    rows = [(name, *_shares(figures), figures.count) for name, figures in judged]
+    show_table(("", *SHARES, "requests"), rows, title=f"{title}: {counted}")
+    curve = [(rung.reach, *_shares(rung.figures), rung.figures.count) for rung in outcome.curve]
+    show_table(
+        ("reach", *SHARES, "requests"), curve, title="the curve: from strict to loose; 1 is the pack as it stands"
     )
-    for column in ("", "precision", "recall", "recall, gold", "requests"):
-        table.add_column(column, justify="right" if column else "left")
-    for name, figures in (("attached", outcome.attached), ("attached or proposed", outcome.offered)):
-        table.add_row(name, *_shares(figures), str(figures.count))
-    out.print(table)
-    curve = Table(title="the curve: from strict to loose; 1 is the pack as it stands")
-    for column in ("reach", "precision", "recall", "recall, gold", "requests"):
-        curve.add_column(column, justify="right")
-    for rung in outcome.curve:
-        curve.add_row(rung.reach, *_shares(rung.figures), str(rung.figures.count))
-    out.print(curve)
-    plain = Table(title="same type, earlier, still open")
-    for column in ("within", "precision", "recall", "recall, gold", "ours at that recall"):
-        plain.add_column(column, justify="right")
-    for baseline in outcome.baselines:
-        ours = "not reached" if baseline.ours is None else f"{baseline.ours:.3f}"
-        plain.add_row(f"{baseline.metres:g} m, {baseline.hours:g} h", *_shares(baseline.figures), ours)
-    out.print(plain)
+    plain = [
+        (
+            f"{one.metres:g} m, {one.hours:g} h",
+            *_shares(one.figures),
+            "not reached" if one.ours is None else f"{one.ours:.3f}",
+        )
+        for one in outcome.baselines
+    ]
+    show_table(("within", *SHARES, "ours at that recall"), plain, title="same type, earlier, still open")
     left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in outcome.left_out.items() if count)
-    out.print(f"left out: {left or 'nothing'}")
+    typer.echo(f"left out: {left or 'nothing'}")
     for wrong in outcome.wrong:
         one, other = wrong.request, wrong.master
-        out.print(f"{wrong.metres:6.1f} m {wrong.hours:7.2f} h  {one.number} {one.kind} ({one.channel}) {one.address}")
-        out.print(f"{'':20}{other.number} {other.kind} ({other.channel}) {other.address}")
+        typer.echo(f"{wrong.metres:6.1f} m {wrong.hours:7.2f} h  {one.number} {one.kind} ({one.channel}) {one.address}")
+        typer.echo(f"{'':20}{other.number} {other.kind} ({other.channel}) {other.address}")
 
 
-def _shares(figures: Figures) -> tuple[str, str, str]:
+def _shares(figures: "Figures") -> tuple[str, str, str]:
     return f"{figures.precision:.3f}", f"{figures.recall:.3f}", f"{figures.recall_gold:.3f}"

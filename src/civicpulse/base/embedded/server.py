@@ -5,18 +5,19 @@ operator command works beside a running `civicpulse up` and also alone. CIVICPUL
 """
 
 import fcntl
-import hashlib
 import os
 import pwd
 import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from civicpulse.base.embedded.sockets import is_alive, locked, socket_dir, sweep_sockets
 
 START_TIMEOUT_SECONDS = 120
 DATABASE = "civicpulse"
@@ -50,8 +51,13 @@ def binaries() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
-def _server_user() -> str | None:
-    """Names the user to run the server as; None when we are an ordinary user already."""
+def is_made(data: Path) -> bool:
+    """Tells whether there is a database in `data`."""
+    return (data.expanduser() / "postgres" / "PG_VERSION").exists()
+
+
+def _server_user(tell: Callable[[str], None]) -> str | None:
+    """Names the user to run the server as, made if need be; None when we are an ordinary user already."""
     if os.geteuid() != 0:
         return None
     try:
@@ -63,6 +69,9 @@ def _server_user() -> str | None:
             pwd.getpwnam(SERVER_USER)
         except KeyError:
             return "nobody"
+        tell(
+            f"made the system user {SERVER_USER}: PostgreSQL refuses to run as root ('userdel {SERVER_USER}' removes it)"
+        )
     return SERVER_USER
 
 
@@ -85,13 +94,14 @@ def _run(command: list[str], user: str | None) -> None:
         done = subprocess.run(command, **_identity(user), stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False)
         if done.returncode != 0:
             output.seek(0)
-            raise EmbeddedServerError(f"{Path(command[0]).name} failed:\n{output.read().strip()}")
+            raise EmbeddedServerError(f"{Path(command[0]).name} failed: {_last_words(output.read())}")
 
 
-def _socket_dir(data: Path) -> Path:
-    """Gives a short path for the socket (the system allows about 100 characters), the same for the same data directory."""
-    name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"civicpulse-{os.getuid()}-{name}"
+def _last_words(said: str) -> str:
+    """Picks the line that says why: the last that is marked as fatal, else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    marked = [line for line in lines if any(mark in line for mark in ("FATAL:", "PANIC:", "error:"))]
+    return (marked or lines or ["it said nothing"])[-1]
 
 
 def _initialise(cluster: Path, user: str | None) -> None:
@@ -117,6 +127,7 @@ def _is_running(cluster: Path, user: str | None) -> bool:
 
 
 def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, str]) -> None:
+    sweep_sockets()
     sockets.mkdir(mode=0o700, exist_ok=True)
     if user is not None:
         _open_the_way(cluster)
@@ -125,6 +136,7 @@ def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, s
     settings = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in (SERVER_SETTINGS | dict(extra)).items())
     options = f"-k {sockets} {settings}"
     log = cluster / "server.log"
+    told_before = log.stat().st_size if log.exists() else 0
     command = [
         str(binaries() / "pg_ctl"),
         "start",
@@ -141,8 +153,10 @@ def _start(cluster: Path, sockets: Path, user: str | None, extra: Mapping[str, s
     try:
         _run(command, user)
     except EmbeddedServerError as error:
-        tail = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
-        raise EmbeddedServerError("\n".join([str(error), *tail])) from error
+        said = log.read_bytes()[told_before:].decode(errors="replace") if log.exists() else ""
+        raise EmbeddedServerError(
+            f"PostgreSQL does not start: {_last_words(said or str(error))}; more in {log}"
+        ) from error
 
 
 def _create_database(sockets: Path) -> None:
@@ -164,34 +178,45 @@ def _create_database(sockets: Path) -> None:
         subprocess.run([*psql, "-c", f"CREATE DATABASE {DATABASE}"], capture_output=True, text=True, check=True)
 
 
-@contextmanager
-def _locked(path: Path, mode: int) -> Iterator[int]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _url(name: str, sockets: Path | str) -> str:
+    return f"postgresql://postgres@/{name}?host={sockets}"
+
+
+def beside(url: str, name: str) -> str:
+    """Gives the URL of the database `name` on the embedded server of `url`."""
+    return _url(name, url.partition("?host=")[2])
+
+
+def make_folder(data: Path) -> None:
+    """Makes the data directory. Raises EmbeddedServerError where this user may not."""
     try:
-        fcntl.flock(handle, mode)
-        yield handle
-    finally:
-        os.close(handle)
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedServerError(f"cannot make the folder {data} ({error.strerror}); choose another --data") from None
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise EmbeddedServerError(f"cannot write into the folder {data} (no permission); choose another --data")
 
 
 @contextmanager
-def embedded_server(data: Path, *, extra: Mapping[str, str] | None = None) -> Iterator[str]:
+def embedded_server(
+    data: Path, *, extra: Mapping[str, str] | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[str]:
     """Gives the URL of the server in `data`, made and started if need be; stopped when its last user leaves.
 
-    `extra` holds server settings for this start (tests and benchmarks).
+    `extra` holds server settings for this start (tests and benchmarks); `tell` hears what was done to the machine.
     Raises EmbeddedServerError with the server's own words.
     """
     data = data.expanduser().resolve()
-    data.mkdir(parents=True, exist_ok=True)
-    user, cluster, sockets = _server_user(), data / "postgres", _socket_dir(data)
-    with _locked(data / "users.lock", fcntl.LOCK_SH) as users:
-        with _locked(data / "start.lock", fcntl.LOCK_EX):
+    make_folder(data)
+    user, cluster, sockets = _server_user(tell), data / "postgres", socket_dir(data)
+    with locked(data / "users.lock", fcntl.LOCK_SH) as users:
+        with locked(data / "start.lock", fcntl.LOCK_EX):
             _initialise(cluster, user)
             if not _is_running(cluster, user):
                 _start(cluster, sockets, user, extra or {})
             _create_database(sockets)
         try:
-            yield f"postgresql://postgres@/{DATABASE}?host={sockets}"
+            yield _url(DATABASE, sockets)
         finally:
             _leave(data, cluster, users, user)
 
@@ -205,27 +230,24 @@ def revive(data: Path) -> bool:
     cluster = data / "postgres"
     if _has_living_postmaster(cluster):
         return False
-    user = _server_user()
-    with _locked(data / "start.lock", fcntl.LOCK_EX):
+    user = _server_user(lambda _: None)
+    with locked(data / "start.lock", fcntl.LOCK_EX):
         if _is_running(cluster, user):
             return False
-        _start(cluster, _socket_dir(data), user, {})
+        _start(cluster, socket_dir(data), user, {})
     return True
 
 
 def _has_living_postmaster(cluster: Path) -> bool:
     """Tells whether the server's process lives; asked often, so without starting a program."""
     try:
-        os.kill(int((cluster / "postmaster.pid").read_text().split()[0]), 0)
-    except PermissionError:
-        return True
-    except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
+        return is_alive(int((cluster / "postmaster.pid").read_text().split()[0]))
+    except (FileNotFoundError, ValueError, IndexError):
         return False
-    return True
 
 
 def _leave(data: Path, cluster: Path, users: int, user: str | None) -> None:
-    with _locked(data / "start.lock", fcntl.LOCK_EX):
+    with locked(data / "start.lock", fcntl.LOCK_EX):
         fcntl.flock(users, fcntl.LOCK_UN)
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,3 +255,5 @@ def _leave(data: Path, cluster: Path, users: int, user: str | None) -> None:
             return  # somebody else still uses the server
         if _is_running(cluster, user):
             _run([str(binaries() / "pg_ctl"), "stop", "-D", str(cluster), "-m", "fast", "-w", "-t", "60"], user)
+        with suppress(OSError):
+            socket_dir(data).rmdir()
