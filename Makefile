@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := src/civicpulse/portal/static/dist/manifest.json
 ASSETS := $(shell find src/civicpulse/portal/assets src/civicpulse/portal/templates -type f 2>/dev/null) scripts/bundle.mjs package-lock.json
 
-.PHONY: help setup run test test-rules test-quick fuzz coverage bench check openapi release-check format lock clean
+.PHONY: help setup run shell test test-rules test-quick fuzz coverage bench check openapi release-check format lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -16,8 +16,7 @@ setup: $(STAMP) $(BUNDLE) ## Environment and page bundle
 $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "CivicPulse needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@echo "setup: installing Python packages"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@scripts/install-packages $(BIN)/python requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -31,15 +30,14 @@ $(BUNDLE): node_modules/.installed $(ASSETS)
 	@echo "setup: bundling the pages"
 	@npm run --silent build
 
-run: setup ## Start everything on http://127.0.0.1:8000
-	@exec $(BIN)/civicpulse up
+run: setup ## Start everything on http://127.0.0.1:8000 (or PORT=8001, DATA=folder)
+	@exec $(BIN)/civicpulse up $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
 
-test: setup ## All tests, browser included
-	@scripts/need-chromium
-	@$(BIN)/python -m pytest tests/rules -q -n 0 --cov=civicpulse.rules --cov-report=
-	@$(BIN)/coverage report --fail-under=100 --skip-covered --show-missing
-	@$(BIN)/python -m pytest tests -q -n 2 --dist loadscope --ignore tests/rules --ignore tests/e2e
-	@$(BIN)/python -m pytest tests/e2e -q
+shell: setup ## A shell in which the command civicpulse is found
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec "$${SHELL:-/bin/sh}"
+
+test: setup ## All tests, browser included; all groups run, and what failed is told at the end
+	@scripts/test-all $(BIN)
 
 test-rules: setup ## The rules alone
 	@$(BIN)/python -m pytest tests/rules -q -n 0
