@@ -58,9 +58,9 @@ async def median_by_rank(tx: Tx, scope: Scope, period: Period, middle: Middle) -
 
 
 async def _past_the_policy(tx: Tx, scope: Scope, period: Period, middle: Middle) -> list[Row]:
-    unfiltered: dict[str, None] = dict.fromkeys(("zone_id", "category", "priority"))
-    narrowed = unfiltered | scope.values() | {"public_only": scope.public_only}
-    return await tx.rows(BY_GATE, asdict(middle) | narrowed | ends(period))
+    any_of: dict[str, None] = dict.fromkeys(("zone_id", "category", "priority"))
+    filtered = any_of | scope.values() | {"public_only": scope.public_only}
+    return await tx.rows(BY_GATE, asdict(middle) | filtered | ends(period))
 
 
 async def _by_sight(tx: Tx, scope: Scope, period: Period, middle: Middle) -> list[Row]:
