@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.analysis import analysis
+from bench.audit import audit
 from bench.changes import sweep_clocks, transition
 from bench.duplicates import duplicates
 from bench.explain import explain
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
     "scores": scores,
     "fairness": fairness,
     "intake-full": intake_full,
+    "audit": audit,
     "import": import_file,
     "pipeline": pipeline,
     "analysis": analysis,

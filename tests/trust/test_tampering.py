@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +18,12 @@ from uuid import UUID
 import psycopg
 import pytest
 from audit_support import chain, verified
-from builders import add_agent, create, move, walk_to
+from builders import add_agent, create, move, png, walk_to
 from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from civicpulse.audit.chain import MEMBERS, leaves_of
+from civicpulse.audit.chain import CONTENT
 from civicpulse.audit.checkpoints import read_checkpoint
 from civicpulse.audit.jobs import Notary
 from civicpulse.audit.keys import Keyring
@@ -36,7 +37,15 @@ from civicpulse.base.tenancy import Tenant
 from civicpulse.settings import Settings
 from conftest import RUN_DIR, City, make_city, new_database, started_app, with_database
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
+THERE = """
+SELECT e.subject_id, e.seq FROM unnest(%s::uuid[], %s::int[]) WITH ORDINALITY AS m (subject_id, seq, place)
+JOIN events e ON e.subject_id = m.subject_id AND e.seq = m.seq ORDER BY m.place
+"""
+ADD = """
+INSERT INTO chain_blocks (tenant_id, position, subjects, seqs, root, counts, at, hash)
+VALUES (%(tenant)s, %(position)s, %(subjects)s, %(seqs)s, %(root)s, %(counts)s, %(at)s, %(hash)s)
+"""
+PNG = png()
 _copies = itertools.count(1)
 
 
@@ -169,32 +178,26 @@ class Copy:
     def chain_anew(self) -> None:
         """Builds the tenant's chain anew over what is there now, with places of events that are gone left out."""
         tenant = self.lived.tenant.tenant_id
-        previous, counts, position = b"", dict[str, int](), 0
+        previous, counts, position = b"", Counter[str](), 0
         rows = self.conn.execute("SELECT * FROM chain_blocks ORDER BY position").fetchall()
         self.conn.execute("DELETE FROM chain_blocks")
         for row in rows:
-            values = {"tenant_id": tenant, "subjects": row["subjects"], "seqs": row["seqs"]}
-            members = [one for one in self.conn.execute(MEMBERS, values).fetchall() if one["hash"] is not None]
-            if not members:
+            places = [
+                (one["subject_id"], one["seq"])
+                for one in self.conn.execute(THERE, [row["subjects"], row["seqs"]]).fetchall()
+            ]
+            if not places:
                 continue
-            for member in members:
-                counts[member["type"]] = counts.get(member["type"], 0) + 1
+            named = {"subjects": [subject for subject, _ in places], "seqs": [seq for _, seq in places]}
+            content = self.conn.execute(CONTENT, named | {"tenant_id": tenant}).fetchone()
+            assert content is not None
+            counts += Counter(content["counts"])
             position += 1
-            block = Block(tenant, position, previous, root(leaves_of(members)), dict(counts), row["at"])
+            leaves = [content["leaves"][at : at + 32] for at in range(0, len(content["leaves"]), 32)]
+            block = Block(tenant, position, previous, root(leaves), dict(counts), row["at"])
             previous = block.hash()
-            self.conn.execute(
-                "INSERT INTO chain_blocks (tenant_id, position, subjects, seqs, root, counts, at, hash) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    tenant,
-                    position,
-                    [one["subject_id"] for one in members],
-                    [one["seq"] for one in members],
-                    block.root,
-                    Jsonb(counts),
-                    row["at"],
-                    previous,
-                ],
-            )
+            shown = {"tenant": tenant, "position": position, "root": block.root, "at": row["at"], "hash": previous}
+            self.conn.execute(ADD, named | shown | {"counts": Jsonb(dict(counts))})
 
     def checkpoints(self) -> list[Path]:
         """The files of the city's checkpoints."""

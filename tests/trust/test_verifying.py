@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from audit_support import chain, verified
-from builders import create, move, walk_to
+from builders import create, move, png, walk_to
 
 from civicpulse.audit import verify
 from civicpulse.audit.jobs import Notary
@@ -95,7 +95,7 @@ async def test_what_was_erased_by_law_is_no_tampering(city: City) -> None:
     number = (await create(own, **sent, description="Ada's hole"))["request_id"]
     assert (await own.post(f"/requests/{number}/comment", json={"message": "I am Ada."})).status_code == 201
     assert (await staff.post(f"/requests/{number}/comment", json={"message": "Ada, we come."})).status_code == 201
-    files = {"file": ("hole.png", b"\x89PNG\r\n\x1a\nhole", "image/png")}
+    files = {"file": ("hole.png", png(), "image/png")}
     assert (await own.post(f"/requests/{number}/evidence", files=files)).status_code == 201
     await walk_to(token_of, number, "closed")
     rated = await own.post(f"/requests/{number}/rating", json={"rating": 4, "comment": "Says Ada."})

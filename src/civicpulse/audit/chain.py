@@ -7,13 +7,14 @@ commits, nothing is taken twice, and a crash leaves everything as it was.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from civicpulse.audit.merkle import Block, leaf, root
+from civicpulse.audit.merkle import Block, root
 from civicpulse.base import clock, due
 from civicpulse.base.db import Database, Row, Tx
 from civicpulse.base.due import Source
@@ -60,12 +61,20 @@ DELETE FROM chain_waiting WHERE tenant_id = %(tenant_id)s AND ctid = ANY (ARRAY(
 RETURNING at, subjects, seqs
 """
 
-# An event that is gone by now keeps its place, and verifying the chain will say so.
-MEMBERS: Final = """
-SELECT m.subject_id, m.seq, e.type, e.hash, sha256(convert_to(e.attests::text, 'UTF8')) AS attests
-FROM unnest(%(subjects)s::uuid[], %(seqs)s::int[]) WITH ORDINALITY AS m (subject_id, seq, place)
-LEFT JOIN events e ON e.tenant_id = %(tenant_id)s AND e.subject_id = m.subject_id AND e.seq = m.seq
-ORDER BY m.place
+# An event that is gone by now keeps its place, with a leaf that no event has: verifying the chain will say so. As `merkle.leaf`
+# makes them; here, because a block's events are many and its leaves are short.
+CONTENT: Final = """
+WITH member AS MATERIALIZED (
+    SELECT m.place, m.subject_id, m.seq, e.type,
+           sha256(decode('00', 'hex') || coalesce(e.hash, '') || coalesce(sha256(convert_to(e.attests::text, 'UTF8')), '')) AS leaf
+    FROM unnest(%(subjects)s::uuid[], %(seqs)s::int[]) WITH ORDINALITY AS m (subject_id, seq, place)
+    LEFT JOIN events e ON e.tenant_id = %(tenant_id)s AND e.subject_id = m.subject_id AND e.seq = m.seq
+)
+SELECT string_agg(m.leaf, ''::bytea ORDER BY m.place) AS leaves,
+       (SELECT jsonb_object_agg(k.type, k.events) FROM (
+            SELECT x.type, count(*) AS events FROM member x WHERE x.type IS NOT NULL GROUP BY x.type) AS k) AS counts,
+       (SELECT 'event ' || x.seq || ' of ' || x.subject_id FROM member x WHERE x.type IS NULL ORDER BY x.place LIMIT 1) AS missing
+FROM member m
 """
 
 ADD_BLOCK: Final = """
@@ -134,38 +143,41 @@ async def extend(tx: Tx) -> int:
     return sum(len(row["seqs"]) for row in taken)
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The events that a block names, as they are now: leaves in its order, how many of each type, and the first that is gone."""
+
+    leaves: list[bytes]
+    counts: Counter[str]
+    missing: str | None
+
+
 async def _add_block(tx: Tx, head: Row | None, taken: Sequence[Row]) -> None:
     places = sorted(place for row in taken for place in zip(row["subjects"], row["seqs"], strict=True))
     named = {"subjects": [subject for subject, _ in places], "seqs": [seq for _, seq in places]}
-    members = await members_of(tx, named)
-    counts = Counter(head["counts"] if head else {}) + Counter(row["type"] for row in members if row["type"])
+    content = await content_of(tx, named)
+    counts = Counter(head["counts"] if head else {}) + content.counts
     block = Block(
         tenant_id=tx.tenant_id,
         position=head["position"] + 1 if head else 1,
         previous=bytes(head["hash"]) if head else b"",
-        root=root(leaves_of(members)),
+        root=root(content.leaves),
         counts=counts,
         at=clock.wall(),
     )
-    shown = {
-        "tenant_id": tx.tenant_id,
-        "position": block.position,
-        "root": block.root,
-        "at": block.at,
-        "hash": block.hash(),
-    }
-    await tx.run(ADD_BLOCK, named | shown | {"counts": Jsonb(dict(counts))})
+    shown = {"position": block.position, "root": block.root, "at": block.at, "hash": block.hash()}
+    await tx.run(ADD_BLOCK, named | shown | {"tenant_id": tx.tenant_id, "counts": Jsonb(dict(counts))})
 
 
-async def members_of(tx: Tx, block: Mapping[str, Any]) -> list[Row]:
-    """Reads the events that a block names by `subjects` and `seqs`, in its order; of one that is gone, only its place."""
+async def content_of(tx: Tx, block: Mapping[str, Any]) -> Content:
+    """Reads the events that a block names by `subjects` and `seqs`."""
     values = {"tenant_id": tx.tenant_id, "subjects": block["subjects"], "seqs": block["seqs"]}
-    return await tx.rows(MEMBERS, values)
-
-
-def leaves_of(members: Sequence[Row]) -> list[bytes]:
-    """Makes the leaves of a block's tree."""
-    return [leaf(row["hash"], row["attests"]) for row in members]
+    row = await tx.row(CONTENT, values)
+    assert row is not None, "an aggregate has one row"
+    leaves = bytes(row["leaves"])
+    return Content(
+        [leaves[at : at + 32] for at in range(0, len(leaves), 32)], Counter(row["counts"] or {}), row["missing"]
+    )
 
 
 async def _attest_rows(tx: Tx) -> int:

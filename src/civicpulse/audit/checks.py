@@ -1,8 +1,9 @@
-"""What is held against what, as SQL: each check finds the first fault of its kind among some subjects, and words for it.
+"""What is held against what, as SQL: each check finds the first fault of each of its kinds among some subjects.
 
 Names of events are those of today and of release 0.1. What the trail says was erased by law is no fault.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,10 +13,12 @@ from civicpulse.requests.store import ATTESTED
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A kind of fault: the query that finds the first one among the subjects `ids`, and a sentence made of its columns."""
+    """Kinds of faults that one query finds among the subjects `ids`: `kind` and what the words of that kind ask for.
 
-    kind: str
-    words: str
+    The first one of each kind; without one, no row. What else the query counts is in every row.
+    """
+
+    words: Mapping[str, str]
     query: str
 
 
@@ -23,22 +26,45 @@ def _types(name: str) -> str:
     return ", ".join(f"'{stored}'" for stored in stored_types(name))
 
 
+def _first_of_each(kinds: Mapping[str, str], columns: str, source: str, order: str) -> str:
+    """Writes the query for the first row of each kind, in `order`; `kinds` says by which condition each is known."""
+    cases = " ".join(f"WHEN {condition} THEN '{kind}'" for kind, condition in kinds.items())
+    return f"""
+SELECT DISTINCT ON (f.kind) f.* FROM (SELECT CASE {cases} END AS kind, {columns} {source}) AS f
+WHERE f.kind IS NOT NULL ORDER BY f.kind, {order}
+"""
+
+
 _TRAIL: Final = """
 FROM (SELECT e.tenant_id, e.subject_id, e.seq, e.subject_type, e.type, e.actor_type, e.actor_id, e.at, e.meta, e.hash, e.attests,
-             lag(e.hash) OVER trail AS previous_hash, lag(e.seq) OVER trail AS previous_seq, lag(e.at) OVER trail AS previous_at
+             lag(e.hash) OVER trail AS previous_hash, coalesce(lag(e.seq) OVER trail, 0) AS previous_seq,
+             lag(e.at) OVER trail AS previous_at
       FROM events e WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = ANY (%(ids)s)
       WINDOW trail AS (PARTITION BY e.subject_id ORDER BY e.seq)) AS t
 LEFT JOIN requests r ON r.tenant_id = t.tenant_id AND r.id = t.subject_id
 """
 
-_EVENT: Final = "coalesce(r.number, t.subject_type || ' ' || t.subject_id) AS what, t.seq, t.type, t.at"
+_EVENT: Final = "coalesce(r.number, t.subject_type || ' ' || t.subject_id) AS what, t.subject_id, t.seq, t.type, t.at"
 
-_IN_ORDER: Final = "t.seq = coalesce(t.previous_seq, 0) + 1"
+_TRAIL_KINDS: Final = {
+    "event missing": "t.seq <> t.previous_seq + 1",
+    "event altered": """t.hash <> event_hash(t.previous_hash, t.tenant_id, t.subject_id, t.seq, t.subject_type, t.type, t.actor_type,
+        t.actor_id, t.at, t.meta)""",
+    "time runs backwards": "t.attests IS NOT NULL AND t.at < t.previous_at",
+    "request missing": "t.subject_type = 'request' AND r.id IS NULL",
+}
+
+_ROWS: Final = """
+asked AS MATERIALIZED (
+    SELECT r.tenant_id, r.id, r.event_seq, r.description, {columns}
+    FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s)
+)
+""".format(columns=", ".join(f"r.{name}" for name in ATTESTED))
 
 # What vouches for a row: its own events and, for rows of an earlier release, what the tenant's trail said of it when the chain began.
-# Where an earlier release has written since, nothing vouches (`silent` after `base`).
-VOUCHED: Final = """
-WITH said AS (
+# Where an earlier release has written since, nothing vouches (`is_silent`).
+_SAID: Final = """
+said AS MATERIALIZED (
     SELECT e.subject_id AS id, e.seq, false AS is_base, e.attests FROM events e
     WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = ANY (%(ids)s) AND e.subject_type = 'request'
     UNION ALL
@@ -46,24 +72,65 @@ WITH said AS (
     CROSS JOIN LATERAL jsonb_each(e.attests -> 'requests') AS b
     WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = %(tenant_id)s AND e.type = 'tenant.attested'
       AND (e.meta ->> 'from')::uuid <= %(last)s AND (e.meta ->> 'upto')::uuid >= %(first)s AND b.key::uuid = ANY (%(ids)s)
-), vouched AS (
-    SELECT s.id, jsonb_merged(s.attests ORDER BY s.seq, s.is_base) AS says FROM said s GROUP BY s.id
-    HAVING coalesce(max(s.seq) FILTER (WHERE s.attests IS NULL), 0) <= coalesce(max(s.seq) FILTER (WHERE s.is_base), 0)
+), vouched AS MATERIALIZED (
+    SELECT s.id, jsonb_merged(s.attests ORDER BY s.seq, s.is_base) AS says, coalesce(max(s.seq), 0) AS told,
+           coalesce(max(s.seq) FILTER (WHERE s.attests IS NULL), 0) > coalesce(max(s.seq) FILTER (WHERE s.is_base), 0) AS is_silent
+    FROM said s GROUP BY s.id
 )
 """
 
 _TEXT: Final = "encode(sha256(convert_to({}, 'UTF8')), 'hex')"
 
 
-def _erased(what: str, of: str = "r.id") -> str:
+def _erased(what: str, of: str) -> str:
     """Writes the condition that the trail of the request `of` says that `what` was erased by law."""
     return f"""EXISTS (SELECT 1 FROM events x WHERE x.tenant_id = %(tenant_id)s AND x.subject_id = {of}
         AND x.type IN ('text.erased', 'comment.erased') AND {what})"""
 
 
-_COLUMNS: Final = ", ".join(
+TYPES: Final = {
+    "priority_score": "smallint",
+    "rating": "smallint",
+    "is_public": "boolean",
+    "disputed": "boolean",
+    "zone_id": "text",
+}
+"""Types of columns that their names do not tell: else one that ends in _at is a time, in _id an id, and any other a text."""
+
+
+def _type_of(name: str) -> str:
+    return TYPES.get(name) or {"_at": "timestamptz", "_id": "uuid"}.get(name[-3:], "text")
+
+
+_TOLD_COLUMNS: Final = ", ".join(f"{name} {_type_of(name)}" for name in ATTESTED)
+_EACH_COLUMN: Final = ", ".join(
     f"('{name}', r.{name}::text, s.{name}::text, r.{name} IS DISTINCT FROM s.{name})" for name in ATTESTED
 )
+_AS_ROW: Final = ", ".join(f"{{0}}.{name}" for name in ATTESTED)
+
+_REQUESTS: Final = f"""
+WITH {_ROWS}, {_SAID}, altered AS (
+    SELECT r.number, c.column, coalesce(c.stored, 'nothing') AS stored, coalesce(c.told, 'nothing') AS told
+    FROM vouched v JOIN asked r ON r.id = v.id
+    CROSS JOIN LATERAL jsonb_to_record(v.says) AS s ({_TOLD_COLUMNS})
+    CROSS JOIN LATERAL (VALUES {_EACH_COLUMN}) AS c ("column", stored, told, differs)
+    WHERE NOT v.is_silent AND ({_AS_ROW.format("r")}) IS DISTINCT FROM ({_AS_ROW.format("s")})
+      AND c.differs AND (jsonb_exists(v.says, c.column) OR jsonb_exists(v.says, 'number'))
+    ORDER BY r.number, c.column LIMIT 1
+), reworded AS (
+    SELECT r.number FROM vouched v JOIN asked r ON r.id = v.id
+    WHERE NOT v.is_silent AND v.says ->> 'description' <> {_TEXT.format("r.description")}
+      AND NOT {_erased("x.meta -> 'description' = 'true'::jsonb", "r.id")}
+    ORDER BY r.number LIMIT 1
+), cut AS (
+    SELECT r.number, r.event_seq, coalesce(v.told, 0) AS told FROM asked r LEFT JOIN vouched v ON v.id = r.id
+    WHERE r.event_seq <> coalesce(v.told, 0) ORDER BY r.number LIMIT 1
+)
+SELECT 'request altered' AS kind, number, "column", stored, told, 0 AS count FROM altered
+UNION ALL SELECT 'description altered', number, '', '', '', 0 FROM reworded
+UNION ALL SELECT 'trail cut off', number, '', event_seq::text, told::text, 0 FROM cut
+UNION ALL SELECT 'unvouched', '', '', '', '', count(*) FROM vouched v WHERE v.is_silent HAVING count(*) > 0
+"""
 
 _COMMENTS: Final = f"""
 FROM (SELECT e.subject_id, e.seq, (e.meta ->> 'comment_id')::uuid AS id, e.meta ->> 'sha256' AS sha256, e.meta -> 'internal' AS internal
@@ -75,22 +142,37 @@ JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = coalesce(t.subject_id,
 """
 
 _COMMENT_ERASED: Final = _erased(
-    "(x.meta ->> 'comment_id' = t.id::text OR jsonb_exists(x.meta -> 'comments', t.id::text))"
+    "(x.meta ->> 'comment_id' = t.id::text OR jsonb_exists(x.meta -> 'comments', t.id::text))", "r.id"
 )
 
+_COMMENT_KINDS: Final = {
+    "comment inserted": "t.seq IS NULL",
+    "comment missing": f"(c.id IS NULL OR c.body IS NULL) AND NOT {_COMMENT_ERASED}",
+    "comment altered": f"""{_TEXT.format("c.body")} <> t.sha256 AND NOT {_COMMENT_ERASED} OR to_jsonb(c.is_internal) <> t.internal""",
+}
+
 _EVIDENCE: Final = f"""
-{VOUCHED}, told AS (
+WITH {_SAID}, told AS MATERIALIZED (
     SELECT s.id, h.sha256 FROM said s CROSS JOIN LATERAL jsonb_array_elements_text(s.attests -> 'evidence') AS h (sha256)
     UNION
     SELECT e.subject_id, h.sha256 FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(
         CASE jsonb_typeof(e.meta -> 'evidence') WHEN 'array' THEN e.meta -> 'evidence' END) AS h (sha256)
     WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = ANY (%(ids)s) AND e.subject_type = 'request'
-), kept AS (
+), kept AS MATERIALIZED (
     SELECT x.id, x.request_id, x.sha256 FROM evidence x WHERE x.tenant_id = %(tenant_id)s AND x.request_id = ANY (%(ids)s)
+), strange AS (
+    SELECT k.request_id, k.id::text AS what FROM kept k JOIN vouched v ON v.id = k.request_id AND NOT v.is_silent
+    WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.id = k.request_id AND t.sha256 = k.sha256) ORDER BY k.request_id, k.id LIMIT 1
+), gone AS (
+    SELECT t.id AS request_id, t.sha256 AS what FROM told t
+    WHERE NOT EXISTS (SELECT 1 FROM kept k WHERE k.request_id = t.id AND k.sha256 = t.sha256)
+      AND NOT {_erased("jsonb_exists(x.meta -> 'evidence', t.sha256)", "t.id")}
+    ORDER BY t.id, t.sha256 LIMIT 1
 )
+SELECT f.kind, r.number, f.what FROM (
+    SELECT 'evidence altered' AS kind, request_id, what FROM strange UNION ALL SELECT 'evidence missing', request_id, what FROM gone
+) AS f JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = f.request_id
 """
-
-_EVIDENCE_ERASED: Final = _erased("jsonb_exists(x.meta -> 'evidence', t.sha256)")
 
 _RATINGS: Final = f"""
 FROM (SELECT e.subject_id, e.seq, e.meta, e.attests FROM events e
@@ -100,133 +182,54 @@ FULL JOIN (SELECT f.request_id, f.rating, f.reason_codes, f.dispute_flag, f.comm
 JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = coalesce(t.subject_id, f.request_id)
 """
 
-CHECKS: Final = (
-    Check(
-        "event missing",
-        "first broken event: {what} seq {seq} ({type}, {at}) has no predecessor: events are missing",
-        f"SELECT {_EVENT} {_TRAIL} WHERE NOT {_IN_ORDER} ORDER BY t.subject_id, t.seq LIMIT 1",
-    ),
-    Check(
-        "event altered",
-        "first broken event: {what} seq {seq} ({type}, {at}) does not match its hash: it, or the one before it, was altered",
-        f"""
-SELECT {_EVENT} {_TRAIL}
-WHERE {_IN_ORDER} AND t.hash <> event_hash(t.previous_hash, t.tenant_id, t.subject_id, t.seq, t.subject_type, t.type, t.actor_type,
-                                           t.actor_id, t.at, t.meta)
-ORDER BY t.subject_id, t.seq LIMIT 1
-""",
-    ),
-    Check(
-        "time runs backwards",
-        "{what} seq {seq} ({type}) is at {at}, before the event that it follows",
-        f"SELECT {_EVENT} {_TRAIL} WHERE t.attests IS NOT NULL AND t.at < t.previous_at ORDER BY t.subject_id, t.seq LIMIT 1",
-    ),
-    Check(
-        "trail cut off",
-        "{number} has had {event_seq} events, its trail ends at {last}: events are missing",
-        """
-SELECT r.number, r.event_seq, coalesce(e.last, 0) AS last
-FROM requests r
-LEFT JOIN (SELECT e.subject_id, max(e.seq) AS last FROM events e
-           WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = ANY (%(ids)s) GROUP BY e.subject_id) AS e ON e.subject_id = r.id
-WHERE r.tenant_id = %(tenant_id)s AND r.id = ANY (%(ids)s) AND r.event_seq <> coalesce(e.last, 0)
-ORDER BY r.number LIMIT 1
-""",
-    ),
-    Check(
-        "request missing",
-        "the request {subject_id} is gone, its trail of {events} events is there",
-        """
-SELECT e.subject_id, count(*) AS events FROM events e
-LEFT JOIN requests r ON r.tenant_id = e.tenant_id AND r.id = e.subject_id
-WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = ANY (%(ids)s) AND e.subject_type = 'request' AND r.id IS NULL
-GROUP BY e.subject_id ORDER BY e.subject_id LIMIT 1
-""",
-    ),
-    Check(
-        "request altered",
-        "{number} has {column} {stored}, and its trail says {told}: the row was changed past the trail",
-        f"""
-{VOUCHED}
-SELECT r.number, c.column, coalesce(c.stored, 'nothing') AS stored, coalesce(c.told, 'nothing') AS told
-FROM vouched v JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = v.id
-CROSS JOIN LATERAL jsonb_populate_record(NULL::requests, v.says) AS s
-CROSS JOIN LATERAL (VALUES {_COLUMNS}) AS c ("column", stored, told, differs)
-WHERE ({", ".join(f"r.{name}" for name in ATTESTED)}) IS DISTINCT FROM ({", ".join(f"s.{name}" for name in ATTESTED)})
-  AND c.differs AND (jsonb_exists(v.says, c.column) OR jsonb_exists(v.says, 'number'))
-ORDER BY r.number, c.column LIMIT 1
-""",
-    ),
-    Check(
-        "description altered",
-        "the description of {number} is not the one that its trail vouches for: it was changed past the trail",
-        f"""
-{VOUCHED}
-SELECT r.number FROM vouched v JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = v.id
-WHERE v.says ->> 'description' <> {_TEXT.format("r.description")} AND NOT {_erased("x.meta -> 'description' = 'true'::jsonb")}
-ORDER BY r.number LIMIT 1
-""",
-    ),
-    Check(
-        "comment altered",
-        "a comment of {number} (event {seq}) is not what was said, or not to whom: it was changed past the trail",
-        f"""
-SELECT r.number, t.seq {_COMMENTS}
-WHERE c.id IS NOT NULL AND ({_TEXT.format("c.body")} <> t.sha256 AND NOT {_COMMENT_ERASED} OR to_jsonb(c.is_internal) <> t.internal)
-ORDER BY r.number, t.seq LIMIT 1
-""",
-    ),
-    Check(
-        "comment missing",
-        "a comment of {number} (event {seq}) is gone, and its trail does not say that it was erased",
-        f"""
-SELECT r.number, t.seq {_COMMENTS}
-WHERE t.id IS NOT NULL AND (c.id IS NULL OR c.body IS NULL) AND NOT {_COMMENT_ERASED} ORDER BY r.number, t.seq LIMIT 1
-""",
-    ),
-    Check(
-        "comment inserted",
-        "{number} has a comment ({id}) of which its trail knows nothing",
-        f"SELECT r.number, c.id {_COMMENTS} WHERE t.seq IS NULL ORDER BY r.number, c.id LIMIT 1",
-    ),
-    Check(
-        "evidence altered",
-        "{number} has evidence ({id}) with a hash that its trail does not know",
-        f"""
-{_EVIDENCE}
-SELECT r.number, k.id FROM kept k JOIN vouched v ON v.id = k.request_id
-JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = k.request_id
-WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.id = k.request_id AND t.sha256 = k.sha256) ORDER BY r.number, k.id LIMIT 1
-""",
-    ),
-    Check(
-        "evidence missing",
-        "evidence of {number} is gone: its trail knows a file with the hash {sha256}",
-        f"""
-{_EVIDENCE}
-SELECT r.number, t.sha256 FROM told t JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = t.id
-WHERE NOT EXISTS (SELECT 1 FROM kept k WHERE k.request_id = t.id AND k.sha256 = t.sha256) AND NOT {_EVIDENCE_ERASED}
-ORDER BY r.number, t.sha256 LIMIT 1
-""",
-    ),
-    Check(
-        "rating altered",
-        "the rating of {number} is not the one that its trail tells of",
-        f"""
-SELECT r.number {_RATINGS}
-WHERE t.seq IS NOT NULL AND (
-    f.request_id IS NULL
+_RATING_KINDS: Final = {
+    "rating inserted": "t.seq IS NULL",
+    "rating altered": f"""f.request_id IS NULL
     OR (to_jsonb(f.rating), to_jsonb(f.reason_codes), to_jsonb(f.dispute_flag))
        IS DISTINCT FROM (t.meta -> 'rating', t.meta -> 'reason_codes', t.meta -> 'dispute_flag')
     OR jsonb_exists(t.attests, 'feedback') AND {_TEXT.format("f.comment")} IS DISTINCT FROM t.attests ->> 'feedback'
-       AND NOT {_erased("x.meta -> 'feedback' = 'true'::jsonb")})
-ORDER BY r.number LIMIT 1
-""",
+       AND NOT {_erased("x.meta -> 'feedback' = 'true'::jsonb", "r.id")}""",
+}
+
+CHECKS: Final = (
+    Check(
+        {
+            "event missing": "first broken event: {what} seq {seq} ({type}, {at}) has no predecessor: events are missing",
+            "event altered": "first broken event: {what} seq {seq} ({type}, {at}) does not match its hash: it, or the one before it, was altered",
+            "time runs backwards": "{what} seq {seq} ({type}) is at {at}, before the event that it follows",
+            "request missing": "the {what} is gone, its trail is there",
+        },
+        _first_of_each(_TRAIL_KINDS, _EVENT, _TRAIL, "f.subject_id, f.seq"),
     ),
     Check(
-        "rating inserted",
-        "{number} has a rating of which its trail knows nothing",
-        f"SELECT r.number {_RATINGS} WHERE t.seq IS NULL ORDER BY r.number LIMIT 1",
+        {
+            "request altered": "{number} has {column} {stored}, and its trail says {told}: the row was changed past the trail",
+            "description altered": "the description of {number} is not the one that its trail vouches for: it was changed past the trail",
+            "trail cut off": "{number} has had {stored} events, its trail ends at {told}: events are missing",
+        },
+        _REQUESTS,
+    ),
+    Check(
+        {
+            "comment altered": "a comment of {number} (event {seq}) is not what was said, or not to whom: it was changed past the trail",
+            "comment missing": "a comment of {number} (event {seq}) is gone, and its trail does not say that it was erased",
+            "comment inserted": "{number} has a comment ({id}) of which its trail knows nothing",
+        },
+        _first_of_each(_COMMENT_KINDS, "r.number, t.seq, c.id", _COMMENTS, "f.number, f.seq, f.id"),
+    ),
+    Check(
+        {
+            "evidence altered": "{number} has evidence ({what}) with a hash that its trail does not know",
+            "evidence missing": "evidence of {number} is gone: its trail knows a file with the hash {what}",
+        },
+        _EVIDENCE,
+    ),
+    Check(
+        {
+            "rating altered": "the rating of {number} is not the one that its trail tells of",
+            "rating inserted": "{number} has a rating of which its trail knows nothing",
+        },
+        _first_of_each(_RATING_KINDS, "r.number", _RATINGS, "f.number"),
     ),
 )
 
@@ -266,13 +269,6 @@ SELECT (SELECT count(*) FROM events e WHERE e.tenant_id = %(tenant_id)s AND e.su
        (SELECT count(*) FROM events e WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = ANY (%(ids)s)
         AND e.type IN ('text.erased', 'comment.erased')) AS erased
 """
-
-UNVOUCHED: Final = f"""
-{VOUCHED}
-SELECT count(DISTINCT s.id) FROM said s LEFT JOIN vouched v ON v.id = s.id WHERE v.id IS NULL
-"""
-
-TOTAL: Final = "SELECT count(*) FROM events WHERE tenant_id = %(tenant_id)s"
 
 BLOCKS: Final = """
 SELECT position, subjects, seqs, root, counts, at, hash FROM chain_blocks

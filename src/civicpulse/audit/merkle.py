@@ -1,7 +1,7 @@
-"""The arithmetic of the chain: leaves, trees and blocks. Pure; `scripts/check_proof.py` does the same on its own.
+"""The arithmetic of the chain: trees and blocks. Pure; `scripts/check_proof.py` does the same on its own.
 
-Leaves and inner nodes are hashed apart (a zero byte, a one byte before), so that no node can pass for a leaf. A tree of an odd
-number of nodes carries the last one up.
+Leaves (chain.py) and inner nodes are hashed apart (a zero byte, a one byte before), so that no node can pass for a leaf. A tree of
+an odd number of nodes carries the last one up.
 """
 
 import hashlib
@@ -18,11 +18,6 @@ BLOCK: Final = b"civicpulse block 1\n"
 def canonical(document: Mapping[str, Any]) -> bytes:
     """Writes a document in the one form that is hashed and signed: keys in order, no spaces, UTF-8."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def leaf(event_hash: bytes | None, attests: bytes | None) -> bytes:
-    """Makes the leaf of an event from its hash and the hash of what it attests; of an event that is gone, one that no event has."""
-    return hashlib.sha256(b"\x00" + (event_hash or b"") + (attests or b"")).digest()
 
 
 def root(leaves: Sequence[bytes]) -> bytes:

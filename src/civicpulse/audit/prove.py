@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from civicpulse.audit.chain import leaves_of, members_of
+from civicpulse.audit.chain import content_of
 from civicpulse.audit.checkpoints import AFTER, Checkpoint, stored
 from civicpulse.audit.merkle import path
 from civicpulse.audit.verify import block_of
@@ -88,13 +88,12 @@ async def _checkpoints(tx: Tx) -> list[Checkpoint]:
 
 async def _place(tx: Tx, request_id: UUID, block: Row, events: Sequence[Row]) -> None:
     """Notes with each of the events that the block holds how it leads to the block's root."""
-    members = await members_of(tx, block)
-    leaves = leaves_of(members)
+    leaves = (await content_of(tx, block)).leaves
     by_seq = {event["seq"]: event for event in events}
-    for index, member in enumerate(members):
-        if member["subject_id"] == request_id and member["seq"] in by_seq:
+    for index, (subject_id, seq) in enumerate(zip(block["subjects"], block["seqs"], strict=True)):
+        if subject_id == request_id and seq in by_seq:
             steps = [[side, beside.hex()] for side, beside in path(leaves, index)]
-            by_seq[member["seq"]] |= {"block": block["position"], "path": steps}
+            by_seq[seq] |= {"block": block["position"], "path": steps}
 
 
 async def _headers(tx: Tx, first: int, last: int) -> dict[int, dict[str, Any]]:
