@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicpulse.rules.addresses import NAMED, address_key, place_key
+from civicpulse.rules.addresses import NAMED, address_key, is_room_alone, place_key, rooms_in, rooms_of_key
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,43 @@ def test_a_place_may_be_called_by_its_name(text: str | None, key: str | None) ->
 def test_a_name_is_never_taken_for_a_street_address(text: str) -> None:
     key, address = place_key(text), address_key(text)
     assert key in (None, address) or key.startswith(NAMED)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Building 12, room 204", "@building:12 room:204"),
+        ("room 204, Building 12", "@building:12 room:204"),
+        ("room 12, building 204", "@building:204 room:12"),
+        ("Building A, Rm. 7b", "@building:a room:7b"),
+        ("Room 204", "@room:204"),
+        ("Room", None),
+        ("Building 12", None),
+        ("my room", None),
+    ],
+)
+def test_a_room_is_a_place_with_its_building_or_alone(text: str, key: str | None) -> None:
+    assert place_key(text) == key
+    assert key is None or is_room_alone(key) is (key == "@room:204")
+
+
+@pytest.mark.parametrize(
+    ("text", "rooms"),
+    [
+        ("Projector in room 201 is dead", {"201"}), ("ROOM No. 305, then rm 306b", {"305", "306b"}), ("В кабинете 12 холодно", {"12"}),
+        ("204-й кабинет и 305-бөлме", {"204", "305"}), ("ауд. 7", {"7"}), ("no room for 5 cars", set()), ("a roommate of 12", set()),
+    ],
+)  # fmt: skip
+def test_rooms_are_found_in_words(text: str, rooms: set[str]) -> None:
+    assert rooms_in(text) == rooms
+
+
+@pytest.mark.parametrize(
+    ("key", "rooms"),
+    [
+        (None, set()), ("15 main st", set()), ("@hartwell library", set()), ("@201 hartwell library rm", {"201"}),
+        ("@building:12 room:204", {"room:204"}), ("@room:204", {"room:204"}),
+    ],
+)  # fmt: skip
+def test_the_room_of_a_place_that_is_called_by_its_name(key: str | None, rooms: set[str]) -> None:
+    assert rooms_of_key(key) == rooms

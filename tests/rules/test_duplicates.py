@@ -427,3 +427,30 @@ def boston_candidate(row: dict[str, str], report: Report) -> Candidate:
 
 def as_of(candidate: Candidate, at: datetime) -> Candidate:
     return replace(candidate, is_open=candidate.closed_at is None or candidate.closed_at > at)
+
+
+@pytest.mark.parametrize(
+    ("report", "candidate", "outcome"),
+    [
+        ({"address_key": "@building:12 room:204"}, {"address_key": "@building:12 room:204"}, "attached"),
+        ({"address_key": "@room:204"}, {"address_key": "@room:204"}, "proposed"),  # in which building?
+        ({"address_key": "@hartwell library", "text": "Projector in room 201"},
+         {"address_key": "@hartwell library", "text": "Projector in room 305"}, "proposed"),
+        ({"address_key": "@hartwell library", "text": "Projector in room 201"},
+         {"address_key": "@hartwell library", "text": "The projector in room 201"}, "attached"),
+        ({"address_key": "@room:204", "asset_id": "P-1"}, {"address_key": "@room:305", "asset_id": "P-1"}, "attached"),
+        ({"address_key": "@building:12 room:204"}, {"address_key": "@building:12 room:305"}, "new"),
+    ],
+)  # fmt: skip
+def test_rooms_of_a_house_are_places_of_their_own(
+    report: dict[str, Any], candidate: dict[str, Any], outcome: str
+) -> None:
+    nowhere = {"lon": None, "lat": None, "text": "the projector is dead"}
+    found = judge(a_report(**nowhere | report), [a_candidate(**nowhere | candidate)], POLICY)
+    assert found.outcome == outcome
+
+
+def test_two_rooms_at_one_coordinate_are_proposed_at_most() -> None:
+    here = a_report(address_key="@201 hartwell library rm")
+    assert judge(here, [a_candidate(address_key="@305 hartwell library rm")], POLICY).outcome == "proposed"
+    assert judge(here, [a_candidate(address_key="@201 hartwell library rm")], POLICY).outcome == "attached"

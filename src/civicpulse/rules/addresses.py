@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
+from itertools import pairwise
 
 _DIRECTIONS = {
     "north": "n", "south": "s", "east": "e", "west": "w",
@@ -59,6 +61,9 @@ _ORDINAL_WORDS = {
     "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7", "eighth": "8", "ninth": "9",
     "tenth": "10",
 }  # fmt: skip
+_BUILDING_WORDS = frozenset(
+    {"building", "bldg", "block", "корпус", "корп", "здание", "строение", "ғимарат", "edificio", "مبنى"}
+)
 _MAX_NAME_WORDS = 12  # more is a story, not a name
 
 NAMED = "@"  # begins the key of a place that is called by a name, so that it is never taken for a street address
@@ -74,6 +79,13 @@ _SEGMENT = re.compile(r"[,;\n\r،]+")
 _PIECE = re.compile(r"\s{2,}")
 _STRONG_JOINT = re.compile(r"\s{0,20}[&@]\s{0,20}|\s{1,20}/\s{1,20}")
 _WEAK_JOINT = re.compile(r"\s{1,20}(?:and|at)\s{1,20}")
+
+_ROOM_MARK = "room:"
+_ROOM = re.compile(
+    r"(?<!\w)(?:(?:room|rm|classroom|lab|кабинет\w{0,3}|каб|аудитори\w{1,3}|ауд|комнат\w{1,3}|комн|aula|salón|غرفة|قاعة)"
+    r"\.?\s{0,3}(?:no\.?|number|#|№)?\s{0,3}(\d{1,5}[^\W\d_]?)"
+    r"|(\d{1,5}[^\W\d_]?)(?:-?(?:й|ші|шы))?[\s-]{1,3}(?:кабинет\w{0,3}|бөлме\w{0,3}|аудитори\w{1,3}))(?!\w)"
+)
 
 _PASSES = 4  # a key is read again until it stays the same; real addresses settle at once
 _LONGEST_PLAIN_HOUSE_NUMBER = 4  # five digits without a street type are more often a post code
@@ -115,7 +127,45 @@ def place_key(text: str | None) -> str | None:
     names = [word for word in words if _is_name(word) and not _is_house(word) and word not in _VAGUE_WORDS]
     is_street = bool(_TYPE_WORDS & set(words))
     has_name = any(len(word) > 1 for word in names)
+    if not has_name and not is_street:
+        return _room_key(said)
     return NAMED + " ".join(words) if has_name and not is_street and len(words) <= _MAX_NAME_WORDS else None
+
+
+def rooms_in(text: str) -> frozenset[str]:
+    """Finds the numbers of rooms that a text says, such as "room 204", "кабинете 12" or "305-бөлме"."""
+    return frozenset(found[1] or found[2] for found in _ROOM.finditer(_fold(text)))
+
+
+def rooms_of_key(key: str | None) -> frozenset[str]:
+    """Finds the numbers beside a room in the key of a place that is called by its name; empty where no room is said."""
+    if key is None or not key.startswith(NAMED):
+        return frozenset()
+    words = key.removeprefix(NAMED).split()
+    if any(word.startswith(_ROOM_MARK) for word in words):
+        return frozenset(word for word in words if word.startswith(_ROOM_MARK))
+    return frozenset(word for word in words if _is_house(word)) if "rm" in words else frozenset()
+
+
+def is_room_alone(key: str) -> bool:
+    """Tells whether a key says a room and no building: every building has a room 204."""
+    return key.startswith(NAMED + _ROOM_MARK)
+
+
+def _room_key(words: list[str]) -> str | None:
+    """Makes the key of a room that is said with its building's number, or alone: "Building 12, room 204"; else None."""
+    room, building = _numbered(words, {"rm"}), _numbered(words, _BUILDING_WORDS)
+    if room is None:
+        return None
+    return f"{NAMED}building:{building} {_ROOM_MARK}{room}" if building else f"{NAMED}{_ROOM_MARK}{room}"
+
+
+def _numbered(words: list[str], marks: Collection[str]) -> str | None:
+    """Finds the number or the letter behind the first of these words."""
+    for word, following in pairwise(words):
+        if word in marks and (_is_house(following) or len(following) == 1):
+            return following
+    return None
 
 
 def _read(text: str) -> str | None:

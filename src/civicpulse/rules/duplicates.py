@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rapidfuzz import fuzz, utils
 
-from civicpulse.rules.addresses import NAMED, address_key
+from civicpulse.rules.addresses import NAMED, address_key, is_room_alone, rooms_in, rooms_of_key
 
 __all__ = [
     "Candidate",
@@ -255,6 +255,8 @@ def _score(report: Report, candidate: Candidate, *, metres: float | None, hours:
 
 
 def _is_certain(report: Report, candidate: Candidate, score: Score, policy: DuplicatePolicy) -> bool:
+    if not _same_asset(report, candidate) and _in_other_rooms(report, candidate):
+        return False
     if score.distance_m is None and not _is_certain_without_distance(report, candidate, score):
         return False
     if _same_asset(report, candidate):
@@ -272,8 +274,17 @@ def _is_certain(report: Report, candidate: Candidate, score: Score, policy: Dupl
 
 
 def _is_certain_without_distance(report: Report, candidate: Candidate, score: Score) -> bool:
-    alike = _same_asset(report, candidate) or score.text >= SURE_WORDS * TEXT_WEIGHT
-    return report.category == candidate.category and alike
+    if _same_asset(report, candidate):
+        return report.category == candidate.category
+    is_somewhere = not is_room_alone(report.address_key or "")  # which building is not said
+    return report.category == candidate.category and is_somewhere and score.text >= SURE_WORDS * TEXT_WEIGHT
+
+
+def _in_other_rooms(report: Report, candidate: Candidate) -> bool:
+    """Tells whether both say a room, in their words or as their place, and not the same."""
+    said = rooms_in(report.text), rooms_in(candidate.text)
+    placed = rooms_of_key(report.address_key), rooms_of_key(candidate.address_key)
+    return (all(said) and said[0].isdisjoint(said[1])) or (all(placed) and placed[0] != placed[1])
 
 
 def _same_address(report: Report, candidate: Candidate) -> bool:
