@@ -11,6 +11,7 @@ from builders import PHOTO, add_agent, create, move, walk_to
 from tests_support import problem, sweep_city
 
 from civicpulse.base import clock
+from civicpulse.packs.loader import read_pack
 from conftest import make_city, pack_text
 from declared import fault_expected
 
@@ -357,3 +358,25 @@ async def test_the_trail_names_the_agent_by_id_and_code_however_the_call_did(cit
     assert (await move(admin, number, "assigned", assigned_agent_id=agent[named_by])).status_code == 200
     meta = (await admin.get(f"/requests/{number}/events")).json()["items"][-1]["meta"]
     assert (meta["to"], meta["assigned_agent_id"], meta["agent_code"]) == ("assigned", agent["_id"], "AG-1")
+
+
+async def test_another_type_brings_its_priority_and_deadline_unless_staff_set_the_priority(city) -> None:
+    """A burst main that was filed as graffiti is as urgent as a burst main (R-INT-06)."""
+    staff = await city.client("dispatcher")
+    default = {category.id: category.default_priority for category in read_pack("civic").categories}
+    wrong, right = "graffiti", "water_leak"
+    assert (default[wrong], default[right]) == ("P4", "P2")
+    number = (await create(staff, category=wrong))["request_id"]
+    before = (await staff.get(f"/requests/{number}")).json()
+    await move(staff, number, "triaged", category=right)
+    after = (await staff.get(f"/requests/{number}")).json()
+    assert (before["priority"], after["priority"]) == (default[wrong], default[right])
+    assert after["sla_policy"]["policy_id"] != before["sla_policy"]["policy_id"]
+    kept = (await create(staff, category=wrong, lat=41))["request_id"]
+    await move(staff, kept, "triaged", priority="P3")
+    agent = await add_agent(await city.client("supervisor"))
+    assert (await move(staff, kept, "assigned", category=right, assigned_agent_id=agent["agent_code"])).status_code == 200
+    assert (await staff.get(f"/requests/{kept}")).json()["priority"] == "P3"
+    by_hand = (await create(staff, category=wrong, lat=42))["request_id"]
+    await move(staff, by_hand, "triaged", category=right, priority="P4")
+    assert (await staff.get(f"/requests/{by_hand}")).json()["priority"] == "P4"

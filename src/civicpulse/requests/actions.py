@@ -11,6 +11,7 @@ from civicpulse.base.ids import new_id
 from civicpulse.places.zones import UNZONED, zone_index
 from civicpulse.requests import clock, queries
 from civicpulse.requests.changes import Change, open_change
+from civicpulse.requests.correcting import following_priority
 from civicpulse.rules.lifecycle import conditions_of, is_ended
 from civicpulse.rules.moving import is_complete, refuse_fields
 from civicpulse.rules.outcome import Refusal
@@ -111,14 +112,12 @@ async def _take_fields(change: Change, fields: Mapping[str, Any]) -> Row | None:
     zone_id = fields.get("zone_id")
     if zone_id and zone_id != change.row["zone_id"]:
         await _check_zone(change.tx, zone_id)
-    _classify(
-        change,
-        {
-            name: fields[name]
-            for name in ("category", "sub_category", "priority", "zone_id", "tags")
-            if fields.get(name) is not None
-        },
-    )
+    decided = {
+        name: fields[name]
+        for name in ("category", "sub_category", "priority", "zone_id", "tags")
+        if fields.get(name) is not None
+    }
+    _classify(change, decided, follows=await following_priority(change, decided))
     if policy_id := fields.get("sla_policy"):
         _set_policy(change, policy_id)
     if given := fields.get("assigned_agent_id"):
@@ -139,11 +138,15 @@ async def _check_zone(tx: Tx, zone_id: str) -> None:
         raise NoSuchChoice("zone_id", [zone_id], known)
 
 
-def _classify(change: Change, decided: dict[str, Any]) -> None:
-    """Sets what triage decided; the policy follows category, zone and priority, and the pauses so far stay."""
+def _classify(change: Change, decided: dict[str, Any], *, follows: str | None) -> None:
+    """Sets what triage decided; the policy follows category, zone and priority, and the pauses so far stay.
+
+    `follows` is the priority that comes with another category.
+    """
     pack, row = change.pack, change.row
     if (category := decided.get("category")) is not None and category not in pack.categories:
         raise Invalid(f"There is no category {category!r}; see GET /categories.", field="category")
+    decided = decided | ({"priority": follows} if follows else {})
     changed = {name: value for name, value in decided.items() if row[name] != value}
     if not changed:
         return
@@ -155,7 +158,8 @@ def _classify(change: Change, decided: dict[str, Any]) -> None:
         if policy and policy.policy_id != (row["sla"] or {}).get("policy_id"):
             change.set(sla=clock.policy_to_json(policy), sla_steps_fired=0)
             changed["sla_policy"] = policy.policy_id
-    change.tell("request.classified", **{name: value for name, value in changed.items() if name != "priority_score"})
+    told = {name: value for name, value in changed.items() if name != "priority_score"}
+    change.tell("request.classified", **told, **({"priority_follows": True} if follows else {}))
 
 
 def _set_policy(change: Change, policy_id: str) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from civicpulse.base.db import Row, Tx
+from civicpulse.base.events import stored_types
 from civicpulse.requests.store import COLUMNS
 
 # Index look-ups per row shown, so a page costs what its rows cost. Of master and duplicates what the reader may see.
@@ -177,3 +178,16 @@ async def list_events(tx: Tx, subject_id: UUID, *, after: int, limit: int) -> li
     return await tx.rows(
         LIST_EVENTS, {"tenant_id": tx.tenant_id, "subject_id": subject_id, "after": after, "limit": limit}
     )
+
+
+# A priority that came with another type is no decision on the priority.
+PRIORITY_BY_HAND = """
+SELECT EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = %(tenant_id)s AND e.subject_id = %(id)s AND e.type = ANY (%(types)s)
+               AND e.actor_type IN ('dispatcher', 'agent') AND e.meta ? 'priority' AND NOT e.meta ? 'priority_follows')
+"""
+
+
+async def has_priority_by_hand(tx: Tx, request_id: UUID) -> bool:
+    """Tells whether staff has set the request's priority."""
+    values = {"tenant_id": tx.tenant_id, "id": request_id, "types": stored_types("request.classified")}
+    return bool(await tx.value(PRIORITY_BY_HAND, values))
