@@ -68,3 +68,22 @@ def test_folding_makes_one_of_letters_that_people_mix_up() -> None:
     assert fold("ЁЛКА") == fold("елка")
     assert fold("إضاءةٌ") == fold("اضاءه")
     assert read("See https://a.b/c or mail x@y.zz: don't").words == ["see", "or", "mail", "don't"]
+
+
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        ("The lift is stuck again.\n\n> On Monday we repaired the lift.\n> Regards, Desk", "The lift is stuck again."),
+        ("> We closed your ticket.\nIt leaks still.\n\n--\nAda Byron\nRoom 12", "It leaks still."),
+        ("It leaks still.\n\nOn Tue, 3 Mar 2026 the desk wrote:\nWe closed your ticket.", "It leaks still."),
+        ("Лифт опять стоит.\n\n3 марта 2026 г. Служба пишет:\n> Лифт исправлен.", "Лифт опять стоит."),
+        ("Деньги не пришли.\n-----Исходное сообщение-----\nОт: Банк\nЖдите.", "Деньги не пришли."),
+        ("Деньги не пришли. С уважением, Динара Ахметова", "Деньги не пришли."),
+        ("The lamp is broken. Kind regards, Ada.", "The lamp is broken."),
+        ("> Only what was quoted.", "> Only what was quoted."),
+        ("> Only what\n> was quoted.", "Only what was quoted."),
+        ("Pressure > 5 bar.\nHe wrote: nothing works.", "Pressure > 5 bar. He wrote: nothing works."),
+    ],
+)  # fmt: skip
+def test_quoted_mail_and_signatures_are_no_summary(text: str, summary: str) -> None:
+    assert summarise(text) == summary

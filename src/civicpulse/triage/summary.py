@@ -1,4 +1,4 @@
-"""A summary by extract: the first sentence or two, without greeting, signature and the line breaks of mail.
+"""A summary by extract: the first sentence or two, without greeting, quoted mail, signature and the line breaks of mail.
 
 Measured, this lead method scored above every ranking of sentences, and near an LLM's own summaries.
 """
@@ -29,13 +29,27 @@ _SIGNATURE = re.compile(
     r"sent from my\b|отправлено (?:с|из)\b|enviado desde\b).*$",
     re.IGNORECASE | re.DOTALL,
 )
+# A signature in one line with the text, as tables have it.
+_CLOSING = re.compile(
+    r"(?<=[.!?…])\s{1,20}(?:(?:kind |best |warm )?regards|sincerely|с уважением|құрметпен|saludos|atentamente)\b[^\n.!?]{0,100}[.!]?\s*\Z",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"^[ \t]{0,20}>[^\n]*\n?", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^[ \t]{0,20}>[> \t]{0,20}", re.MULTILINE)
+# From here on stands the mail that is answered.
+_ANSWERED = re.compile(
+    r"(?:\A|\n)[ \t]{0,20}(?:[^\n]{0,200}(?:wrote|написал\w{0,3}|пишет|жазды|escribió|كتب)[ \t]{0,5}:[ \t]{0,5}(?:\n|\Z)"
+    r"|-{2,20} ?(?:original message|forwarded message|исходное сообщение|пересылаемое сообщение|mensaje original)).*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def summarise(text: str) -> str:
     """Picks at most 160 characters of the text's own words; "" for an empty text."""
     head = text[:2000].strip()
     if "\n" in head:
-        head = _SIGNATURE.sub("", head)
+        head = _SIGNATURE.sub("", _unquoted(head)).strip() or head
+    head = _CLOSING.sub("", head)
     if ":" in head[:200]:
         head = _FORWARDED.sub("", _HEADER.sub("", head).strip() or head)
     joined = _BLANKS.sub(" ", head).strip()
@@ -43,6 +57,12 @@ def summarise(text: str) -> str:
     if len(body) <= LONGEST:
         return _capital(body)
     return _capital(_lead(body))
+
+
+def _unquoted(head: str) -> str:
+    """Leaves out the mail that is answered; where there is nothing else, it is what the mail says."""
+    own = _ANSWERED.sub("", _QUOTED.sub("", head)).strip()
+    return own or _QUOTE_MARK.sub("", head).strip()
 
 
 def _lead(body: str) -> str:
