@@ -4,12 +4,17 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from llm_server import GOOD, LlmServer, refuse, running
 
+from civicpulse.base import clock
 from civicpulse.base.clients.llm import LlmCall, LlmClient, LlmFault, Question, close_llm_clients, json_in, llm_client
+from civicpulse.base.seats import Seats
+from civicpulse.base.tenancy import Tenant
 from civicpulse.settings import Settings, SettingsError
+from conftest import make_city
 
 
 def check(said: str) -> str:
@@ -70,6 +75,32 @@ async def test_a_mode_that_the_server_refuses_is_not_tried_again(server, client,
     before = len(calls)
     await client.ask(QUESTION, record=calls.append)
     assert [call.mode for call in calls[before:]] == [used]
+
+
+async def test_a_refused_mode_is_asked_for_again_after_a_while(server, client, calls, monkeypatch) -> None:
+    """A rest of a minute, twice as long with each refusal in a row; an answer ends it."""
+    now = [1000.0]
+    monkeypatch.setattr("civicpulse.base.clients.llm.monotonic", lambda: now[0])
+    server.answer = refuse("json_schema")
+    for later, tried in ((0, True), (59, False), (2, True), (100, False), (30, True)):
+        now[0] += later
+        before = len(calls)
+        await client.ask(QUESTION, record=calls.append)
+        assert ("json_schema" in [call.mode for call in calls[before:]]) is tried, (now, tried)
+    now[0] += 3600
+    server.answer = refuse()
+    for _ in range(2):
+        await client.ask(QUESTION, record=calls.append)
+        assert calls[-1].mode == "json_schema"
+
+
+async def test_what_every_mode_refuses_is_no_fault_of_the_mode(server, client, calls) -> None:
+    server.answer = refuse("json_schema", "json_object", "plain")
+    with pytest.raises(LlmFault, match="http_400"):
+        await client.ask(QUESTION, record=calls.append)
+    server.answer = refuse()
+    await client.ask(QUESTION, record=calls.append)
+    assert calls[-1].mode == "json_schema"
 
 
 @pytest.mark.parametrize(
@@ -168,3 +199,46 @@ async def test_without_a_url_and_key_there_is_no_client_and_a_model_is_asked_for
     assert llm_client(settings) is llm_client(settings)
     assert "secret" not in repr(settings)
     await close_llm_clients()
+
+
+async def test_a_tenant_asks_five_at_once_over_all_processes(city, app, database_url, server, calls) -> None:
+    """Clients of several processes share a tenant's places in the database; another tenant has its own (R-TXT-20)."""
+    server.delay = 0.05
+    other = await make_city(app, database_url)
+    clients = [LlmClient(server.url, "small", "key", timeout_seconds=5.0) for _ in range(3)]
+
+    async def ask(client: LlmClient, tenant: Tenant) -> None:
+        await client.ask(QUESTION, record=calls.append, seats=client.seats_of(city.services.db, tenant))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(24):
+            group.create_task(ask(clients[number % 3], city.tenant))
+    assert (len(calls), server.most_at_once) == (24, 5)
+    server.most_at_once = 0
+    async with asyncio.TaskGroup() as group:
+        for number in range(24):
+            group.create_task(ask(clients[number % 3], (city, other)[number % 2].tenant))
+    assert 5 <= server.most_at_once <= 10
+    for client in clients:
+        await client.close()
+
+
+async def test_a_place_that_a_dead_process_held_is_free_again_at_its_time(city) -> None:
+    seats = Seats(city.services.db, city.tenant, "llm", 1, 20.0)
+    holding = "UPDATE seats SET held_until = %(until)s WHERE tenant_id = %(tenant_id)s"
+
+    async def held_for(minutes: int) -> None:
+        async with city.transaction() as tx:
+            until = clock.wall() + timedelta(minutes=minutes)
+            await tx.run(holding, {"tenant_id": tx.tenant_id, "until": until})
+
+    async def sit() -> None:
+        async with seats.seat():
+            pass
+
+    await sit()
+    await held_for(10)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sit(), 0.5)
+    await held_for(-1)
+    await asyncio.wait_for(sit(), 20)

@@ -16,7 +16,9 @@ from tests_support import problem
 
 from civicpulse.base.clients.llm import close_llm_clients
 from civicpulse.packs.loader import read_pack
+from civicpulse.packs.model import compile_pack
 from civicpulse.packs.store import current_pack
+from civicpulse.rules.priority import score_of_priority
 from civicpulse.triage import apart, models, queries
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.words import read
@@ -132,18 +134,12 @@ async def test_a_report_cannot_instruct(city, server) -> None:
     sent = server.bodies[0]["messages"][-1]["content"]
     assert sent.startswith("<report>")
     assert sent.count("</report>") == 1, "the text cannot end its own field"
-    (alone,) = await analysed(city, city.services, INJECTION)
-    assert found.priority <= alone.priority + 2, "a stranger's word moves the priority a little at most"
+    rules = score_of_priority(compile_pack(read_pack("civic")).categories["pothole"].default_priority)
+    assert found.priority <= rules + 2, "a stranger's word moves the priority of its category a little at most"
     assert found.confidence <= 0.8, "the model's own confidence is not believed blindly"
     assert not hasattr(found, "action")
     staff = await city.client("dispatcher")
     assert (await staff.get(f"/requests/{document['request_id']}")).json()["status"] == "new"
-
-
-async def test_a_confident_offline_engine_that_disagrees_calls_a_person(city, server) -> None:
-    server.answer = lambda body, number: json.dumps(GOOD | {"category": "noise", "confidence": 0.99})
-    (found,) = await analysed(city, with_llm(city, server), HOLE)
-    assert (found.category, found.needs_person) == ("noise", True)
 
 
 async def test_the_daily_budget_ends_calls_and_not_analyses(city, server) -> None:
@@ -286,3 +282,71 @@ def test_an_address_of_ten_thousand_parts_is_read_in_no_time() -> None:
     for text in ("a@" * 10_000, "a" * 20_000, "@" * 20_000, "a.b@c" * 4_000, "http://" * 3_000):
         read(text)
     assert time.process_time() - began < 1
+
+
+async def test_who_decides_the_category_decides_how_urgent_it_is(app, database_url, server) -> None:
+    """The model may move the priority of its own category a little, not that of a category which it does not mean."""
+    centre = await make_city(app, database_url, pack="contact_centre")
+    text = ReportText("Как открыть счёт?")
+    (alone,) = await analysed(centre, centre.services, text)
+    assert (alone.category, alone.priority) == ("consultation", 2)
+    said = {"category": "fraud", "priority": 9, "language": "ru"}
+    server.answer = lambda body, number: json.dumps(GOOD | said)
+    (found,) = await analysed(centre, with_llm(centre, server), text)
+    assert (found.engine, found.category, found.priority) == ("llm", "fraud", 9)
+    said |= {"category": "consultation"}
+    (found,) = await analysed(centre, with_llm(centre, server), text)
+    assert (found.category, found.priority) == ("consultation", 4)
+
+
+async def test_where_the_engines_disagree_it_is_shown_and_the_better_record_decides(city, server, monkeypatch) -> None:
+    """At first the model counts as right three times in four; what staff settles moves that (R-TXT-21)."""
+    (alone,) = await analysed(city, city.services, HOLE)
+    assert (alone.category, alone.needs_person) == ("pothole", False)
+    server.answer = lambda body, number: json.dumps(GOOD | {"category": "noise", "confidence": 0.9})
+    monkeypatch.setitem(city.app.state._state, "services", with_llm(city, server))
+    staff = await city.client("dispatcher")
+    numbers = []
+    for index in range(6):
+        number = (await create(staff, description=HOLE.text, lat=40 + index))["request_id"]
+        numbers.append(number)
+        found = (await staff.post(f"/requests/{number}/analyse")).json()
+        assert (found["engine"], found["category"], found["confidence"]) == ("llm", "noise", 0.675)
+        shown = (await staff.get(f"/requests/{number}/analysis")).json()["disagreement"]
+        assert shown == {"engine": "offline", "category": "pothole", "confidence": alone.confidence}
+        ticket = (await staff.get(f"/tickets/{number}")).json()
+        assert ticket["analysis"]["disagreement"] == shown
+    for number in numbers:  # staff finds that they were potholes
+        assert (await move(staff, number, "triaged")).status_code == 200
+    found = (await staff.post(f"/requests/{numbers[0]}/analyse")).json()
+    assert (found["engine"], found["category"]) == ("offline", "pothole")
+    assert found["disagreement"] == {"engine": "llm", "category": "noise", "confidence": 0.9}
+
+
+async def test_calls_of_the_model_can_be_read_by_admins_without_their_text(city, server, monkeypatch) -> None:
+    monkeypatch.setitem(city.app.state._state, "services", with_llm(city, server))
+    staff, admin = await city.client("dispatcher"), await city.client("admin")
+    text = "There is a deep pothole. Call me: +1 617 555 0134 or +1 617 555 0135"
+    number = (await create(staff, description=text))["request_id"]
+    for _ in range(2):
+        await staff.post(f"/requests/{number}/analyse")
+    server.answer = lambda body, number: (401, {"error": {"message": "key?"}})
+    await staff.post(f"/requests/{number}/analyse")
+    listed = (await admin.get("/llm-calls?limit=2")).json()
+    assert [call["outcome"] for call in listed["items"]] == ["http_401", "ok"]
+    rest = (await admin.get(f"/llm-calls?limit=2&cursor={listed['next_cursor']}")).json()
+    assert (len(rest["items"]), rest["next_cursor"]) == (1, None)
+    call = rest["items"][0]
+    assert (call["purpose"], call["tokens_in"], call["tokens_out"], call["masked"]) == (
+        "analysis",
+        100,
+        20,
+        {"PHONE": 2},
+    )
+    assert "617" not in str(listed)
+    assert [one["outcome"] for one in (await admin.get("/llm-calls?outcome=ok")).json()["items"]] == ["ok", "ok"]
+    assert (await admin.get("/llm-calls?purpose=duplicate")).json()["items"] == []
+    problem(await staff.get("/llm-calls"), 403)
+    metrics = (await admin.get("/metrics")).text
+    assert 'civicpulse_llm_calls_total{outcome="http_401"}' in metrics
+    assert 'civicpulse_llm_tokens_total{direction="in"}' in metrics

@@ -22,6 +22,7 @@ from civicpulse.cli.base import (
     wanted_tenants,
     with_services,
 )
+from civicpulse.cli.calls import llm_calls
 from civicpulse.cli.imports import import_app
 from civicpulse.cli.people import people_app
 from civicpulse.cli.quality import model_app, quality_app
@@ -73,6 +74,7 @@ for name, commands in (
     ("quality", quality_app),
 ):
     app.add_typer(commands, name=name)
+app.command("llm-calls")(llm_calls)
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]

@@ -105,7 +105,11 @@ async def _ask(batch: _Batch, pair: Row) -> None:
         return
     calls: list[tuple[datetime, LlmCall]] = []
     try:
-        opinion = await batch.client.ask(asked, record=lambda call: calls.append((time.now(), call)))
+        opinion = await batch.client.ask(
+            asked,
+            record=lambda call: calls.append((time.now(), call)),
+            seats=batch.client.seats_of(batch.services.db, batch.tenant),
+        )
     except LlmFault as fault:
         if fault.reason == "paused_after_faults":
             await _postpone(batch, pair, fault.reason, until=time.now() + timedelta(seconds=PAUSED_SECONDS))

@@ -45,6 +45,8 @@ class Analysis:
     model: str
     version: str
     fell_back_because: str | None = None
+    disagreement: dict[str, Any] | None = None
+    """What the other engine said, as surely: {engine, category, confidence}."""
 
     def to_json(self) -> dict[str, Any]:
         """Writes the analysis as plain values for JSON. By hand: `asdict` copies each value, and batches have thousands."""

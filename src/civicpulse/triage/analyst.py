@@ -81,8 +81,16 @@ async def _with_llm(
     offline, client = engines
     calls: list[tuple[datetime, LlmCall]] = []
     budget = await budget_of(services, tenant)
+    async with services.db.transaction(tenant) as tx:
+        settled = await queries.find_record(tx)
     analyst: Analyst = LlmAnalyst(
-        pack, offline, client, budget=budget, record=lambda call: calls.append((time.now(), call))
+        pack,
+        offline,
+        client,
+        budget=budget,
+        record=lambda call: calls.append((time.now(), call)),
+        seats=client.seats_of(services.db, tenant),
+        settled=settled,
     )
     try:
         with traced("analyse", purpose=PURPOSE, tenant=tenant.slug) as span:

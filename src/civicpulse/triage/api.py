@@ -1,16 +1,19 @@
 """HTTP of this room: the analysis of a request, read and run again."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from civicpulse.accounts.callers import Caller, needs
-from civicpulse.base.answers import answers
+from civicpulse.base.answers import Page, answers
 from civicpulse.base.db import Tx
 from civicpulse.base.errors import Invalid, NotFound
+from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.processes import TookTooLong
 from civicpulse.base.web import Json, TransactionRoute, end_transaction, services_of
+from civicpulse.base.wire import ShortText
 from civicpulse.packs.store import current_pack
 from civicpulse.requests.api import OUT_OF_SIGHT
 from civicpulse.requests.visibility import visible_request
@@ -19,7 +22,7 @@ from civicpulse.triage import queries
 from civicpulse.triage.actions import keep
 from civicpulse.triage.analysis import ReportText
 from civicpulse.triage.analyst import analyse_batch
-from civicpulse.triage.views import AnalysisView
+from civicpulse.triage.views import AnalysisView, LlmCallView
 
 router = APIRouter(route_class=TransactionRoute, tags=["analysis"])
 
@@ -65,3 +68,25 @@ async def _document(tx: Tx, key: UUID, number: str) -> dict[str, Any]:
             f"{number} has not been analysed: ask for it with POST /requests/{number}/analyse.", code="no_analysis"
         )
     return {"request_id": number, **found}
+
+
+CALLS_SORT = "-at"
+
+
+@router.get("/llm-calls", summary="List calls of the language model", responses=answers(Page[LlmCallView]))
+async def list_llm_calls(
+    caller: Caller = needs(Permission.TENANT_CONFIGURE),
+    purpose: Annotated[ShortText | None, Query(description="analysis or duplicate")] = None,
+    outcome: Annotated[ShortText | None, Query(description="ok, timeout, http_429 and the like")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Lists calls, newest first: what they cost, what came of them, and how much was masked in them. Never their text."""
+    before = queries.NEWEST
+    if cursor is not None:
+        at, key = decode_cursor(cursor, CALLS_SORT, (datetime, UUID))
+        before = at, key
+    rows = await queries.list_calls(caller.tx, purpose=purpose, outcome=outcome, before=before, limit=limit + 1)
+    more, rows = len(rows) > limit, rows[:limit]
+    next_cursor = encode_cursor(CALLS_SORT, [rows[-1]["at"], rows[-1]["id"]]) if more else None
+    return Json(page(rows, next_cursor))

@@ -8,9 +8,12 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from civicpulse.base.clients.llm import CHARACTERS_PER_TOKEN, LlmCall, LlmClient, LlmFault, Question, json_in
+from civicpulse.base.seats import Seats
 from civicpulse.packs.model import Pack
+from civicpulse.rules.priority import choose_priority
 from civicpulse.triage.analysis import Analysis, CategoryScore, ReportText
 from civicpulse.triage.apart import OfflineApart
+from civicpulse.triage.disagreement import Record, weigh
 from civicpulse.triage.seeds import languages_of
 
 VERSION: Final = "analysis-1"  # of the prompt: raise it with every change of its words
@@ -23,7 +26,8 @@ PRIORITY_REACH: Final = 2  # how far the model may move the priority that the pa
 CAP_AGREED: Final = 0.97
 CAP_AMONG_FIRST: Final = 0.8
 CAP_UNSURE: Final = 0.7
-CAP_CONTRADICTED: Final = 0.45
+
+NOTHING_SETTLED: Final = Record()
 
 _SYSTEM = """You read what people report to {title} and file it. Answer with one JSON object and nothing else, of this form:
 {{"category": one of the ids below, "priority": integer 1 (can wait) to 10 (danger to life), "sentiment": "positive", "neutral" or "negative",
@@ -86,12 +90,16 @@ class LlmAnalyst:
         *,
         budget: Budget,
         record: Callable[[LlmCall], None],
+        seats: Seats | None = None,
+        settled: Record = NOTHING_SETTLED,
     ) -> None:
         self._pack = pack
         self._offline = offline
         self._client = client
         self._budget = budget
         self._record = record
+        self._seats = seats
+        self._settled = settled
         self._languages = languages_of(pack)
         self._system = _system(pack, self._languages)
         self._schema = _schema(pack, self._languages)
@@ -117,12 +125,12 @@ class LlmAnalyst:
             self._record(call)
 
         try:
-            answer = await self._client.ask(question, record=record)
+            answer = await self._client.ask(question, record=record, seats=self._seats)
         except LlmFault as fault:
             return replace(draft, fell_back_because=fault.reason)
         finally:
             self._budget.settle(reserved=reserved, used=used)
-        return self._combined(draft, answer)
+        return self._combined(text, draft, answer)
 
     def _check(self, said: str) -> Answer:
         answer = read_answer(Answer, said)
@@ -130,10 +138,34 @@ class LlmAnalyst:
             raise ValueError(f"category: must be one of {', '.join(self._pack.categories)}")
         return answer
 
-    def _combined(self, draft: Analysis, answer: Answer) -> Analysis:
+    def _rules(self, category: str, text: ReportText) -> int:
+        """Gives the priority that the pack's rules have for such a text in that category."""
+        document = self._pack.document
+        return choose_priority(
+            default=self._pack.categories[category].default_priority,
+            tags=text.tags,
+            text=text.text,
+            tag_priorities=document.tag_priorities,
+            hazard_words=document.hazard_words,
+        ).score
+
+    def _combined(self, text: ReportText, draft: Analysis, answer: Answer) -> Analysis:
+        threshold, disagreement = self._pack.document.analysis.confidence_threshold, None
         confidence = round(believed(answer.category, answer.confidence, draft), 4)
-        # Neither a hazard word nor a stranger's "URGENT!!!" is all: the model may move the rules' priority a little.
-        rules = draft.priority
+        if answer.category != draft.category and not draft.needs_person:
+            weighed = weigh(self._settled, llm=answer.confidence, offline=draft.confidence)
+            if not weighed.is_llm:
+                return replace(
+                    draft,
+                    confidence=round(weighed.offline, 4),
+                    needs_person=weighed.offline < threshold,
+                    disagreement=_said("llm", answer.category, answer.confidence),
+                )
+            confidence = round(weighed.llm, 4)
+            disagreement = _said("offline", draft.category, draft.confidence)
+        # Neither a hazard word nor a stranger's "URGENT!!!" is all: the model may move the rules' priority a little, which
+        # is that of its own category: whoever decides what it is, decides how urgent that is.
+        rules = draft.priority if answer.category == draft.category else self._rules(answer.category, text)
         priority = min(max(answer.priority, rules - PRIORITY_REACH, 1), rules + PRIORITY_REACH, 10)
         others = [score for score in draft.category_scores if score.category != answer.category]
         return replace(
@@ -147,21 +179,27 @@ class LlmAnalyst:
             summary=answer.summary.strip()[:MAX_SUMMARY_CHARACTERS],
             recommendation=answer.recommendation.strip()[:MAX_SUMMARY_CHARACTERS] or draft.recommendation,
             confidence=confidence,
-            needs_person=confidence < self._pack.document.analysis.confidence_threshold,
+            needs_person=confidence < threshold,
             engine="llm",
             model=self._client.model,
             version=VERSION,
+            disagreement=disagreement,
         )
 
 
 def believed(category: str, claimed: float, offline: Analysis) -> float:
-    """Gives the confidence in the model's `category`: its own claim, capped by how far the offline engine agrees."""
+    """Gives the confidence in the model's `category`: its own claim, capped by how far the offline engine agrees.
+
+    Where both are sure and disagree, their records decide instead (`disagreement.weigh`).
+    """
     if category == offline.category:
         return max(min(claimed, CAP_AGREED), offline.confidence)
-    if not offline.needs_person:
-        return min(claimed, CAP_CONTRADICTED)
     is_among_first = any(score.category == category for score in offline.category_scores)
     return min(claimed, CAP_AMONG_FIRST if is_among_first else CAP_UNSURE)
+
+
+def _said(engine: str, category: str, confidence: float) -> dict[str, Any]:
+    return {"engine": engine, "category": category, "confidence": round(confidence, 4)}
 
 
 def read_answer(shape: type[Shape], said: str) -> Shape:

@@ -1,8 +1,8 @@
 """Every statement on analyses, models, calls of a language model, and on what staff has confirmed."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -12,29 +12,33 @@ from civicpulse.base.clients.llm import LlmCall
 from civicpulse.base.db import Row, Tx
 from civicpulse.base.ids import new_id
 from civicpulse.triage.analysis import Analysis
+from civicpulse.triage.disagreement import Record
+
+MAX_SETTLED: Final = 200
+NEWEST: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))  # before it comes every call
 
 ANALYSIS = """
 a.category, a.category_scores, a.priority, a.sentiment, a.language, a.summary, a.recommendation, a.confidence, a.needs_person,
-a.engine, a.model, a.version, a.fell_back_because, a.created_at, a.created_by
+a.engine, a.model, a.version, a.fell_back_because, a.disagreement, a.created_at, a.created_by
 """
 
 ADD_ANALYSIS = """
 INSERT INTO analyses (tenant_id, id, request_id, category, category_scores, priority, sentiment, language, summary, recommendation,
-                      confidence, needs_person, engine, model, version, fell_back_because, created_at, created_by)
+                      confidence, needs_person, engine, model, version, fell_back_because, disagreement, created_at, created_by)
 VALUES (%(tenant_id)s, %(id)s, %(request_id)s, %(category)s, %(category_scores)s, %(priority)s, %(sentiment)s, %(language)s,
         %(summary)s, %(recommendation)s, %(confidence)s, %(needs_person)s, %(engine)s, %(model)s, %(version)s,
-        %(fell_back_because)s, %(created_at)s, %(created_by)s)
+        %(fell_back_because)s, %(disagreement)s, %(created_at)s, %(created_by)s)
 """
 
 # The same for many at once, as one JSON parameter.
 ADD_ANALYSES = """
 INSERT INTO analyses (tenant_id, id, request_id, category, category_scores, priority, sentiment, language, summary, recommendation,
-                      confidence, needs_person, engine, model, version, fell_back_because, created_at, created_by)
+                      confidence, needs_person, engine, model, version, fell_back_because, disagreement, created_at, created_by)
 SELECT %(tenant_id)s, g.id, g.request_id, g.category, g.category_scores, g.priority, g.sentiment, g.language, g.summary,
-       g.recommendation, g.confidence, g.needs_person, g.engine, g.model, g.version, g.fell_back_because, %(at)s, %(by)s
+       g.recommendation, g.confidence, g.needs_person, g.engine, g.model, g.version, g.fell_back_because, g.disagreement, %(at)s, %(by)s
 FROM json_to_recordset(%(rows)s::json) AS g (id uuid, request_id uuid, category text, category_scores jsonb, priority smallint,
     sentiment text, language text, summary text, recommendation text, confidence float8, needs_person boolean, engine text,
-    model text, version text, fell_back_because text)
+    model text, version text, fell_back_because text, disagreement jsonb)
 """
 
 FIND_ANALYSIS = f"""
@@ -64,10 +68,33 @@ FROM models WHERE tenant_id = %(tenant_id)s RETURNING version
 """
 
 ADD_CALLS = """
-INSERT INTO llm_calls (tenant_id, id, at, purpose, model, version, mode, tokens_in, tokens_out, latency_ms, prompt_sha256, outcome)
+INSERT INTO llm_calls (tenant_id, id, at, purpose, model, version, mode, tokens_in, tokens_out, latency_ms, prompt_sha256, outcome,
+                       masked)
 SELECT %(tenant_id)s, c.* FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[], %(purposes)s::text[], %(models)s::text[],
     %(versions)s::text[], %(modes)s::text[], %(ins)s::int[], %(outs)s::int[], %(latencies)s::int[], %(hashes)s::bytea[],
-    %(outcomes)s::text[]) AS c
+    %(outcomes)s::text[], %(masked)s::jsonb[]) AS c
+"""
+
+LIST_CALLS = """
+SELECT c.id, c.at, c.purpose, c.model, c.version, c.mode, c.tokens_in, c.tokens_out, c.latency_ms, c.outcome, c.masked,
+       encode(c.prompt_sha256, 'hex') AS prompt_sha256
+FROM llm_calls c
+WHERE c.tenant_id = %(tenant_id)s AND (%(purpose)s::text IS NULL OR c.purpose = %(purpose)s)
+  AND (%(outcome)s::text IS NULL OR c.outcome = %(outcome)s) AND (c.at, c.id) < (%(before_at)s, %(before_id)s)
+ORDER BY c.at DESC, c.id DESC LIMIT %(limit)s
+"""
+
+# Of the latest texts that the engines read differently and that staff has settled: how often each was right.
+SETTLED = """
+SELECT count(*)::int AS settled,
+       count(*) FILTER (WHERE r.category = CASE a.engine WHEN 'llm' THEN a.category ELSE a.disagreement ->> 'category' END)::int AS llm,
+       count(*) FILTER (WHERE r.category = CASE a.engine WHEN 'llm' THEN a.disagreement ->> 'category' ELSE a.category END)::int
+           AS offline
+FROM (
+    SELECT x.request_id, x.engine, x.category, x.disagreement FROM analyses x
+    WHERE x.tenant_id = %(tenant_id)s AND x.disagreement IS NOT NULL ORDER BY x.created_at DESC LIMIT %(limit)s
+) AS a JOIN requests r ON r.tenant_id = %(tenant_id)s AND r.id = a.request_id
+WHERE {is_confirmed}
 """
 
 TOKENS_SINCE = """
@@ -81,6 +108,8 @@ _IS_CONFIRMED = """
 (r.triaged_at IS NOT NULL OR r.resolved_at IS NOT NULL OR r.assigned_at IS NOT NULL AND r.source <> 'csv')
 AND r.description <> ''
 """
+
+SETTLED = SETTLED.format(is_confirmed=_IS_CONFIRMED)
 
 CONFIRMED = f"""
 SELECT r.description AS text, r.category, r.created_at,
@@ -103,6 +132,7 @@ async def add_analysis(tx: Tx, request_id: UUID, analysis: Analysis, *, at: date
     """Appends an analysis to a request's; it is the current one from now on."""
     values = analysis.to_json()
     values["category_scores"] = Jsonb(values["category_scores"])
+    values["disagreement"] = Jsonb(values["disagreement"]) if values["disagreement"] else None
     about = {"tenant_id": tx.tenant_id, "id": new_id(), "request_id": request_id, "created_at": at, "created_by": by}
     await tx.run(ADD_ANALYSIS, values | about)
 
@@ -192,8 +222,24 @@ async def add_calls(tx: Tx, calls: list[tuple[datetime, LlmCall]], *, purpose: s
         "latencies": [call.latency_ms for _, call in calls],
         "hashes": [call.prompt_sha256 for _, call in calls],
         "outcomes": [call.outcome for _, call in calls],
+        "masked": [orjson.dumps(call.masked).decode() for _, call in calls],
     }
     await tx.run(ADD_CALLS, values)
+
+
+async def list_calls(
+    tx: Tx, *, purpose: str | None, outcome: str | None, before: tuple[datetime, UUID], limit: int
+) -> list[Row]:
+    """Lists calls of a language model, newest first: what they cost and what came of them, never their text."""
+    values = {"purpose": purpose, "outcome": outcome, "before_at": before[0], "before_id": before[1], "limit": limit}
+    return await tx.rows(LIST_CALLS, values | {"tenant_id": tx.tenant_id})
+
+
+async def find_record(tx: Tx) -> Record:
+    """Counts how often either engine was right where they disagreed, of the latest that staff has settled."""
+    row = await tx.row(SETTLED, {"tenant_id": tx.tenant_id, "limit": MAX_SETTLED})
+    assert row is not None, "an aggregate has a row"
+    return Record(row["settled"], row["llm"], row["offline"])
 
 
 async def tokens_since(tx: Tx, since: datetime) -> int:

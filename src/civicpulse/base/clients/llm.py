@@ -1,22 +1,29 @@
 """Any OpenAI-compatible language model, asked for JSON, with every fault an LlmFault within a fixed time.
 
-The answer's form is asked for as strictly as the server can: JSON schema, else JSON object, else plain text; what a server
-refuses is not tried there again. An answer that does not pass the caller's check is sent back once with the errors.
+The answer's form is asked for as strictly as the server can: JSON schema, else JSON object, else plain text. A form that was
+refused where a looser one was answered is left out for a while, longer each time; what refused every form was no fault of
+the form. An answer that does not pass the caller's check is sent back once with the errors.
 """
 
 import asyncio
 import hashlib
 import json
-import time
-from collections.abc import Callable
-from contextlib import suppress
+import re
+from collections import Counter as Counted
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from uuid import UUID
 
 from prometheus_client import Counter
 
 from civicpulse.base.clients.tracing import note_outcome, traced
+from civicpulse.base.db import Database
 from civicpulse.base.log import get_logger
+from civicpulse.base.seats import Seats
+from civicpulse.base.tenancy import Tenant
 from civicpulse.settings import Settings, SettingsError
 
 log = get_logger(__name__)
@@ -30,12 +37,17 @@ Chat: TypeAlias = list[dict[str, str]]
 
 MODES: Final[tuple[Mode, ...]] = ("json_schema", "json_object", "plain")
 MAX_AT_ONCE: Final = 5
+SPARE_SECONDS: Final = 10.0  # beyond the time-out, before the place of a process that died is free again
 MAX_TRIES: Final = 3  # of one turn, when the server is busy or broken
 MAX_ANSWER_TOKENS: Final = 700
 FAULTS_TO_PAUSE: Final = 3
 PAUSE_SECONDS: Final = 30.0
+REST_SECONDS: Final = 60.0  # in which a form that was refused is not asked for; doubled with each refusal in a row
+LONGEST_REST_SECONDS: Final = 3600.0
 DEFAULT_URL: Final = "https://api.openai.com/v1"
 CHARACTERS_PER_TOKEN: Final = 3  # a careful guess where the server counts none
+
+_MASKED: Final = re.compile(r"\[([A-Z][A-Z_]*)_\d+\]")
 
 
 class LlmFault(Exception):
@@ -57,6 +69,8 @@ class LlmCall:
     latency_ms: int
     prompt_sha256: bytes
     outcome: str
+    masked: Mapping[str, int] = field(default_factory=dict)
+    """How many of each kind of personal data stand masked in what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,24 @@ class Question(Generic[T]):
 
 @dataclass(slots=True)
 class _Endpoint:
-    """What has been learnt about a server."""
+    """What has been learnt about a server: of each form until when it is left out, and how often it was refused in a row."""
 
-    mode: int = 0
+    rests: dict[Mode, tuple[float, int]] = field(default_factory=dict)
     faults: int = 0
     paused_until: float = 0.0
+
+    def modes(self) -> list[Mode]:
+        """Lists the forms to ask for now, the strictest first."""
+        now = monotonic()
+        return [mode for mode in MODES if mode == "plain" or self.rests.get(mode, (0.0, 0))[0] <= now]
+
+    def note_answer(self, mode: Mode, refused: Sequence[Mode]) -> None:
+        """Notes that a form was answered after stricter ones were refused."""
+        self.rests.pop(mode, None)
+        for other in refused:
+            times = self.rests.get(other, (0.0, 0))[1] + 1
+            seconds = min(REST_SECONDS * 2.0 ** (times - 1), LONGEST_REST_SECONDS)
+            self.rests[other] = (monotonic() + seconds, times)
 
 
 @dataclass(slots=True)
@@ -88,7 +115,7 @@ class _Turn:
 
     chat: Chat
     mode: Mode
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=monotonic)
 
     @property
     def text(self) -> str:
@@ -96,7 +123,7 @@ class _Turn:
 
 
 class LlmClient:
-    """A model at a URL. At most five calls at once; after three faults in a row it rests for half a minute."""
+    """A model at a URL. At most five calls at once, of a tenant over all processes; after three faults in a row it rests for half a minute."""
 
     def __init__(self, url: str, model: str, key: str, *, timeout_seconds: float) -> None:
         from openai import AsyncOpenAI  # half a second and 40 MB that only users of a model pay
@@ -104,17 +131,21 @@ class LlmClient:
         self.model = model
         self._timeout_seconds = timeout_seconds
         self._openai = AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=timeout_seconds)
-        self._places = asyncio.Semaphore(MAX_AT_ONCE)
+        self._places: dict[UUID | None, asyncio.Semaphore] = {}
         self._endpoint = _Endpoint()
 
-    async def ask(self, question: Question[T], *, record: Callable[[LlmCall], None]) -> T:
-        """Gets the checked answer, within the time-out counted from when its turn comes. Raises LlmFault, nothing else.
+    async def ask(self, question: Question[T], *, record: Callable[[LlmCall], None], seats: Seats | None = None) -> T:
+        """Gets the checked answer, within the time-out counted from when its turn comes. Raises LlmFault for a fault of the model.
 
-        `record` hears of every call, also of those that fail.
+        `record` hears of every call, also of those that fail. `seats` are the tenant's, as `seats_of` gives them.
         """
-        async with self._places:
-            if time.monotonic() < self._endpoint.paused_until:
-                raise LlmFault("paused_after_faults")
+        self._check_pause()
+        owner = seats.tenant.tenant_id if seats else None
+        here = self._places.setdefault(
+            owner, asyncio.Semaphore(MAX_AT_ONCE)
+        )  # who waits here does not ask the database
+        async with here, seats.seat() if seats else nullcontext():
+            self._check_pause()
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     answer = await self._converse(question, record)
@@ -128,13 +159,21 @@ class LlmClient:
         self._endpoint.faults = 0
         return answer
 
+    def seats_of(self, db: Database, tenant: Tenant) -> Seats:
+        """Gives the places that a tenant has for questions, over all processes."""
+        return Seats(db, tenant, "llm", MAX_AT_ONCE, self._timeout_seconds + SPARE_SECONDS)
+
+    def _check_pause(self) -> None:
+        if monotonic() < self._endpoint.paused_until:
+            raise LlmFault("paused_after_faults")
+
     def _note_fault(self) -> None:
         endpoint = self._endpoint
         endpoint.faults += 1
         if endpoint.faults >= FAULTS_TO_PAUSE:
             # One more fault after the rest is enough to rest again.
             endpoint.faults = FAULTS_TO_PAUSE - 1
-            endpoint.paused_until = time.monotonic() + PAUSE_SECONDS
+            endpoint.paused_until = monotonic() + PAUSE_SECONDS
             log.warning("llm_paused", seconds=PAUSE_SECONDS, model=self.model)
 
     async def _converse(self, question: Question[T], record: Callable[[LlmCall], None]) -> T:
@@ -155,15 +194,17 @@ class LlmClient:
         """Gets one answer; goes down the ladder of modes and tries again what may pass."""
         from openai import APIConnectionError, APIStatusError, OpenAIError  # see __init__
 
-        tried = 0
+        tried, modes, refused = 0, self._endpoint.modes(), list[Mode]()
         while True:
-            turn = _Turn(chat, MODES[self._endpoint.mode])
+            turn = _Turn(chat, modes[0])
             tried += 1
             try:
-                return await self._call(question, turn, record)
+                answer = await self._call(question, turn, record)
+                self._endpoint.note_answer(turn.mode, refused)
+                return answer
             except APIStatusError as error:
-                if error.status_code in (400, 404, 415, 422) and turn.mode != "plain":
-                    self._endpoint.mode = max(self._endpoint.mode, MODES.index(turn.mode) + 1)
+                if error.status_code in (400, 404, 415, 422) and len(modes) > 1:
+                    refused.append(modes.pop(0))
                     tried = 0
                 elif (error.status_code not in (408, 409, 429) and error.status_code < 500) or tried >= MAX_TRIES:
                     raise LlmFault(f"http_{error.status_code}") from error
@@ -214,9 +255,10 @@ class LlmClient:
                         mode=turn.mode,
                         tokens_in=used[0],
                         tokens_out=used[1],
-                        latency_ms=round((time.monotonic() - turn.started) * 1000),
+                        latency_ms=round((monotonic() - turn.started) * 1000),
                         prompt_sha256=hashlib.sha256(turn.text.encode()).digest(),
                         outcome=outcome,
+                        masked=Counted(_MASKED.findall(question.user)),
                     )
                 )
 

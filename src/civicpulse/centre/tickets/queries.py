@@ -21,7 +21,7 @@ _CURRENT = """
 LEFT JOIN ticket_details d ON d.tenant_id = r.tenant_id AND d.request_id = r.id
 LEFT JOIN LATERAL (
     SELECT a.category, a.sentiment, a.priority, a.language, a.summary, a.recommendation, a.confidence, a.needs_person, a.engine,
-           a.model, a.version, a.fell_back_because, a.created_at
+           a.model, a.version, a.fell_back_because, a.disagreement, a.created_at
     FROM analyses a
     WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id AND (d.updated_at IS NULL OR a.created_at >= d.updated_at)
     ORDER BY a.created_at DESC, a.id DESC LIMIT 1
@@ -34,7 +34,7 @@ SELECT r.id, r.number, r.external_id, r.source, r.description, r.segment, r.lon,
        r.created_at, r.assigned_at, r.assigned_agent_id, r.office_id,
        d.client_guid, d.gender, d.birth_date, d.country, d.region, d.town, d.street, d.house, d.attachment,
        n.category, n.sentiment, n.priority AS priority_read, n.language, n.summary, n.recommendation, n.confidence, n.needs_person,
-       n.engine, n.model, n.version, n.fell_back_because, n.created_at AS analysed_at,
+       n.engine, n.model, n.version, n.fell_back_because, n.disagreement, n.created_at AS analysed_at,
        g.name AS manager_name, g.position AS manager_position, o.name AS office_name,
        s.reason, s.steps, s.policy, s.decided_at, e.files
 FROM requests r

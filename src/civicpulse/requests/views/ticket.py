@@ -10,7 +10,7 @@ from civicpulse.base.answers import Page, View, optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.request import Priority
-from civicpulse.requests.views.understood import UnderstoodView
+from civicpulse.requests.views.understood import DisagreementView, UnderstoodView
 
 _BETWEEN_FILES: Final = re.compile(r"[,;\n]")
 
@@ -20,6 +20,7 @@ class AnalysisOfTicketView(UnderstoodView):
 
     category_name: str
     language_label: str | None
+    disagreement: DisagreementView | None
     analysed_at: datetime
 
 
@@ -244,6 +245,7 @@ def _analysis(row: Row, pack: Pack) -> dict[str, Any]:
         "model": row["model"],
         "version": row["version"],
         "fell_back_because": row["fell_back_because"],
+        "disagreement": row["disagreement"],
         "analysed_at": row["analysed_at"],
     }
 

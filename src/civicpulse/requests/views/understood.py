@@ -14,6 +14,14 @@ class CategoryScoreView(View):
     score: float
 
 
+class DisagreementView(View):
+    """What the other engine said of the text, as surely."""
+
+    engine: Literal["offline", "llm"]
+    category: str
+    confidence: float
+
+
 class UnderstoodView(View):
     """What was understood, how surely, and by which engine; `fell_back_because` of one that another should have read."""
 

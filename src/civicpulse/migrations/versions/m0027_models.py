@@ -1,0 +1,14 @@
+"""Language models: so many calls at once for a tenant, what was masked in them, and where the engines disagree.
+
+Revision ID: 0027_models
+"""
+
+from civicpulse.migrations.sql import run_sql
+
+revision = "0027_models"
+down_revision = "0026_askers"
+
+
+def upgrade() -> None:
+    """Adds the table of seats, and what an analysis and a call of a model say besides."""
+    run_sql("0027_models.sql")
