@@ -10,6 +10,7 @@ from builders import create, walk_to
 from explaining import Explaining, fill
 from fastapi import FastAPI
 from insight_support import DAY, HOUR, add_row
+from pipeline_support import small, ticket, upload
 from tests_support import problem
 from typer.testing import CliRunner
 
@@ -450,3 +451,36 @@ async def test_the_window_is_read_by_its_index(lone_city: City, own_database_url
         explaining = Explaining(tx)
         await score_queries.resolved_by_zone(explaining, since=NOW - 30 * DAY, until=NOW)
     assert "requests_resolved" in explaining.plans[0], explaining.plans
+
+
+async def test_offices_and_managers_are_ranked_for_staff(app: FastAPI, database_url: str) -> None:
+    """A contact centre has no zones: its desks are compared (R-KPI-20)."""
+    centre = await make_city(app, database_url, pack="contact_centre")
+    client = await centre.client("dispatcher")
+    with clock.at(NOW - timedelta(days=2)):
+        rows = [ticket(f"g-{n}", town=town) for n, town in enumerate(("Тараз", "Тараз", "Алматы"))]
+        tickets = (await upload(client, small(*rows)))["tickets"]
+    for number, days in ((0, 0.1), (2, 2)):  # one soon, one late
+        with clock.at(NOW - timedelta(days=2) + timedelta(days=days)):
+            moved = await client.patch(f"/requests/{tickets[number]['request_id']}/transition", json={"to": "resolved"})
+            assert moved.status_code == 200, moved.text
+    with clock.at(NOW):
+        offices = (await client.get("/scores/leaderboard?scope=offices")).json()
+        managers = (await client.get("/scores/leaderboard?scope=managers")).json()
+    assert offices["scope"] == "offices"
+    assert {item["name"]: (item["resolved_count"], item["open_count"]) for item in offices["items"]} == {
+        "Тараз": (1, 1), "Алматы": (1, 0), "Астана": (0, 0),
+    }  # fmt: skip
+    first, second, third = offices["items"]
+    assert [first["name"], first["rank"], second["rank"], third["name"], third["rank"]] == [
+        "Тараз",
+        1,
+        2,
+        "Астана",
+        None,
+    ]
+    assert first["score"] > second["score"]
+    assert managers["items"][0]["name"] == "Оспанов Ерлан"
+    assert managers["items"][0]["office_id"] == first["office_id"]
+    assert len(managers["items"]) == 4
+    problem(await (await centre.client()).get("/scores/leaderboard?scope=managers"), 403)

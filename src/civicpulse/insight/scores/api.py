@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from civicpulse.accounts.callers import Caller, needs
 from civicpulse.base.answers import answers
-from civicpulse.base.errors import Invalid
+from civicpulse.base.errors import Forbidden, Invalid
 from civicpulse.base.paging import MAX_LIMIT, decode_cursor, encode_cursor, page
 from civicpulse.base.web import Json, TransactionRoute
 from civicpulse.base.wire import Word
@@ -97,13 +97,14 @@ async def list_scores(
 
 @router.get(
     "/scores/leaderboard",
-    summary="Rank zones, or the tenants that chose to be compared",
+    summary="Rank zones, offices or managers, or the tenants that chose to be compared",
     responses=answers(Leaderboard),
 )
 async def get_leaderboard(
     caller: Caller = needs(Permission.ANALYTICS_READ),
     scope: Annotated[
-        Literal["zones", "tenants"], Query(description="tenants: those whose configuration says score.public")
+        Literal["zones", "offices", "managers", "tenants"],
+        Query(description="offices and managers: for staff; tenants: those whose configuration says score.public"),
     ] = "zones",
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -111,6 +112,10 @@ async def get_leaderboard(
     """Ranks by score: equal scores share a rank; without a score one stands last and unranked. Trend and rank_change are of 24 hours."""
     if scope == "tenants":
         ranked = await leaderboard.rank_tenants(caller.tx)
+    elif scope != "zones":
+        if not caller.may(Permission.ANALYTICS_STAFF):
+            raise Forbidden("How offices and managers stand is for staff.")
+        ranked = await leaderboard.rank_desks(caller.tx, scope, (await reader_of(caller)).reach)
     else:
         ranked = await leaderboard.rank_zones(
             caller.tx, public_only=not (await reader_of(caller)).of_sums.is_everything

@@ -2,27 +2,56 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from civicpulse.base.conditions import stands_resolved
+from civicpulse.base.conditions import is_open_master, stands_resolved
 from civicpulse.base.db import Row, Tx
+from civicpulse.requests.visibility import Sight
+from civicpulse.rules.scoring import Figures
+
+Desk: TypeAlias = Literal["offices", "managers"]
 
 # The index requests_resolved finds the window; the open are counted in the index requests_open alone; what is finished in
 # all comes from the KPI ledger, whose cells are few. A target is the deadline as the request's calendar and its pauses moved
 # it, so that speed never contradicts the verdict; the clamp is rules.scoring.speed_of.
-RESOLVED = f"""
-SELECT r.zone_id, r.is_public, count(*)::int AS resolved, count(*) FILTER (WHERE r.sla_met)::int AS met,
+_FIGURES: Final = """count(*)::int AS resolved, count(*) FILTER (WHERE r.sla_met)::int AS met,
        count(*) FILTER (WHERE NOT r.sla_met)::int AS missed, sum(date_part('epoch', r.resolved_at - r.created_at)) / 3600 AS hours,
        coalesce(sum(CASE WHEN r.sla_due_at > r.created_at THEN greatest(0, least(1,
            1 - date_part('epoch', r.resolved_at - r.created_at) / date_part('epoch', r.sla_due_at - r.created_at))) END), 0)::float8 AS speed_sum,
-       count(r.sla_due_at)::int AS speed_count
+       count(r.sla_due_at)::int AS speed_count"""
+
+RESOLVED = f"""
+SELECT r.zone_id, r.is_public, {_FIGURES}
 FROM requests r
 WHERE r.tenant_id = %(tenant_id)s AND {stands_resolved("r")}
   AND r.resolved_at >= %(since)s AND r.resolved_at <= %(until)s
 GROUP BY r.zone_id, r.is_public
 """
+
+# What offices or managers have resolved in a window, and what they have open now, of what is seen.
+_OF_DESK: Final[dict[Desk, str]] = {"offices": "r.office_id", "managers": "r.assigned_agent_id"}
+RESOLVED_BY_DESK: Final = {
+    desk: sql.SQL(f"""
+SELECT {column} AS id, {_FIGURES}
+FROM requests r
+WHERE r.tenant_id = %(tenant_id)s AND {stands_resolved("r")} AND r.resolved_at >= %(since)s AND r.resolved_at <= %(until)s
+  AND {column} IS NOT NULL AND {{seen}}
+GROUP BY {column}
+""")
+    for desk, column in _OF_DESK.items()
+}
+OPEN_BY_DESK: Final = {
+    desk: sql.SQL(f"""
+SELECT {column} AS id, count(*)::int AS open_count FROM requests r
+WHERE r.tenant_id = %(tenant_id)s AND {is_open_master("r")} AND {column} IS NOT NULL AND {{seen}}
+GROUP BY {column}
+""")
+    for desk, column in _OF_DESK.items()
+}
 
 ZONES = """
 SELECT zone_id FROM zones WHERE tenant_id = %(tenant_id)s
@@ -98,6 +127,23 @@ FROM gate_public_scores()
 async def resolved_by_zone(tx: Tx, *, since: datetime, until: datetime) -> list[Row]:
     """Sums up the requests resolved in the window (both ends included), by zone and by whether they are public."""
     return await tx.rows(RESOLVED, {"tenant_id": tx.tenant_id, "since": since, "until": until})
+
+
+async def resolved_by_desk(
+    tx: Tx, desk: Desk, sight: Sight, *, since: datetime, until: datetime
+) -> dict[UUID, Figures]:
+    """Sums up what offices or managers resolved in the window (both ends included), by id, of what is seen."""
+    values = {"tenant_id": tx.tenant_id, "since": since, "until": until} | sight.parameters
+    rows = await tx.rows(RESOLVED_BY_DESK[desk].format(seen=sight.predicate()), values)
+    names = ("resolved", "met", "missed", "hours", "speed_sum", "speed_count")
+    return {row["id"]: Figures(*(row[name] for name in names)) for row in rows}
+
+
+async def open_by_desk(tx: Tx, desk: Desk, sight: Sight) -> dict[UUID, int]:
+    """Counts the open work of offices or managers, by id, of what is seen."""
+    values = {"tenant_id": tx.tenant_id} | sight.parameters
+    rows = await tx.rows(OPEN_BY_DESK[desk].format(seen=sight.predicate()), values)
+    return {row["id"]: row["open_count"] for row in rows}
 
 
 async def zone_codes(tx: Tx) -> list[str]:

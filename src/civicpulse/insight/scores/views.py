@@ -110,7 +110,7 @@ class ScoresPage(Page[ScoreOfZoneView]):
 
 
 class RankView(FiguresView):
-    """A zone, or a tenant that chose to be compared, with its rank; null without a score.
+    """A zone, an office, a manager, or a tenant that chose to be compared, with its rank; null without a score.
 
     A tenant that no score was calculated for yet stands there with null in each figure.
     """
@@ -121,6 +121,8 @@ class RankView(FiguresView):
     rank_change: int | None
     name: str
     zone_id: str = optional()
+    office_id: UUID = optional()
+    manager_id: UUID = optional()
     slug: str = optional()
     type: str = optional()
     trend: TrendView
@@ -130,7 +132,7 @@ class RankView(FiguresView):
 class Leaderboard(Page[RankView]):
     """A page of ranks."""
 
-    scope: Literal["zones", "tenants"]
+    scope: Literal["zones", "offices", "managers", "tenants"]
 
 
 class RecalculatedView(View):
