@@ -375,7 +375,9 @@ async def test_another_type_brings_its_priority_and_deadline_unless_staff_set_th
     kept = (await create(staff, category=wrong, lat=41))["request_id"]
     await move(staff, kept, "triaged", priority="P3")
     agent = await add_agent(await city.client("supervisor"))
-    assert (await move(staff, kept, "assigned", category=right, assigned_agent_id=agent["agent_code"])).status_code == 200
+    assert (
+        await move(staff, kept, "assigned", category=right, assigned_agent_id=agent["agent_code"])
+    ).status_code == 200
     assert (await staff.get(f"/requests/{kept}")).json()["priority"] == "P3"
     by_hand = (await create(staff, category=wrong, lat=42))["request_id"]
     await move(staff, by_hand, "triaged", category=right, priority="P4")
