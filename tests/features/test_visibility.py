@@ -22,7 +22,7 @@ from civicpulse.base import clock
 from civicpulse.base.errors import Conflict
 from civicpulse.base.events import SYSTEM, Actor
 from civicpulse.base.outbox import drain
-from civicpulse.centre.documents import NOT_SEEN
+from civicpulse.centre.texts import TEXTS
 from civicpulse.duplicates.merging import merge
 from civicpulse.insight.actions import fold_kpis
 from civicpulse.insight.map import geo_queries
@@ -419,14 +419,14 @@ async def test_a_run_shows_and_names_only_tickets_that_its_caller_sees(app: Any,
         await change_row(tx, UUID(seen["id"]), status="resolved")
     again = await client.post("/upload", files=small(ticket("g-1", "Другой вопрос")))
     (fault,) = again.json()["errors"]
-    assert fault == {"file": "tickets.csv", "line": 2, "message": NOT_SEEN, "severity": "warning"}
+    assert fault == {"file": "tickets.csv", "line": 2, "message": TEXTS["ru"]["not_seen"], "severity": "warning"}
     run = f"/pipeline-runs/{again.json()['run_id']}"
     answers = [answer, again, *[await client.get(path) for path in (run, f"{run}/events", "/pipeline-runs")]]
     assert [one.status_code for one in answers] == [200] * 5
     assert not [one for one in answers if number in one.text]
     (whole,) = (await staff.get(run)).json()["result"]["errors"]
     assert whole["request_id"] == number
-    assert whole["message"].startswith(f"{number} is ")
+    assert whole["message"].startswith(f"{number} в состоянии ")
     assert number in (await staff.get(f"{run}/events")).text
     processed = await client.post("/process", params={"all": True})
     assert (processed.status_code, processed.json()["tickets"]) == (200, [])

@@ -8,15 +8,14 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.centre import run_queries
 from civicpulse.centre.reader import layout_from_json
 from civicpulse.centre.run import MAX_FAULTS, STEPS
+from civicpulse.centre.texts import say
+from civicpulse.packs.store import current_pack
 from civicpulse.requests.visibility import Sight, seen_numbers
 
 COUNTS: Final = (
     "tickets_loaded", "tickets_added", "tickets_changed", "tickets_unchanged", "business_units_loaded", "managers_loaded",
     "attachments_stored", "tickets_placed", "tickets_analyzed", "tickets_assigned", "tickets_unassigned",
 )  # fmt: skip
-
-
-NOT_SEEN: Final = "This row's ticket was here before and is outside what your role sees: ask somebody who sees it."
 
 
 async def find_run_seen(tx: Tx, run_id: UUID, sight: Sight) -> Row | None:
@@ -31,12 +30,13 @@ async def run_as_seen(tx: Tx, row: Row, sight: Sight) -> Row:
     hidden = named - await seen_numbers(tx, sight, named)
     if not hidden:
         return row
-    errors = [_untold(fault) if fault.get("request_id") in hidden else fault for fault in row["errors"]]
+    words = say((await current_pack(tx)).document.language, "not_seen")
+    errors = [_untold(fault, words) if fault.get("request_id") in hidden else fault for fault in row["errors"]]
     return row | {"errors": errors}
 
 
-def _untold(fault: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fault.items() if name != "request_id"} | {"message": NOT_SEEN}
+def _untold(fault: Mapping[str, Any], words: str) -> dict[str, Any]:
+    return {name: value for name, value in fault.items() if name != "request_id"} | {"message": words}
 
 
 def is_over(row: Row) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "en": {
+        "not_seen": "This row's ticket was here before and is outside what your role sees: ask somebody who sees it.",
         "attachment_left": "No row of the tickets names this attachment, or its ticket has it already: it was not kept.",
         "attachment_missing": "The attachment “{name}” that this row names did not come.",
         "attachment_twice": "{count} different attachments are called “{name}”: a ticket that names it gets all of them.",
@@ -33,6 +34,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "birth_date": "“{text}” is no birth date, and the ticket was loaded without one: write it as 1990-12-31 or 31.12.1990.",
     },
     "ru": {
+        "not_seen": "Обращение этой строки уже было загружено и не видно вашей роли: спросите того, кто его видит.",
         "attachment_left": "Ни одна строка обращений не называет это вложение, или оно уже есть у обращения: файл не сохранён.",
         "attachment_missing": "Вложение «{name}», указанное в строке, не передано.",
         "attachment_twice": "Разных вложений с именем «{name}»: {count}. Обращение, которое его называет, получит все.",
@@ -61,6 +63,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "birth_date": "«{text}» не похоже на дату рождения, обращение загружено без неё: пишите 1990-12-31 или 31.12.1990.",
     },
     "kk": {
+        "not_seen": "Бұл жолдың өтініші бұрын жүктелген және сіздің рөліңізге көрінбейді: оны көретін адамнан сұраңыз.",
         "attachment_left": "Өтініштердің бірде-бір жолы бұл тіркемені атамайды немесе ол өтініште бар: файл сақталмады.",
         "attachment_missing": "Жолда аталған «{name}» тіркемесі келмеді.",
         "attachment_twice": "«{name}» деген әртүрлі тіркеме саны: {count}. Оны атайтын өтініш бәрін алады.",
