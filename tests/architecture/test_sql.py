@@ -37,7 +37,7 @@ WRITES = re.compile(
 ROOMS: dict[str, set[str]] = {
     "accounts": {"tenants", "tokens"},
     "audit": {"chain_blocks", "chain_waiting", "checkpoints"},
-    "base": {"due", "events", "idempotency_keys", "outbox"},
+    "base": {"due", "events", "idempotency_keys", "outbox", "seats"},
     "centre": {"pipeline_runs", "pipeline_tickets", "ticket_details"},
     "duplicates": {"duplicate_links", "duplicate_opinions", "duplicate_rejections"},
     "imports": {"import_runs"},

@@ -35,8 +35,8 @@ class Weighed:
 
 def weigh(record: Record, *, llm: float, offline: float) -> Weighed:
     """Weighs the confidence that each claims, 0..1, by its record."""
-    most = record.settled + LLM_AT_FIRST + OFFLINE_AT_FIRST
+    counted = record.settled + LLM_AT_FIRST + OFFLINE_AT_FIRST
     return Weighed(
-        llm * (record.llm + LLM_AT_FIRST) / most,
-        offline * (record.offline + OFFLINE_AT_FIRST) / most,
+        llm * (record.llm + LLM_AT_FIRST) / counted,
+        offline * (record.offline + OFFLINE_AT_FIRST) / counted,
     )

@@ -144,18 +144,23 @@ class LlmClient:
         here = self._places.setdefault(
             owner, asyncio.Semaphore(MAX_AT_ONCE)
         )  # who waits here does not ask the database
-        async with here, seats.seat() if seats else nullcontext():
-            self._check_pause()
-            try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    answer = await self._converse(question, record)
-            except TimeoutError:
+        async with here:
+            self._check_pause()  # whoever waited here needs no place in the database to hear of it
+            async with seats.seat() if seats else nullcontext():
+                return await self._ask(question, record)
+
+    async def _ask(self, question: Question[T], record: Callable[[LlmCall], None]) -> T:
+        self._check_pause()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                answer = await self._converse(question, record)
+        except TimeoutError:
+            self._note_fault()
+            raise LlmFault("timeout") from None
+        except LlmFault as fault:
+            if fault.reason != "invalid_answer":
                 self._note_fault()
-                raise LlmFault("timeout") from None
-            except LlmFault as fault:
-                if fault.reason != "invalid_answer":
-                    self._note_fault()
-                raise
+            raise
         self._endpoint.faults = 0
         return answer
 
