@@ -74,7 +74,9 @@ for name, commands in (
     ("quality", quality_app),
 ):
     app.add_typer(commands, name=name)
-app.command("llm-calls")(llm_calls)
+app.command("llm-calls", epilog="Example: civicpulse llm-calls --tenant lakeside-university --outcome timeout")(
+    llm_calls
+)
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
