@@ -194,7 +194,8 @@ async def test_what_is_no_box_is_refused(city: City, box: str) -> None:
 NOBODY = str(uuid4())
 UNUSABLE = {
     "status": "bogus", "category": "bogus", "priority": "P9", "severity": "awful", "zone": "NOWHERE", "area": "NOWHERE",
-    "sla_state": "late", "source": "fax", "segment": "Gold", "skill": "bogus", "sort": "colour", "group": "colour",
+    "sla_state": "late", "source": "fax", "segment": "Gold", "town": "Nowhere", "skill": "bogus", "sort": "colour",
+    "group": "colour",
     "period": "year", "level": "world", "scope": "world", "sentiment": "sad", "state": "lost", "outcome": "lost",
     "language": "klingon", "agent": NOBODY, "manager": NOBODY, "office": NOBODY, "citizen_id": NOBODY, "issue": "CST-1",
     "request_id": "CST-1", "bbox": "1,2", "from": "yesterday", "to": "yesterday", "cursor": "bogus", "limit": "0",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from builders import PHOTO, add_agent, create, move, walk_to
+from builders import PHOTO, add_agent, create, move, png, walk_to
 from tests_support import problem, sweep_city
 
 from civicpulse.base import clock
@@ -144,7 +144,7 @@ async def test_an_unticked_checklist_is_no_completed_one(city, checklist) -> Non
 async def test_a_photo_of_the_fault_is_no_evidence_of_the_work(city) -> None:
     admin, citizen = await city.client("admin"), await city.client("citizen")
     number = (await create(citizen, evidence=[PHOTO]))["request_id"]
-    early = {"file": ("before.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "image/png")}
+    early = {"file": ("before.png", png(), "image/png")}
     assert (await admin.post(f"/requests/{number}/evidence", files=early)).status_code == 201
     await walk_to(admin, number, "in_progress")
     assert (await citizen.post(f"/requests/{number}/evidence", files=early)).status_code == 201
