@@ -545,6 +545,7 @@ async def test_no_query_breaks_anything(target, city, data: st.DataObject) -> No
         query = data.draw(st.lists(st.tuples(st.sampled_from(names), VALUES), min_size=1, max_size=4))
         text = "&".join(f"{name}={quote(value.encode('utf-8', 'surrogatepass'))}" for name, value in query)
         ids = {"number": number, "agent_id": "AG-1", "citizen_id": uuid4(), "zone_id": "Z", "version": 1}
+        ids |= {"evidence_id": uuid4()}
         filled = path.format_map(ids | {"slug": city.tenant.slug})
         sound(await admin.get(f"{filled}?{text}"))
 

@@ -206,7 +206,7 @@ UNUSABLE = {
     "perhaps",
 )  # fmt: skip
 # Looked for, not chosen: what is not found is an empty list.
-SEARCHED = {"q", "external_id"}
+SEARCHED = {"q", "external_id", "town"}
 # A name in a language that nobody wrote it in is the one that there is.
 FREE = {("/categories", "language")}
 

@@ -115,7 +115,7 @@ async def test_a_request_that_the_city_opened_again_is_opened_where_nobody_touch
         "new",
         None,
         None,
-        None,
+        False,
     )
     async with city.transaction() as tx:
         assert await tx.value("SELECT count(*) FROM outbox") == 0

@@ -218,7 +218,7 @@ async def read(caller: Caller, citizen_id: UUID) -> dict[str, Any]:
 
 async def change(caller: Caller, citizen_id: UUID, wanted: CitizenChange) -> dict[str, Any]:
     """Changes preferences, name or address; by the citizen or by staff who may see contacts, else Forbidden."""
-    await _check_may_change(caller, citizen_id, permission=Permission.CITIZEN_CONTACT)
+    await check_may_change(caller, citizen_id, permission=Permission.CITIZEN_CONTACT)
     row = await _locked(caller.tx, citizen_id)
     if row["erased_at"] is not None:
         raise Conflict("This citizen was erased.", code="citizen_erased")
@@ -246,7 +246,8 @@ def is_citizen_self(caller: Caller, citizen_id: UUID) -> bool:
     return True
 
 
-async def _check_may_change(caller: Caller, citizen_id: UUID, *, permission: Permission) -> None:
+async def check_may_change(caller: Caller, citizen_id: UUID, *, permission: Permission) -> None:
+    """Lets the citizen themself and whoever holds `permission` go on; raises Forbidden for others, NotFound for another citizen."""
     if not is_citizen_self(caller, citizen_id) and not caller.may(permission):
         roles = await roles_of(caller.tx)
         refused = roles.refusal(permission, roles.get(caller.actor.role))

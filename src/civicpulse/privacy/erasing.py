@@ -15,13 +15,13 @@ from civicpulse.accounts.tokens import revoke_tokens_of
 from civicpulse.base import clock
 from civicpulse.base.clients.storage import Storage
 from civicpulse.base.db import Row, Tx
-from civicpulse.base.errors import Forbidden, NotFound
+from civicpulse.base.errors import NotFound
 from civicpulse.base.events import Actor
 from civicpulse.base.idempotency import forget_answers
 from civicpulse.duplicates.opinion_queries import forget_reasons
 from civicpulse.notify.queries import forget_about, forget_texts
 from civicpulse.people import queries as people
-from civicpulse.people.citizens import is_citizen_self, record_citizen
+from civicpulse.people.citizens import check_may_change, record_citizen
 from civicpulse.reports.queries import erase_reports
 from civicpulse.requests.files import evidence_keys
 from civicpulse.requests.privacy import erasing
@@ -31,10 +31,7 @@ from civicpulse.triage.queries import erase_analyses
 
 async def erase_as(caller: Caller, storage: Storage, citizen_id: UUID) -> None:
     """Erases a citizen for a caller: the citizen or whoever holds CITIZEN_ERASE, else Forbidden; NotFound for another citizen."""
-    if not is_citizen_self(caller, citizen_id) and not caller.may(Permission.CITIZEN_ERASE):
-        raise Forbidden(
-            f"Only the citizen or a role with {Permission.CITIZEN_ERASE} may do this; yours is {caller.actor.role}."
-        )
+    await check_may_change(caller, citizen_id, permission=Permission.CITIZEN_ERASE)
     await erase(caller.tx, caller.actor, storage, citizen_id)
 
 

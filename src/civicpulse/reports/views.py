@@ -12,7 +12,7 @@ from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.issue import IssueStatus, word_of
 from civicpulse.requests.views.request import ScoreView
-from civicpulse.requests.views.understood import CategoryScoreView, UnderstoodView
+from civicpulse.requests.views.understood import CategoryScoreView, DisagreementView, UnderstoodView
 
 ReportState = Literal["waiting", "processed", "parked"]
 Outcome = Literal["new", "attached", "proposed"]
@@ -63,6 +63,7 @@ class ReportDuplicatesView(View):
 class ReportDecisionView(UnderstoodView):
     """What was understood of the report, where it was placed, and what it is a duplicate of."""
 
+    disagreement: DisagreementView | None = optional()
     category_scores: list[CategoryScoreView]
     place: PlaceFoundView
     duplicates: ReportDuplicatesView

@@ -4,14 +4,15 @@ from datetime import datetime
 from uuid import UUID
 
 from civicpulse.base.answers import View, optional
-from civicpulse.requests.views.request import ScoreView
+from civicpulse.requests.views.request import MatchView, ScoreView
 
 
 class EventMetaView(View):
     """What an event knows of what happened. Which fields there are depends on its `type`; the public sees a few of them.
 
     - `request.opened`: category, sub_category, priority, zone_id, source, state, state_category, sla_policy,
-      duplicates (what the intake made of them), escalation_steps_passed; from a file also run, imported, external_id, channel, evidence
+      duplicates (what the intake made of them), proposed (what it may be the duplicate of), escalation_steps_passed;
+      from a file also run, imported, external_id, channel, evidence
     - `request.classified`: those of category, sub_category, priority, zone_id and tags that changed; from a file run, changed, kept
     - `request.transitioned`: from, to (states), from_category, category (of the states), reason, checklist, resolution_code,
       assigned_agent_id (the code in events of earlier releases), agent_code; master_request_id where it followed its master; from a file run,
@@ -43,6 +44,7 @@ class EventMetaView(View):
     sla_policy: str | None = optional()
     escalation_steps_passed: int = optional()
     duplicates: str = optional()
+    proposed: list[MatchView] = optional()
     run: str = optional()
     imported: bool = optional()
     external_id: str = optional()

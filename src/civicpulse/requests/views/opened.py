@@ -3,19 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from civicpulse.base.answers import View, optional
+from civicpulse.base.answers import optional
 from civicpulse.base.db import Row
 from civicpulse.packs.model import Pack
 from civicpulse.requests.views.public import PublicRequestView, public_document
-from civicpulse.requests.views.request import DuplicatesView, RequestView, ScoreView, request_document
-
-
-class MatchView(View):
-    """A request that this one may be the duplicate of."""
-
-    request_id: str
-    score: ScoreView
-    why: str
+from civicpulse.requests.views.request import DuplicatesView, MatchView, RequestView, request_document
 
 
 class NewDuplicatesView(DuplicatesView):

@@ -202,6 +202,14 @@ class ScoreView(View):
     opinion: ModelSaidView = optional()
 
 
+class MatchView(View):
+    """A request that this one may be the duplicate of."""
+
+    request_id: str
+    score: ScoreView
+    why: str
+
+
 class CandidateAgentView(View):
     """An agent who may take it."""
 
