@@ -9,7 +9,7 @@ RUN npm run build
 
 FROM python:3.13-slim-bookworm
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN useradd --create-home --uid 10001 civicpulse && install -d -o civicpulse /home/civicpulse/files
+RUN useradd --create-home --uid 10001 civicpulse && install -d -o civicpulse /home/civicpulse/files /home/civicpulse/audit
 WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock

@@ -166,6 +166,11 @@ async def test_a_checkpoint_is_signed_when_there_is_news_and_names_the_one_befor
     assert files == [first, second]
     assert all(one.is_signed_by(keyring.public_keys()) for one in files)
     await measure(city.services.db)
+    figures = (await (await city.client()).get("/metrics")).text
+    for name in ("chain_wait_seconds", "chain_waited_seconds_count", "checkpoint_age_seconds"):
+        assert f"civicpulse_audit_{name}" in figures
+    unsigned = await verified(city.services, city.tenant)
+    assert (unsigned.faults, "were not checked" in unsigned.notes[0]) == ({}, True)
 
 
 async def test_without_a_key_nothing_is_signed_and_the_words_say_how(city, tmp_path) -> None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from prometheus_client import Histogram
 from psycopg.types.json import Jsonb
 
 from civicpulse.audit.merkle import Block, root
@@ -25,6 +26,11 @@ from civicpulse.base.turns import Line
 from civicpulse.requests.store import ATTESTED
 
 KEEPER: Final = platform("chain")
+WAITED: Final = Histogram(
+    "civicpulse_audit_chain_waited_seconds",
+    "How long what a statement wrote waited for its tenant's chain",
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+)
 
 BLOCK_EVENTS: Final = 4096
 """A block takes statements until it has so many events; the last one may bring more."""
@@ -139,6 +145,8 @@ async def extend(tx: Tx) -> int:
     taken = await tx.rows(TAKE, values)
     if taken:
         await _add_block(tx, head, taken)
+        for row in taken:
+            WAITED.observe(max(0.0, (clock.wall() - row["at"]).total_seconds()))
     await due.renew(tx, CHAIN, now=clock.wall())
     return sum(len(row["seqs"]) for row in taken)
 

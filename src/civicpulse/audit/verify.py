@@ -223,6 +223,9 @@ class Verifier:
         known = {number: theirs.get(number) or ours[number] for number in ours.keys() | theirs.keys()}
         await self._hold_against_chain(known)
         self.found.checkpoints = len(known)
+        if known and not self._keys:
+            words = "no public key is here (CIVICPULSE_AUDIT_DIR): the signatures of the checkpoints were not checked"
+            self.found.notes.append(words)
         if not known:
             self.found.notes.append("no checkpoint was signed yet: nothing outside the database vouches for the chain")
 
@@ -260,7 +263,7 @@ class Verifier:
                 "checkpoint altered", f"checkpoint {number} is not the same in the database and in the file store"
             )
         for checkpoint in (ours, theirs):
-            if checkpoint is None:
+            if checkpoint is None or not self._keys:
                 continue
             if str(checkpoint.body.get("key")) not in self._keys:
                 words = f"checkpoint {number} is signed by the key {checkpoint.body.get('key')}, which is none of ours"

@@ -34,7 +34,9 @@ def verify(
     since_checkpoint: Annotated[
         bool, typer.Option("--since-checkpoint", help="Only what was added or changed since the last checkpoint.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the last run was broken off.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the last run was broken off (kept in CIVICPULSE_AUDIT_DIR).")
+    ] = False,
     files: Annotated[bool, typer.Option("--files/--no-files", help="Read every stored file, too.")] = True,
     data: DataDir = None,
 ) -> None:

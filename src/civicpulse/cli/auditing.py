@@ -29,9 +29,8 @@ async def _verify(
     services: Services, tenant: Tenant, bar: Progress, *, since: bool, resume: bool, files: bool
 ) -> Findings:
     settings = services.settings
-    folder = Path(settings.audit_dir or "data/audit")
-    kept = folder / f"verify-{tenant.tenant_id}.json"
-    findings = (Findings.load(kept) if resume else None) or Findings(str(tenant.tenant_id))
+    kept = Path(settings.audit_dir, f"verify-{tenant.tenant_id}.json") if settings.audit_dir else None
+    findings = (Findings.load(kept) if kept and resume else None) or Findings(str(tenant.tenant_id))
     if since and not findings.since:
         findings.since = await last_position(services.db, tenant)
     task = bar.add_task(f"verifying {tenant.slug}", total=None)
@@ -43,10 +42,11 @@ async def _verify(
         keys=Keyring(settings.audit_dir).public_keys(),
         reads_files=files,
         progress=lambda events: bar.update(task, completed=events),
-        keep=lambda found: found.save(kept),
+        keep=lambda found: found.save(kept) if kept else None,
     )
     await verifier.run()
-    kept.unlink(missing_ok=True)
+    if kept:
+        kept.unlink(missing_ok=True)
     return findings
 
 
