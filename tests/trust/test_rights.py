@@ -54,6 +54,7 @@ TABLES: Final = {
     "processes": TAKE,
     "reports": TAKE,
     "requests": CHANGE,
+    "seats": CHANGE,
     "sla_metrics": CHANGE,
     "sla_unmeasured": TAKE,
     "tenants": "SELECT UPDATE(kind) UPDATE(name) UPDATE(pack_version) UPDATE(zones_version)",
