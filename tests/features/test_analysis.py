@@ -263,15 +263,15 @@ async def test_one_model_is_made_however_many_ask_first(city) -> None:
         assert len(await queries.list_models(tx)) == 1
 
 
-async def test_a_text_that_never_ends_is_refused_and_freezes_nobody(city, monkeypatch) -> None:
-    staff = await city.client("dispatcher")
-    calm = (await create(staff))["request_id"]
-    assert (await staff.post(f"/requests/{calm}/analyse")).status_code == 200
+async def test_a_text_that_never_ends_is_refused_and_freezes_nobody(city, other_city, monkeypatch) -> None:
+    staff, calm_staff = await city.client("dispatcher"), await other_city.client("dispatcher")
+    calm = (await create(calm_staff))["request_id"]
+    assert (await calm_staff.post(f"/requests/{calm}/analyse")).status_code == 200
     monkeypatch.setattr(apart, "analyse_now", spinning)
     monkeypatch.setattr(apart, "TEXT_SECONDS", 5.0)
     number = (await create(staff, description=f"{HOSTILE} {'a@' * 1000}", lat=41.5))["request_id"]
     waiting = asyncio.create_task(staff.post(f"/requests/{number}/analyse"))
-    beside = asyncio.create_task(staff.post(f"/requests/{calm}/analyse"))
+    beside = asyncio.create_task(calm_staff.post(f"/requests/{calm}/analyse"))
     done, _ = await asyncio.wait({waiting, beside}, return_when=asyncio.FIRST_COMPLETED)
     assert done == {beside}, "the calm one is answered first"
     assert beside.result().status_code == 200

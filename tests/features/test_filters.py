@@ -194,7 +194,7 @@ async def test_what_is_no_box_is_refused(city: City, box: str) -> None:
 NOBODY = str(uuid4())
 UNUSABLE = {
     "status": "bogus", "category": "bogus", "priority": "P9", "severity": "awful", "zone": "NOWHERE", "area": "NOWHERE",
-    "sla_state": "late", "source": "fax", "segment": "Gold", "town": "Nowhere", "skill": "bogus", "sort": "colour",
+    "sla_state": "late", "source": "fax", "segment": "Gold", "town": "Nowhere", "purpose": "chat", "skill": "bogus", "sort": "colour",
     "group": "colour",
     "period": "year", "level": "world", "scope": "world", "sentiment": "sad", "state": "lost", "outcome": "lost",
     "language": "klingon", "agent": NOBODY, "manager": NOBODY, "office": NOBODY, "citizen_id": NOBODY, "issue": "CST-1",
@@ -206,9 +206,9 @@ UNUSABLE = {
     "perhaps",
 )  # fmt: skip
 # Looked for, not chosen: what is not found is an empty list.
-SEARCHED = {"q", "external_id", "town"}
-# A name in a language that nobody wrote it in is the one that there is.
-FREE = {("/categories", "language")}
+SEARCHED = {"q", "external_id"}
+# A name in a language that nobody wrote it in is the one that there is; what comes of a call, its server decides.
+FREE = {("/categories", "language"), ("/llm-calls", "outcome")}
 
 
 async def test_no_reading_operation_answers_a_value_that_does_not_exist_with_an_empty_list(city: City) -> None:

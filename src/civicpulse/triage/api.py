@@ -1,7 +1,7 @@
 """HTTP of this room: the analysis of a request, read and run again."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -76,7 +76,7 @@ CALLS_SORT = "-at"
 @router.get("/llm-calls", summary="List calls of the language model", responses=answers(Page[LlmCallView]))
 async def list_llm_calls(
     caller: Caller = needs(Permission.TENANT_CONFIGURE),
-    purpose: Annotated[ShortText | None, Query(description="analysis or duplicate")] = None,
+    purpose: Annotated[Literal["analysis", "duplicate"] | None, Query()] = None,
     outcome: Annotated[ShortText | None, Query(description="ok, timeout, http_429 and the like")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
