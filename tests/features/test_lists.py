@@ -334,6 +334,7 @@ async def test_pages_come_from_an_index_in_their_order(lone_city: City, own_data
     for plan in explaining.plans:
         assert "Index Scan" in plan.split("SubPlan")[0], plan
         assert "Sort" not in plan.split("SubPlan")[0], plan
+        assert "hashed SubPlan" not in plan, plan
 
 
 async def test_the_etag_of_a_read_is_the_version_that_a_change_may_name(city) -> None:

@@ -11,13 +11,14 @@ from civicpulse.base.db import Row, Tx
 from civicpulse.base.events import stored_types
 from civicpulse.requests.store import COLUMNS
 
-# Index look-ups per row shown, so a page costs what its rows cost. Of master and duplicates what the reader may see.
+# Index look-ups per row shown, so a page costs what its rows cost: no EXISTS, which may be planned as one look at all
+# requests. Of master and duplicates what the reader may see.
 RELATED_SEEN = """
 (SELECT m.number FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id AND {master_seen}) AS master_request_id,
 (SELECT coalesce(json_agg(d.number ORDER BY d.created_at, d.id), '[]') FROM requests d
  WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND {duplicate_seen}) AS linked_duplicates,
-EXISTS (SELECT 1 FROM requests d
-        WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen}) AS has_disputed_duplicate,
+coalesce((SELECT true FROM requests d
+          WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen} LIMIT 1), false) AS has_disputed_duplicate,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
                                             'uploaded_at', e.uploaded_at, 'hidden', e.hidden_at IS NOT NULL) ORDER BY e.uploaded_at, e.id), '[]')
  FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id AND e.erased_at IS NULL) AS evidence
