@@ -233,3 +233,11 @@ def test_one_walk_answers_like_many(
         assert walk.reached(timedelta(hours=amount)) == add_hours(calendar, start, amount)
     for moment in moments:
         assert walk.passed(moment) / timedelta(hours=1) == elapsed_hours(calendar, start, moment)
+
+
+def test_a_deadline_that_no_one_will_live_to_see_is_ten_years_away_and_costs_one_walk() -> None:
+    minute_a_week = Calendar("UTC", {0: ((9 * 60, 9 * 60 + 1),)})
+    start = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    reached = add_hours(minute_a_week, start, 20_000)
+    assert timedelta(days=9 * 365) < reached - start < timedelta(days=11 * 365)
+    assert add_hours(minute_a_week, start, 1 / 60) == datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
