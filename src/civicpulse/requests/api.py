@@ -9,6 +9,7 @@ from civicpulse.base import clock as time
 from civicpulse.base.answers import CONDITIONAL, REPLAYABLE, Page, View, answers, optional
 from civicpulse.base.db import Row
 from civicpulse.base.errors import Invalid, Unauthenticated
+from civicpulse.base.events import Actor
 from civicpulse.base.paging import MAX_LIMIT, page
 from civicpulse.base.web import ID_GUARDS, Json, ProblemJson, TransactionRoute
 from civicpulse.packs.store import pack_version
@@ -231,20 +232,25 @@ async def comment_on_request(
     """
     if body.internal and not caller.may(Permission.REQUEST_COMMENT_INTERNAL):
         raise Invalid("Only staff may write internal notes: leave internal out.", field="internal")
-    row = await visible_request(caller, number, token)
-    if caller.is_citizen and caller.actor.id is None and not is_tracking_token(caller.tenant, row["id"], token):
-        raise Unauthenticated(
-            "Without an account only the person who reported this may write: send the X-Tracking-Token of the report."
-        )
     event = await talking.comment(
         caller.tx,
-        await speaking(caller, row, token),
+        await _author(caller, number, token) if caller.is_citizen else caller.actor,
         number,
         message=body.message,
         parent_id=body.parent_comment_id,
         is_internal=body.internal,
     )
     return Json(event, status_code=201)
+
+
+async def _author(caller: Caller, number: str, token: str | None) -> Actor:
+    """Finds out as whom a citizen writes. Raises Unauthenticated for a stranger without the report's tracking token."""
+    row = await visible_request(caller, number, token)
+    if caller.actor.id is None and not is_tracking_token(caller.tenant, row["id"], token):
+        raise Unauthenticated(
+            "Without an account only the person who reported this may write: send the X-Tracking-Token of the report."
+        )
+    return await speaking(caller, row, token)
 
 
 @router.post(

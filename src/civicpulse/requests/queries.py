@@ -13,16 +13,23 @@ from civicpulse.requests.store import COLUMNS
 
 # Index look-ups per row shown, so a page costs what its rows cost: no EXISTS, which may be planned as one look at all
 # requests. Of master and duplicates what the reader may see.
-RELATED_SEEN = """
+DISPUTED_DUPLICATE = """
+coalesce((SELECT true FROM requests d
+          WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen} LIMIT 1), false) AS has_disputed_duplicate
+"""
+RELATED_SEEN = (
+    """
 (SELECT m.number FROM requests m WHERE m.tenant_id = r.tenant_id AND m.id = r.master_id AND {master_seen}) AS master_request_id,
 (SELECT coalesce(json_agg(d.number ORDER BY d.created_at, d.id), '[]') FROM requests d
  WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND {duplicate_seen}) AS linked_duplicates,
-coalesce((SELECT true FROM requests d
-          WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed AND {duplicate_seen} LIMIT 1), false) AS has_disputed_duplicate,
+"""
+    + DISPUTED_DUPLICATE
+    + """,
 (SELECT coalesce(json_agg(json_build_object('type', e.type, 'url', e.url, 'sha256', e.sha256, 'uploaded_by', e.uploaded_by,
                                             'uploaded_at', e.uploaded_at, 'hidden', e.hidden_at IS NOT NULL) ORDER BY e.uploaded_at, e.id), '[]')
  FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id AND e.erased_at IS NULL) AS evidence
 """
+)
 
 RELATED = RELATED_SEEN.format(master_seen="true", duplicate_seen="true")
 
@@ -42,7 +49,7 @@ EXISTS (SELECT 1 FROM evidence e WHERE e.tenant_id = r.tenant_id AND e.request_i
 
 LOCK_REQUEST = f"""
 SELECT {COLUMNS}, {WORK_EVIDENCE},
-    EXISTS (SELECT 1 FROM requests d WHERE d.tenant_id = r.tenant_id AND d.master_id = r.id AND d.disputed) AS has_disputed_duplicate
+    {DISPUTED_DUPLICATE.format(duplicate_seen="true")}
 FROM requests r WHERE r.tenant_id = %(tenant_id)s AND r.number = %(number)s FOR UPDATE OF r
 """
 
