@@ -1,5 +1,6 @@
 """Commands that bring in data from elsewhere."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from civicpulse.places.zones import ZoneReport
 
 import_app = group("Data from elsewhere.")
+
+
+def _tell(lines: Iterable[str], *, is_failure: bool) -> None:
+    """Prints what an import did; exit 1 when it failed."""
+    for line in lines:
+        typer.echo(line)
+    if is_failure:
+        raise typer.Exit(1)
 
 
 @import_app.command("zones", epilog="Example: civicpulse import zones wards.geojson --tenant boston --code WARD")
@@ -32,10 +41,7 @@ def import_zones(
             return await zones.import_zones(tx, file, code_property=code, name_property=name)
 
     report = with_services(data, work)
-    for line in report.lines():
-        typer.echo(line)
-    if report.is_empty:
-        raise typer.Exit(1)
+    _tell(report.lines(), is_failure=report.is_empty)
 
 
 @import_app.command(
@@ -65,10 +71,7 @@ def import_agents(
             return await import_roster(tx, file, timezone=timezone)
 
     report = with_services(data, work)
-    for line in report.lines():
-        typer.echo(line)
-    if report.bad:
-        raise typer.Exit(1)
+    _tell(report.lines(), is_failure=bool(report.bad))
 
 
 @import_app.command(
@@ -89,7 +92,4 @@ def import_requests(
         return await load_requests(services, found, file, mapping=mapping, dry_run=dry_run)
 
     report = with_services(data, work)
-    for line in report.lines():
-        typer.echo(line)
-    if report.bad and report.bad == report.rows:
-        raise typer.Exit(1)
+    _tell(report.lines(), is_failure=bool(report.bad) and report.bad == report.rows)
